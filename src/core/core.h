@@ -1,0 +1,201 @@
+/* core.h - what the core and the back ends share: the objects behind the public handles, the neutral vCPU state, and the table that a
+ * back end fills. The core checks arguments, ownership, overlap and state order once; a back end only translates (docs/porting.md). */
+#ifndef VMA_CORE_H
+#define VMA_CORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <vmaccel/vmaccel.h>
+#include <vmaccel/x86.h>
+#include <vmaccel/x86_irq.h>
+#include "os/os.h"
+
+/* ------ errors: write the sentence for vma_why() and return the code ------ */
+int vma_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same from a -errno of the native call `call`; maps errno to a VMA_E_ code (ENOMEM -> NOMEM, EPERM/EACCES -> PERM, EBUSY -> BUSY,
+ * others NATIVE) and names call, errno and its text. */
+int vma_fail_os(long minus_errno, const char *call);
+
+/* ------ memory ------ */
+struct vma_mem {
+	atomic_uint refs;
+	uint8_t *hva;
+	uint64_t size;
+	int fd; /* -1: none */
+	uint64_t fd_offset;
+	uint32_t flags;
+	bool owned; /* unmap at the end */
+};
+
+/* One mapping. The VM's regions are kept sorted by gpa in an array that is replaced, never changed in place: readers on vCPU threads load
+ * the pointer and hold the VM's epoch (see regions.c). */
+struct vma_region {
+	uint64_t gpa, size;
+	uint8_t *hva;
+	struct vma_mem *mem;
+	uint64_t offset;
+	uint32_t flags; /* VMA_MAP_ */
+	uint32_t slot;  /* a small number unique among the VM's live regions; the back end may use it (KVM slot) */
+	void *priv;     /* the back end's, freed by its unmap */
+};
+/* The region holding gpa, or NULL. Caller holds vm->lock or is a back end's map/unmap/protect slot. */
+struct vma_region *vma_region_find(struct vma_vm *vm, uint64_t gpa);
+
+/* ------ CPU state, neutral ------ */
+enum vma_class { /* what is fetched and committed together */
+	VMA_C_GPR = 1u << 0,    /* gpr */
+	VMA_C_SREGS = 1u << 1,  /* sregs */
+	VMA_C_DREGS = 1u << 2,  /* dregs */
+	VMA_C_XCR0 = 1u << 3,   /* xcr0 */
+	VMA_C_XSAVE = 1u << 4,  /* xsave, standard layout, vm->xsave_size bytes */
+	VMA_C_EVENTS = 1u << 5, /* events */
+	VMA_C_MP = 1u << 6,     /* mp */
+	VMA_C_LAPIC = 1u << 7,  /* lapic; only with an irqchip */
+	VMA_C_ALL = 0xff
+};
+
+struct vma_x86_state {
+	vma_x86_regs gpr;
+	vma_x86_sregs sregs;
+	vma_x86_dregs dregs;
+	uint64_t xcr0;
+	vma_x86_events events;
+	vma_mp mp;
+	uint8_t lapic[0x400];
+	uint8_t *xsave; /* 64-byte aligned */
+};
+
+/* ------ kick: lives on after its vCPU ------ */
+struct vma_kick {
+	atomic_uint refs;
+	atomic_uint pending;   /* a kick not yet consumed */
+	atomic_uint calls;     /* vma_vcpu_call requests queued */
+	atomic_uint attention; /* any reason to leave the guest: the soft CPU polls this word. Set after pending/calls, cleared by the core. */
+	atomic_bool gone;      /* the vCPU is destroyed */
+	struct os_event wake;  /* for back ends that sleep in user space (soft HLT) */
+	struct os_thread *owner;
+	int signal;            /* KVM: what to send; 0: none */
+};
+
+/* ------ VM and vCPU ------ */
+enum vma_vm_phase { VMA_VM_CONFIG, VMA_VM_READY };
+
+struct vma_msr_range {
+	uint32_t first, count, access;
+};
+
+struct vma_vm {
+	const struct vma_backend *be;
+	void *priv; /* be->vm_size bytes, zeroed */
+	vma_vm_config config;
+	vma_platform_info info;
+	enum vma_vm_phase phase;
+	struct os_mutex lock; /* regions, vCPU list, phase */
+	struct vma_region **regions; /* sorted by gpa */
+	size_t region_count;
+	struct vma_vcpu **vcpus; /* max_vcpus entries */
+	vma_x86_cpuid *cpuid;
+	size_t cpuid_count;
+	struct vma_msr_range *msr_ranges;
+	size_t msr_range_count;
+	uint32_t xsave_size; /* bytes of the standard XSAVE image for the table's XCR0, at least 576 */
+	uint64_t xcr0_mask;  /* what the table allows in XCR0 */
+};
+
+struct vma_vcpu {
+	struct vma_vm *vm;
+	void *priv; /* be->vcpu_size bytes, zeroed */
+	uint32_t index;
+	struct os_thread *owner;
+	struct vma_kick *kick;
+	vma_exit exit;
+	/* `valid`: classes of x86 that mirror the back end. `dirty`: classes changed by the caller, to commit before the next entry.
+	 * gpr_dirty: which of them in VMA_C_GPR (VMA_X86_REG_BIT). */
+	uint32_t valid, dirty, gpr_dirty;
+	/* Set by the back end with a pending exit: its completion changes nothing but RIP (and RFLAGS.RF). Lets the core merge queued
+	 * writes of other registers before the completion instead of entering twice. */
+	bool completes_rip_only;
+	struct vma_x86_state x86;
+	/* Writes made while an exit was pending, applied after its completion. */
+	uint32_t queued, gpr_queued;
+	struct vma_x86_state queue;
+	vma_debug debug;
+	bool running, irq_window;
+};
+
+/* ------ the back end's table ------
+ * Unless stated: called on the vCPU's owner thread, arguments already checked by the core, returns 0 or a VMA_E_ code after vma_fail. Slots
+ * marked "optional" may be NULL: the core then answers VMA_E_NO_ACCEL. */
+struct vma_backend {
+	const char *name;
+	vma_accel accel;
+	vma_arch arch;
+	size_t vm_size, vcpu_size; /* of the priv structs, which the core allocates */
+
+	/* Fill what is known about the platform (size, accel, arch, name are set). Any thread; must be cheap; called once a process. Sets
+	 * available, or why and remedy. */
+	void (*probe)(vma_platform_info *info);
+
+	/* VM half; any thread, the core serialises them under vm->lock except irq_line, msi (any thread, no lock). */
+	/* Open the native VM for vm->config. Also: may lower vm->info. */
+	int (*vm_open)(struct vma_vm *vm);
+	void (*vm_close)(struct vma_vm *vm); /* all vCPUs and regions are gone */
+	/* The most this accelerator can show: *count in: room, out: entries. The core intersects it with the model. */
+	int (*cpuid_max)(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count);
+	/* Freeze: vm->cpuid, vm->msr_ranges, vm->config are final. */
+	int (*vm_finalize)(struct vma_vm *vm);
+	int (*map)(struct vma_vm *vm, struct vma_region *r);
+	/* When it returns no vCPU can reach the pages any more. */
+	int (*unmap)(struct vma_vm *vm, struct vma_region *r);
+	/* r->flags holds the old flags; the core stores `flags` after success. */
+	int (*protect)(struct vma_vm *vm, struct vma_region *r, uint32_t flags);
+	/* Bits for the pages [first, first+pages) of r, into bitmap from bit 0. optional */
+	int (*dirty_log)(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap, int clear);
+	int (*irq_line)(struct vma_vm *vm, uint32_t gsi, int level);                    /* optional */
+	int (*msi)(struct vma_vm *vm, uint64_t address, uint32_t data);                 /* optional */
+	int (*irqfd)(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);         /* optional */
+	int (*ioeventfd)(struct vma_vm *vm, const vma_ioeventfd *io, int assign);       /* optional */
+	int (*clock_get)(struct vma_vm *vm, uint64_t *ns);                              /* optional */
+	int (*clock_set)(struct vma_vm *vm, uint64_t ns);                               /* optional */
+	int (*irqchip_get)(struct vma_vm *vm, vma_x86_irqchip *chip);                   /* optional */
+	int (*irqchip_set)(struct vma_vm *vm, const vma_x86_irqchip *chip);             /* optional */
+
+	/* vCPU half. */
+	/* Create it in whatever state the platform gives; the core then writes the architecture's reset state by commit and set_msrs. */
+	int (*vcpu_open)(struct vma_vcpu *v);
+	void (*vcpu_close)(struct vma_vcpu *v); /* any thread once the owner has ended */
+	/* Enter. Dirty classes have been committed. Commits a pending exit (v->exit.pending) with its answer first. Fills v->exit (kind, fields, pending)
+	 * and v->completes_rip_only, returns the kind; VMA_EXIT_CANCELED for any return without a reason of the guest's (signal, attention): the
+	 * core finds out why and re-enters. May set v->valid |= classes that it filled on the way, at no cost. */
+	int (*run)(struct vma_vcpu *v);
+	/* Commit the pending exit without running on. 0: done; 1: v->exit holds the same instruction's next fragment. */
+	int (*complete)(struct vma_vcpu *v);
+	/* Read these classes into v->x86: the exact state, with a pending exit that before the instruction. */
+	int (*fetch)(struct vma_vcpu *v, uint32_t classes);
+	/* Write these classes from v->x86, in the order the platform needs. Never called with a pending exit, except VMA_C_GPR without RIP when
+	 * completes_rip_only: must take effect and survive the completion. All or nothing is not required: the core has checked the values. */
+	int (*commit)(struct vma_vcpu *v, uint32_t classes);
+	/* MSRs; return how many were done from the start. */
+	int (*get_msrs)(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count);
+	int (*set_msrs)(struct vma_vcpu *v, const uint32_t *indices, const uint64_t *values, size_t count);
+	/* VMA_IRQCHIP_NONE: inject now / can one be injected at the next entry (1/0) / ask for a window (v->irq_window). May be called while an exit is
+	 * pending. */
+	int (*interrupt)(struct vma_vcpu *v, uint8_t vector);
+	int (*interrupt_ready)(struct vma_vcpu *v);
+	int (*nmi)(struct vma_vcpu *v);
+	int (*debug)(struct vma_vcpu *v); /* v->debug changed */
+	/* Make a run in progress on k's owner return, and the next one if none is. Any thread or signal handler; the vCPU may be gone, only k is
+	 * safe to touch. k->pending or k->calls and k->attention are already set. */
+	void (*kick)(struct vma_kick *k);
+};
+
+/* The selection table (platform.c): every back end compiled in, in the order of vma_platform_get. */
+extern const struct vma_backend *const vma_backends[];
+
+/* Helpers that back ends share */
+/* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes when there is none. */
+void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* Standard XSAVE layout: offset and size of component n (2: AVX ...), 0 when unknown. SDM vol. 1, 13.4. */
+void vma_xsave_component(unsigned n, uint32_t *offset, uint32_t *size);
+
+#endif

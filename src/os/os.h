@@ -1,0 +1,75 @@
+/* os.h - what the library asks of the operating system. Every call that can fail goes through here, so that the fault sweep can make
+ * the n-th one fail: vma_os_fault, when set, is asked before each call and a positive errno from it fails that call. Implemented in
+ * os_linux.c (later os_darwin.c, os_windows.c). Calls return 0 or more, or -errno. */
+#ifndef VMA_OS_H
+#define VMA_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdatomic.h>
+
+/* Test hook: returns 0, or the errno with which `call` is to fail. Not for use while other threads are inside the library. */
+extern int (*vma_os_fault)(const char *call);
+
+void *os_calloc(size_t count, size_t size); /* zeroed; NULL when out of memory */
+void *os_aligned(size_t align, size_t size); /* zeroed; free with os_free */
+void os_free(void *p);
+
+/* Files and devices */
+int os_open(const char *path, int flags);
+int os_close(int fd);
+int os_dup(int fd);
+long os_ioctl(int fd, unsigned long request, void *arg, const char *name);
+int os_eventfd(void);
+
+/* Pages. os_map returns MAP_FAILED-free: 0 and *out, or -errno. */
+int os_page_size(void);
+int os_memfd(uint64_t size);
+enum { OS_MAP_WRITE = 1, OS_MAP_PRIVATE = 2, OS_MAP_NORESERVE = 4 };
+int os_map(int fd, uint64_t offset, size_t size, unsigned flags, void **out); /* fd -1: anonymous */
+void os_unmap(void *p, size_t size);
+
+/* Time: monotonic nanoseconds; the host's TSC frequency in Hz (0: not known). */
+uint64_t os_now_ns(void);
+uint64_t os_tsc_hz(void);
+
+/* Threads. A record a thread, reference-counted, so that "is the owner alive" has an answer after it ended. */
+struct os_thread;
+struct os_thread *os_thread_self(void);                /* this thread's record, no new reference; NULL: out of memory */
+int os_thread_alive(const struct os_thread *t);
+void os_thread_ref(struct os_thread *t);
+void os_thread_unref(struct os_thread *t);
+int os_thread_signal(const struct os_thread *t, int sig); /* async-signal-safe; -ESRCH: gone */
+/* Make sure that `sig` interrupts system calls: installs a handler calling hook() if the signal has none. hook runs in signal context. */
+int os_kick_signal(int sig, void (*hook)(void));
+
+/* A binary event that can be set from a signal handler. */
+struct os_event {
+	atomic_int set;
+};
+void os_event_set(struct os_event *e);
+/* Wait until it is set or the monotonic deadline passes (UINT64_MAX: never), then clear it. Returns 1: was set, 0: deadline. */
+int os_event_wait(struct os_event *e, uint64_t deadline_ns);
+
+/* Locks that cannot fail */
+struct os_mutex {
+	_Alignas(8) unsigned char opaque[64];
+};
+void os_mutex_init(struct os_mutex *m);
+void os_mutex_destroy(struct os_mutex *m);
+void os_lock(struct os_mutex *m);
+void os_unlock(struct os_mutex *m);
+struct os_cond {
+	_Alignas(8) unsigned char opaque[64];
+};
+void os_cond_init(struct os_cond *c);
+void os_cond_destroy(struct os_cond *c);
+void os_cond_wait(struct os_cond *c, struct os_mutex *m);
+int os_cond_wait_until(struct os_cond *c, struct os_mutex *m, uint64_t deadline_ns); /* 0: deadline passed */
+void os_cond_broadcast(struct os_cond *c);
+/* A helper thread of the library's own (the soft back end's timer); all signals blocked. */
+struct os_worker;
+int os_worker_start(void (*fn)(void *), void *arg, struct os_worker **out);
+void os_worker_join(struct os_worker *w);
+
+#endif
