@@ -1,0 +1,187 @@
+/* internal.h - what the files of the software CPU share: decoded operations, memory access, faults.
+ *
+ * Rules for instruction handlers:
+ * - A handler commits nothing (registers, flags, FPU) before its last access that can fault or defer: x86_raise and deferrals leave through
+ *   longjmp, and the instruction is executed again from its start.
+ * - A handler returns the next operation (NEXT(op)) or, at a block's end, NULL after setting c->rip.
+ * - Memory addresses are linear (segment base added, checked): x86_ea(c, op). */
+#ifndef CPU_X86_INTERNAL_H
+#define CPU_X86_INTERNAL_H
+
+#include <string.h>
+#include <Zydis/Zydis.h>
+#include "x86.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ------ decoded operations ------ */
+
+struct x86_op;
+typedef const struct x86_op *(*x86_fn)(struct x86_cpu *c, const struct x86_op *op);
+
+struct x86_op {
+	x86_fn fn;
+	uint8_t len;   /* of the instruction */
+	uint8_t size;  /* operand size in bytes: 1, 2, 4, 8, 10, 16, 32 */
+	uint8_t dst, src; /* register numbers; 8-bit registers: byte offset into c->r (AH is 1) */
+	uint8_t base, index, scale; /* X86_R_ZERO where absent; scale is a shift count */
+	uint8_t seg;   /* index into c->segbase: enum X86_ES.., 7: none */
+	int32_t disp;
+	uint16_t off;  /* of the instruction from the block's start */
+	uint8_t flags; /* X86_OPF_ */
+	uint8_t aux;   /* the handler's own: condition, shift kind ... */
+	uint64_t imm;
+};
+enum {
+	X86_OPF_SLOW_EA = 1, /* 16/32-bit address size, or a segment that needs limit checks: x86_ea takes the long way */
+	X86_OPF_ADDR16 = 2, X86_OPF_ADDR32 = 4,
+	X86_OPF_REP = 8, X86_OPF_REPNE = 16, X86_OPF_LOCK = 32,
+	X86_OPF_CHECK_SEG = 64, /* with SLOW_EA: check limit and type */
+	X86_OPF_NOFLAGS = 128   /* nobody reads the arithmetic flags this one sets */
+};
+#define NEXT(op) ((op) + 1)
+
+enum x86_mode { X86_MODE_REAL, X86_MODE_VM86, X86_MODE_PROT16, X86_MODE_PROT32, X86_MODE_COMPAT16, X86_MODE_COMPAT32, X86_MODE_LONG };
+
+/* rip of an operation, and of the one behind it, truncated as the mode asks. */
+static inline uint64_t x86_op_rip(const struct x86_cpu *c, const struct x86_op *op)
+{
+	uint64_t rip = c->r[X86_R_PC] + op->off;
+	return c->mode == X86_MODE_LONG ? rip : (uint32_t)rip;
+}
+static inline uint64_t x86_op_next_rip(const struct x86_cpu *c, const struct x86_op *op)
+{
+	uint64_t rip = c->r[X86_R_PC] + op->off + op->len;
+	return c->mode == X86_MODE_LONG ? rip : (uint32_t)rip;
+}
+
+/* Translators: given a decoded instruction fill op (already zeroed; len, off, size, seg/base/index/disp of the memory operand, flags and imm are
+ * preset by decode.c) and return its handler, or NULL: not mine. `*ends` = true: the block ends after it. Tried in this order. */
+struct x86_insn {
+	ZydisDecodedInstruction i;
+	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+	struct x86_cpu *c; /* for the mode only; a translation must depend on nothing else of the state than the block key (mode, CPL 3, flat segments) */
+	uint8_t bytes[16];
+};
+typedef x86_fn (*x86_translator)(const struct x86_insn *d, struct x86_op *op, bool *ends);
+x86_fn x86_translate_int(const struct x86_insn *d, struct x86_op *op, bool *ends);  /* int_*.c: integer, branches, strings */
+x86_fn x86_translate_sys(const struct x86_insn *d, struct x86_op *op, bool *ends);  /* sys_*.c: system, far transfers, I/O */
+x86_fn x86_translate_x87(const struct x86_insn *d, struct x86_op *op, bool *ends);  /* x87.c */
+x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends);  /* sse_*.c: MMX, SSE, XSAVE */
+/* For translators: the register number of a Zydis register (8-bit: byte offset into c->r; vectors, MMX, ST: 0..15). */
+uint8_t x86_regno(ZydisRegister r);
+static inline bool x86_is_mem(const struct x86_insn *d, int n)
+{
+	return d->o[n].type == ZYDIS_OPERAND_TYPE_MEMORY;
+}
+
+/* ------ faults ------ */
+
+enum { X86_DE = 0, X86_DB = 1, X86_NMI = 2, X86_BP = 3, X86_OF = 4, X86_BR = 5, X86_UD = 6, X86_NM = 7, X86_DF = 8, X86_TS = 10,
+       X86_NP = 11, X86_SS_FAULT = 12, X86_GP_FAULT = 13, X86_PF = 14, X86_MF = 16, X86_AC = 17, X86_MC = 18, X86_XM = 19 };
+/* Raise an exception at op (its rip is the saved one). error -1: none. */
+_Noreturn void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error);
+_Noreturn void x86_page_fault(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned error);
+/* Stop with c->stop filled, the instruction not committed. */
+_Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op);
+
+/* ------ memory ------ */
+
+uint64_t x86_ea_slow(struct x86_cpu *c, const struct x86_op *op);
+static inline uint64_t x86_ea(struct x86_cpu *c, const struct x86_op *op)
+{
+	if (unlikely(op->flags & X86_OPF_SLOW_EA))
+		return x86_ea_slow(c, op);
+	return c->r[op->base] + (c->r[op->index] << op->scale) + (uint64_t)(int64_t)op->disp + c->segbase[op->seg];
+}
+
+/* A linear address in the TLB: the page must hold all `size` bytes. The index is hashed from the page number only, so the next page has
+ * another one and a crossing access misses. */
+static inline uint8_t *x86_tlb_hit(const struct x86_tlbe *set, uint64_t gva, unsigned size)
+{
+	const struct x86_tlbe *e = &set[(gva >> 12) & (X86_TLB_SIZE - 1)];
+	if (likely(e->tag == ((gva + size - 1) & ~(uint64_t)0xfff)))
+		return (uint8_t *)(uintptr_t)(gva + e->addend);
+	return NULL;
+}
+/* Size 1..16; page walks, page crossing, MMIO, faults. The value is in the low bytes of out. */
+void x86_load_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, void *out);
+void x86_store_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, const void *in);
+/* Make sure that a later store of size bytes cannot fault (read-modify-write, PUSH of two parts); MMIO pages pass. */
+void x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
+
+#define X86_LOAD(bits)                                                                                                 \
+	static inline uint##bits##_t x86_ld##bits(struct x86_cpu *c, const struct x86_op *op, uint64_t gva)            \
+	{                                                                                                              \
+		uint##bits##_t v;                                                                                      \
+		const uint8_t *p = x86_tlb_hit(c->tlb->r, gva, bits / 8);                                              \
+		if (likely(p != NULL))                                                                                 \
+			memcpy(&v, p, sizeof v);                                                                       \
+		else                                                                                                   \
+			x86_load_slow(c, op, gva, bits / 8, &v);                                                       \
+		return v;                                                                                              \
+	}                                                                                                              \
+	static inline void x86_st##bits(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, uint##bits##_t v)    \
+	{                                                                                                              \
+		uint8_t *p = x86_tlb_hit(c->tlb->w, gva, bits / 8);                                                    \
+		if (likely(p != NULL))                                                                                 \
+			memcpy(p, &v, sizeof v);                                                                       \
+		else                                                                                                   \
+			x86_store_slow(c, op, gva, bits / 8, &v);                                                      \
+	}
+X86_LOAD(8)
+X86_LOAD(16)
+X86_LOAD(32)
+X86_LOAD(64)
+static inline void x86_ld(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, void *out, unsigned size) /* any size up to 64 */
+{
+	const uint8_t *p = x86_tlb_hit(c->tlb->r, gva, size);
+	if (likely(p != NULL))
+		memcpy(out, p, size);
+	else
+		x86_load_slow(c, op, gva, size, out);
+}
+static inline void x86_st(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, const void *in, unsigned size)
+{
+	uint8_t *p = x86_tlb_hit(c->tlb->w, gva, size);
+	if (likely(p != NULL))
+		memcpy(p, in, size);
+	else
+		x86_store_slow(c, op, gva, size, in);
+}
+
+/* Walk the tables (mmu.c). access: X86_ACC_ bits. Returns false and *error (the #PF error code) when it faults. Sets A/D bits. */
+enum { X86_ACC_WRITE = 1, X86_ACC_EXEC = 2, X86_ACC_USER = 4 /* as if at CPL 3 */, X86_ACC_SYSTEM = 8 /* implicit supervisor: ignores EFLAGS.AC */ };
+bool x86_walk(struct x86_cpu *c, uint64_t gva, unsigned access, uint64_t *gpa, unsigned *error);
+/* Implicit supervisor accesses (descriptor tables, TSS, IDT): raise through op. */
+uint64_t x86_ld_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
+void x86_st_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, uint64_t v);
+
+/* ------ devices, by way of the replay log (access.c) ------ */
+/* Return only when the access is answered; else leave through x86_defer. */
+void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned len, bool write, uint8_t *data);
+uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t count);
+
+/* ------ flags (flags.c) ------ */
+enum { X86_CF = 1, X86_PF_ = 4, X86_AF = 0x10, X86_ZF = 0x40, X86_SF = 0x80, X86_TF = 0x100, X86_IF = 0x200, X86_DF_ = 0x400, X86_OF_ = 0x800,
+       X86_IOPL = 0x3000, X86_NT = 0x4000, X86_RF = 0x10000, X86_VM = 0x20000, X86_AC_ = 0x40000, X86_VIF = 0x80000, X86_VIP = 0x100000, X86_ID = 0x200000,
+       X86_ARITH = 0x8d5 };
+uint32_t x86_arith_flags(const struct x86_cpu *c); /* CF PF AF ZF SF OF now */
+void x86_set_arith_flags(struct x86_cpu *c, uint32_t flags); /* makes them plain: cc_op = X86_CC_PLAIN, cc_src = flags */
+enum { X86_CC_PLAIN = 0 }; /* the others in flags.h */
+
+/* ------ segments, mode, delivery (sys_*.c) ------ */
+void x86_load_seg(struct x86_cpu *c, const struct x86_op *op, int seg, uint16_t sel); /* MOV/POP to DS ES FS GS SS; LDS ... */
+void x86_update_mode(struct x86_cpu *c); /* mode, segbase, mmu_mode, tlb from CR0, EFER, CS, RFLAGS, CPL */
+/* Deliver an event through the IDT (SDM vol. 3, ch. 6). type as inject_type, saved rip given. May raise a further fault (longjmp). */
+void x86_deliver(struct x86_cpu *c, int vector, int type, int error, uint64_t saved_rip);
+void x86_msr_reset(struct x86_cpu *c);
+bool x86_io_allowed(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width); /* IOPL and the TSS bitmap */
+void x86_set_cr(struct x86_cpu *c, const struct x86_op *op, int cr, uint64_t value); /* MOV CR with its faults */
+
+/* ------ decoded code ------ */
+void x86_flush_tlb(struct x86_cpu *c, bool global_too);
+void x86_invlpg(struct x86_cpu *c, uint64_t gva);
+
+#endif

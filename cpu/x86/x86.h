@@ -1,0 +1,239 @@
+/* x86.h - the software x86-64 CPU as its users see it: the soft back end, the instruction emulators of HVF and WHPX, the simulated
+ * hypervisors. It knows nothing of VMs, threads or accelerators: memory, I/O, MSRs of others, interrupts and time reach it through
+ * struct x86_env.
+ *
+ * Half-done instructions. When a callback answers X86_DEFER the CPU stops with nothing of the instruction committed and describes the access in
+ * cpu->stop. The user puts the answer there and calls x86_answer(); the next x86_run executes the instruction again from its start, and the accesses
+ * already answered are replayed from a log instead of being made again. Thus a page-crossing or read-modify-write access stops several times,
+ * and the state seen in between is exactly that before the instruction. */
+#ifndef CPU_X86_H
+#define CPU_X86_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct x86_cpu;
+
+enum { X86_DONE = 0, X86_DEFER = 1, X86_GP = 2 }; /* what access callbacks return; X86_GP: MSRs only */
+
+enum { X86_PAGE_R = 1, X86_PAGE_W = 2, X86_PAGE_X = 4, X86_PAGE_LOG = 8 }; /* X86_PAGE_LOG: tell mark_dirty before the first write */
+
+enum { /* what poll answers */
+	X86_POLL_STOP = 1,  /* leave x86_run */
+	X86_POLL_INTR = 2,  /* intr_ack would give a vector */
+	X86_POLL_NMI = 4,   /* latch one NMI */
+	X86_POLL_INIT = 8,  /* not maskable here; the user does it after X86_STOP_INIT */
+	X86_POLL_WINDOW = 16 /* stop with X86_STOP_WINDOW as soon as an interrupt could be taken */
+};
+
+struct x86_env {
+	/* Host address of the 4 KiB page at gpa (aligned), with X86_PAGE_ flags, or NULL: no memory, the access goes to mmio. Results are cached in the
+	 * TLB until x86_flush_page / x86_flush_all. */
+	uint8_t *(*page)(void *o, uint64_t gpa, unsigned *flags);
+	void (*mark_dirty)(void *o, uint64_t gpa);
+	/* len 1..8, never across a page. Also gets writes to pages without X86_PAGE_W. */
+	int (*mmio)(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *data);
+	/* count elements of width bytes; count > 1 only from REP, and the user may lower *count to what it took. */
+	int (*io)(void *o, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t *count);
+	/* MSRs that the CPU does not own (APIC_BASE, x2APIC, ...) and those for which msr_exits(o, index) is true. */
+	int (*rdmsr)(void *o, uint32_t index, uint64_t *value);
+	int (*wrmsr)(void *o, uint32_t index, uint64_t value);
+	bool (*msr_exits)(void *o, uint32_t index, bool write);
+	/* The user's table; the CPU itself patches OSXSAVE and leaf 0xD. X86_DEFER: stop, answer in stop.cpuid. */
+	int (*cpuid)(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+	unsigned (*poll)(void *o);
+	int (*intr_ack)(void *o);               /* vector, or -1: none any more */
+	uint64_t (*tsc)(void *o);               /* guest TSC before TSC_ADJUST-independent offset: the raw clock */
+	uint64_t (*get_tpr)(void *o);           /* CR8; NULL: kept in cpu->cr8 */
+	void (*set_tpr)(void *o, uint64_t cr8);
+	bool vmcall_exits;
+	bool hlt_waits;                         /* unused by the CPU; HLT always stops */
+};
+
+enum x86_stop_kind {
+	X86_STOP_POLL = 1, /* poll said stop */
+	X86_STOP_IO,
+	X86_STOP_MMIO,
+	X86_STOP_MSR,
+	X86_STOP_CPUID,
+	X86_STOP_HYPERCALL,
+	X86_STOP_HLT,    /* RIP is past HLT */
+	X86_STOP_WINDOW,
+	X86_STOP_DEBUG,  /* a debug event that belongs to the user (cpu->user_debug) */
+	X86_STOP_TRIPLE,
+	X86_STOP_INIT,
+	X86_STOP_BUDGET, /* max_insns were executed */
+	X86_STOP_INTERNAL
+};
+
+struct x86_stop {
+	enum x86_stop_kind kind;
+	bool needs_answer;
+	bool write;
+	uint64_t addr;      /* gpa, port or MSR index */
+	unsigned len;       /* bytes of one element */
+	uint32_t count;     /* IO */
+	uint8_t data[4096]; /* IO and MMIO: written data, or the answer */
+	uint64_t value;     /* MSR value; hypercall result */
+	bool fault;         /* MSR answer: #GP(0) */
+	uint32_t cpuid[4], leaf, subleaf;
+	uint32_t debug_reason, exception; /* bits: 1 step, 2 hardware, 4 software */
+	uint64_t pc, dr6;
+};
+
+struct x86_seg {
+	uint64_t base;
+	uint32_t limit; /* bytes */
+	uint32_t attr;  /* VMX access rights, as VMA_SEG_ in the public header */
+	uint16_t sel;
+};
+enum { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_LDTR, X86_TR, X86_NSEG };
+
+/* 80-bit register as in memory: 64-bit significand, sign and exponent. */
+struct x86_f80 {
+	uint64_t sig;
+	uint16_t se;
+};
+union x86_vec { /* room for ZMM later */
+	uint8_t b[32];
+	uint16_t w[16];
+	uint32_t d[8];
+	uint64_t q[4];
+	float f[8];
+	double lf[4];
+} __attribute__((aligned(32)));
+
+/* One access of a deferred instruction, see above. */
+struct x86_log_entry {
+	uint64_t addr;
+	uint8_t len, kind, write; /* kind: 'M' mmio, 'I' io, 'R' msr, 'C' cpuid, 'H' hypercall */
+	uint32_t count;
+	uint64_t value[4];
+};
+
+enum { X86_R_ZERO = 16, X86_R_PC = 17, X86_NREG = 18 };
+#define X86_TLB_SIZE 1024
+
+struct x86_tlbe {
+	uint64_t tag;      /* gva of the page; 1: empty */
+	uintptr_t addend;  /* hva = gva + addend */
+};
+/* Separate arrays for reading and writing, so that a source and a destination that collide do not evict each other. */
+struct x86_tlb {
+	struct x86_tlbe r[X86_TLB_SIZE], w[X86_TLB_SIZE];
+};
+enum { X86_MMU_KERNEL, X86_MMU_USER, X86_MMU_KERNEL_SMAP, X86_MMU_MODES };
+
+struct x86_cpu {
+	/* hot: general registers by hardware number; [X86_R_ZERO] is always 0; [X86_R_PC] is the rip (offset in CS) of the running block's start, so that
+	 * RIP-relative operands are ordinary ones */
+	uint64_t r[X86_NREG];
+	/* lazy flags, see flags.h: the arithmetic flags are a function of these */
+	uint64_t cc_dst, cc_src, cc_src2;
+	uint32_t cc_op;
+	uint32_t eflags; /* everything but CF PF AF ZF SF OF; bit 1 is set. DF, IF, TF, IOPL, AC ... */
+	uint64_t segbase[8]; /* base added to an address: 0 for CS DS ES SS in 64-bit mode; [7] is always 0 */
+	struct x86_tlb *tlb; /* that of the current mode: &tlbs[mmu_mode] */
+	uint64_t rip;        /* valid between blocks and when stopped */
+	const struct x86_env *env;
+	void *env_opaque;
+	atomic_uint *attn;   /* polled at block ends: not 0 means ask env->poll. Set by anybody after what poll will report. */
+	uint64_t insns;      /* executed since creation */
+	uint64_t insn_limit; /* stop when insns reaches it; UINT64_MAX: never */
+	uint8_t cpl, mmu_mode, mode; /* mode: enum x86_mode in internal.h */
+	bool tf_active;      /* single step: blocks of one instruction (TF, user debug or breakpoints armed) */
+
+	uint64_t cr0, cr2, cr3, cr4, cr8, efer, xcr0, pdpte[4];
+	struct x86_seg seg[X86_NSEG];
+	uint64_t gdt_base, idt_base;
+	uint32_t gdt_limit, idt_limit;
+	uint64_t dr[8];
+	/* MSRs the CPU owns */
+	uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, sysenter_cs, sysenter_esp, sysenter_eip, pat, misc_enable;
+	uint64_t tsc_offset, tsc_adjust, mtrr_def_type, mtrr_phys[16], mtrr_fixed[11], spec_ctrl, mcg_status, mcg_ctl;
+	unsigned gpa_bits, gva_bits;
+	bool has_nx, has_1g; /* from the user's CPUID, for reserved-bit checks */
+
+	/* interruptions */
+	bool nmi_pending, nmi_masked, window_wanted;
+	uint8_t shadow;          /* 1 STI, 2 MOV SS; for the next instruction only */
+	bool inject_valid;       /* deliver this before the next instruction (user's injection, or a saved one) */
+	uint8_t inject_vector, inject_type; /* type as VMX: 0 external, 2 NMI, 3 hardware exception, 4 software interrupt */
+	bool inject_has_error;
+	uint32_t inject_error;
+
+	/* floating point and vectors */
+	struct x86_f80 st[8]; /* physical registers R0..R7 */
+	uint16_t fcw, fsw, fop; /* fsw with TOP in bits 11..13 */
+	uint8_t ftag;           /* abridged: bit n: physical register n is not empty */
+	uint64_t fip, fdp;
+	uint32_t mxcsr;
+	union x86_vec v[16];
+	uint64_t pkru;
+
+	/* the user's breakpoints; independent of DR0-7 */
+	bool user_step, user_int3;
+	unsigned user_breaks;
+	struct {
+		uint64_t addr;
+		uint8_t type, len;
+	} user_break[4];
+
+	/* run loop */
+	struct x86_stop stop;
+	struct x86_log_entry log[64];
+	unsigned log_len, log_pos;
+	jmp_buf jb;
+	bool jb_valid;
+	const struct x86_op *fault_op;
+	struct x86_cache *cache; /* decoded blocks */
+	struct x86_tlb *tlbs;    /* X86_MMU_MODES */
+	struct x86_itlbe *itlb;
+	uint64_t features[8];    /* see x86_set_features */
+	uint64_t exc_pending_vector; /* delivery in progress, for double faults; 0: none, else vector + 1 */
+};
+
+/* Create in RESET state (SDM vol. 3, table 10-1). NULL: out of memory. */
+struct x86_cpu *x86_new(const struct x86_env *env, void *opaque, atomic_uint *attn);
+void x86_free(struct x86_cpu *c);
+void x86_reset(struct x86_cpu *c); /* RESET; keeps time, caches of code and the user's breakpoints */
+void x86_init(struct x86_cpu *c);  /* INIT: what RESET changes and INIT does not is kept */
+void x86_sipi(struct x86_cpu *c, uint8_t vector);
+
+/* Run until something stops it; the reason is in c->stop. A stop with needs_answer is answered in place, then x86_answer. */
+enum x86_stop_kind x86_run(struct x86_cpu *c);
+void x86_answer(struct x86_cpu *c);
+/* Finish the pending instruction only: X86_STOP_BUDGET when done, or another stop. */
+enum x86_stop_kind x86_complete(struct x86_cpu *c);
+/* Execute exactly one instruction (or one iteration of REP), whatever is pending. For instruction emulators. */
+enum x86_stop_kind x86_step(struct x86_cpu *c);
+
+/* The user changed state directly: recompute what is derived (mode, segment bases, TLB mode, flags). `flush`: CR0, CR3, CR4 or EFER changed. */
+void x86_state_changed(struct x86_cpu *c, bool flush);
+uint64_t x86_get_rflags(struct x86_cpu *c);
+void x86_set_rflags(struct x86_cpu *c, uint64_t rflags);
+
+/* Memory under the CPU changed: a page was unmapped, protected or its log restarted / everything. On the CPU's own thread. */
+void x86_flush_page(struct x86_cpu *c, uint64_t gpa);
+void x86_flush_all(struct x86_cpu *c);
+/* Somebody else (host, DMA, another CPU) wrote guest memory that may hold decoded code. On the CPU's own thread. */
+void x86_code_written(struct x86_cpu *c, uint64_t gpa, uint64_t size);
+
+/* MSRs by index for the user; false: the CPU does not own that one or the value is refused. */
+bool x86_rdmsr(struct x86_cpu *c, uint32_t index, uint64_t *value);
+bool x86_wrmsr(struct x86_cpu *c, uint32_t index, uint64_t value);
+
+/* What this CPU can do, as CPUID leaves (the most it can show). *count in: room, out: number. */
+struct x86_cpuid_leaf {
+	uint32_t leaf, subleaf, has_subleaf, out[4];
+};
+void x86_cpuid_max(struct x86_cpuid_leaf *table, size_t *count);
+
+/* The XSAVE image in standard layout, `size` at least 576 (832 with AVX). */
+void x86_get_xsave(struct x86_cpu *c, uint8_t *image, size_t size);
+void x86_set_xsave(struct x86_cpu *c, const uint8_t *image, size_t size);
+
+#endif
