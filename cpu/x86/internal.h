@@ -80,11 +80,20 @@ static inline bool x86_is_mem(const struct x86_insn *d, int n)
 
 enum { X86_DE = 0, X86_DB = 1, X86_NMI = 2, X86_BP = 3, X86_OF = 4, X86_BR = 5, X86_UD = 6, X86_NM = 7, X86_DF = 8, X86_TS = 10,
        X86_NP = 11, X86_SS_FAULT = 12, X86_GP_FAULT = 13, X86_PF = 14, X86_MF = 16, X86_AC = 17, X86_MC = 18, X86_XM = 19 };
-/* Raise an exception at op (its rip is the saved one). error -1: none. */
-_Noreturn void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error);
-_Noreturn void x86_page_fault(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned error);
-/* Stop with c->stop filled, the instruction not committed. */
+/* Raise an exception at op (its rip is the saved one). error -1: none. op NULL (here and in every access function below): c->rip is already the one
+ * to save; used while events are delivered. They fill c->exc_* and c->rip and leave by longjmp(c->jb, X86_JMP_FAULT); the run loop then calls
+ * x86_deliver_fault in the same setjmp frame, from where a further fault comes back the same way. */
+_Noreturn void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error); /* sys_deliver.c */
+_Noreturn void x86_page_fault(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned error); /* sys_deliver.c */
+/* Stop with c->stop filled, the instruction not committed: longjmp(c->jb, X86_JMP_DEFER). */
 _Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op);
+/* Stop with the instruction committed (c->rip is set): HLT, debug. c->stop.kind = kind, the rest filled by the caller; longjmp(c->jb, X86_JMP_STOP). */
+_Noreturn void x86_leave(struct x86_cpu *c, enum x86_stop_kind kind); /* sys_deliver.c */
+enum { X86_JMP_FAULT = 1, X86_JMP_DEFER = 2, X86_JMP_STOP = 3 };
+/* Deliver what is due: c->exc_* (a raised exception) or else c->inject_* (the run loop fills these with an acknowledged interrupt or NMI too and calls
+ * this). Either stays valid until the delivery is complete, so one that defers is begun again by the next x86_run: call it there first when
+ * c->exc_valid or c->inject_valid. Returns false with c->stop.kind = X86_STOP_TRIPLE. Clears c->shadow; sets c->rip. */
+bool x86_deliver_fault(struct x86_cpu *c);
 
 /* ------ memory ------ */
 
@@ -163,6 +172,10 @@ void x86_st_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsign
 void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned len, bool write, uint8_t *data);
 uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t count);
 
+/* The answered access of the instruction being replayed, if this is the next one in the log; NULL: not made yet (ask env, on X86_DEFER fill
+ * c->stop and x86_defer). x86_answer makes these entries: 'R' MSR: value[0] the value, value[1] the fault; 'C' CPUID: value[0..3]; 'H' hypercall: value[0]. */
+const struct x86_log_entry *x86_replay(struct x86_cpu *c, char kind, uint64_t addr, bool write);
+
 /* ------ flags (flags.c) ------ */
 enum { X86_CF = 1, X86_PF_ = 4, X86_AF = 0x10, X86_ZF = 0x40, X86_SF = 0x80, X86_TF = 0x100, X86_IF = 0x200, X86_DF_ = 0x400, X86_OF_ = 0x800,
        X86_IOPL = 0x3000, X86_NT = 0x4000, X86_RF = 0x10000, X86_VM = 0x20000, X86_AC_ = 0x40000, X86_VIF = 0x80000, X86_VIP = 0x100000, X86_ID = 0x200000,
@@ -174,11 +187,39 @@ enum { X86_CC_PLAIN = 0 }; /* the others in flags.h */
 /* ------ segments, mode, delivery (sys_*.c) ------ */
 void x86_load_seg(struct x86_cpu *c, const struct x86_op *op, int seg, uint16_t sel); /* MOV/POP to DS ES FS GS SS; LDS ... */
 void x86_update_mode(struct x86_cpu *c); /* mode, segbase, mmu_mode, tlb from CR0, EFER, CS, RFLAGS, CPL */
+/* Writes the flags in mask, arithmetic and others, and recomputes what hangs on them (tf_active, mmu_mode by AC, mode by VM). POPF, IRET ... */
+void x86_write_eflags(struct x86_cpu *c, uint32_t value, uint32_t mask);
+/* Linear address of seg:offset for size bytes in any mode, with limit and type checks where the mode has them (#GP, #SS, error 0). offset is already
+ * truncated to the address size. For strings, pushes, whatever has no ModRM. */
+uint64_t x86_linear(struct x86_cpu *c, const struct x86_op *op, int seg, uint64_t offset, unsigned size, bool write);
+/* c->flat (in the block key): bit n: segment n (DS ES SS FS GS) has base any, limit 4 GiB - 1, is present, readable, writable: an access through it
+ * needs no check, only truncation of the sum to 32 bits. CS never has its bit.
+ * Operations with X86_OPF_SLOW_EA pack op->scale: shift | X86_EA_WRITE if the operand is written | bytes accessed (at most 31) << 3. */
+enum { X86_EA_SHIFT = 3, X86_EA_WRITE = 4, X86_EA_SIZE_SHIFT = 3 };
 /* Deliver an event through the IDT (SDM vol. 3, ch. 6). type as inject_type, saved rip given. May raise a further fault (longjmp). */
 void x86_deliver(struct x86_cpu *c, int vector, int type, int error, uint64_t saved_rip);
 void x86_msr_reset(struct x86_cpu *c);
 bool x86_io_allowed(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width); /* IOPL and the TSS bitmap */
 void x86_set_cr(struct x86_cpu *c, const struct x86_op *op, int cr, uint64_t value); /* MOV CR with its faults */
+
+void x86_cpuid_refresh(struct x86_cpu *c); /* features[], gpa_bits, has_nx, has_1g out of env->cpuid; x86_new calls it */
+static inline bool x86_has(const struct x86_cpu *c, unsigned feature) /* X86_FEAT_: word * 64 + bit */
+{
+	return c->features[feature >> 6] >> (feature & 63) & 1;
+}
+/* Words of c->features: 0: leaf 1 ECX | EDX << 32; 1: leaf 7 EBX | ECX << 32; 2: leaf 0x80000001 ECX | EDX << 32; 3: leaf 0xD.1 EAX. */
+enum { X86_FEAT_1C = 0, X86_FEAT_1D = 32, X86_FEAT_7B = 64, X86_FEAT_7C = 96, X86_FEAT_81C = 128, X86_FEAT_81D = 160, X86_FEAT_D1A = 192 };
+
+/* ------ debugging (sys_debug.c) ------ */
+/* tf_active from TF, DR7 and the user's breakpoints; flushes the TLB when watched addresses changed. */
+void x86_update_debug(struct x86_cpu *c);
+/* The run loop calls these around every instruction while c->tf_active: before it (instruction breakpoints) and after it is complete with c->rip set
+ * (single step, data breakpoints). false: c->stop is filled, leave. They may raise (#DB). */
+bool x86_debug_before(struct x86_cpu *c);
+bool x86_debug_after(struct x86_cpu *c);
+/* A page with data breakpoints never goes into the TLB; the slow path reports each access to it, once it is known not to fault. */
+bool x86_page_watched(const struct x86_cpu *c, uint64_t gva);
+void x86_watch_hit(struct x86_cpu *c, uint64_t gva, unsigned size, bool write);
 
 /* ------ decoded code ------ */
 void x86_flush_tlb(struct x86_cpu *c, bool global_too);

@@ -193,7 +193,17 @@ struct x86_cpu {
 	struct x86_tlb *tlbs;    /* X86_MMU_MODES */
 	struct x86_itlbe *itlb;
 	uint64_t features[8];    /* see x86_set_features */
-	uint64_t exc_pending_vector; /* delivery in progress, for double faults; 0: none, else vector + 1 */
+	/* raised and not delivered yet; kept while the delivery is deferred */
+	bool exc_valid, exc_triple;
+	uint8_t exc_vector, exc_type;
+	int32_t exc_error;       /* -1: none */
+	uint8_t delivering;      /* class of the event whose delivery is in progress, enum in sys_deliver.c; 0: none */
+	uint8_t flat;            /* segments without checks, see internal.h */
+	bool step_armed;         /* TF was set before this instruction */
+	bool user_stepped;       /* user_step was, too */
+	uint8_t watch_count;     /* data breakpoints armed, guest's and user's */
+	uint32_t watch_dr6, watch_user; /* data breakpoints hit by this instruction */
+	uint64_t watch_key;      /* DR7 and user breakpoints as last seen by x86_update_debug */
 };
 
 /* Create in RESET state (SDM vol. 3, table 10-1). NULL: out of memory. */
