@@ -1,0 +1,46 @@
+# A thin front for CMake (see CMakePresets.json). `make` builds build/vmaccel, build/libvmaccel.a and build/libvmaccel.so.
+PREFIX ?= /usr/local
+DESTDIR ?=
+SECONDS_EACH ?= 60
+
+.PHONY: all deps demo check bench fuzz install clean help
+all:
+	@scripts/deps build
+	@scripts/build release
+
+help:
+	@echo 'make            build/vmaccel, build/libvmaccel.a, build/libvmaccel.so'
+	@echo 'make demo       boot Debian'"'"'s kernel on the fastest accelerator of this machine'
+	@echo 'make check      build and run every test'
+	@echo 'make bench      measure, each number beside its reference'
+	@echo 'make fuzz       fuzz each target for SECONDS_EACH=$(SECONDS_EACH) seconds'
+	@echo 'make install    to $$(DESTDIR)$$(PREFIX) = $(DESTDIR)$(PREFIX)'
+	@echo 'make clean      remove the build folders'
+
+deps:
+	@scripts/deps build test guest
+
+demo:
+	@scripts/deps build guest
+	@scripts/build release vmaccel_command
+	@scripts/demo
+
+check:
+	@scripts/deps build test guest
+	@scripts/check
+
+bench:
+	@scripts/deps build guest bench
+	@scripts/build release vmaccel_command
+	@scripts/bench
+
+fuzz:
+	@scripts/deps build test
+	@scripts/build asan vmaccel_fuzzers
+	@scripts/fuzz build-asan $(SECONDS_EACH)
+
+install: all
+	DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,101 @@
+/* conformance.c - runs one check of the suite and applies the table of known differences. */
+#include "conformance.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static int note(struct conf *conf, int result, const char *format, va_list ap)
+{
+	if (!conf->reason[0]) {
+		vsnprintf(conf->reason, sizeof(conf->reason), format, ap);
+		for (char *p = conf->reason; *p; p++)
+			if (*p == '\n')
+				*p = ' ';
+	}
+	return result;
+}
+
+int conf_fail(struct conf *conf, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	note(conf, CONF_FAIL, format, ap);
+	va_end(ap);
+	return CONF_FAIL;
+}
+
+int conf_skip(struct conf *conf, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	note(conf, CONF_SKIP, format, ap);
+	va_end(ap);
+	return CONF_SKIP;
+}
+
+const char *conf_file(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+const struct conf_check *conf_find(int number)
+{
+	for (int i = 0; i < conf_check_count; i++)
+		if (conf_checks[i].number == number)
+			return &conf_checks[i];
+	return NULL;
+}
+
+int conf_tagged(const struct conf_check *check, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *p = check->tags; p && *p; p += strspn(p, " ")) {
+		size_t n = strcspn(p, " ");
+
+		if (n == length && !memcmp(p, word, n))
+			return 1;
+		p += n;
+	}
+	return 0;
+}
+
+static const char *known_difference(int number, vma_accel accel)
+{
+	for (int i = 0; i < conf_difference_count; i++)
+		if (conf_differences[i].number == number && conf_differences[i].accel == accel)
+			return conf_differences[i].reason;
+	return NULL;
+}
+
+int conf_run(const struct conf_check *check, struct conf *conf)
+{
+	const char *known = known_difference(check->number, conf->accel);
+	int result;
+
+	conf->reason[0] = 0;
+	if (!check->run) {
+		snprintf(conf->reason, sizeof(conf->reason), "%s", check->not_yet ? check->not_yet : "not written yet");
+		return CONF_NOT_YET;
+	}
+	conf->info.size = sizeof(conf->info);
+	if (vma_platform_find(conf->accel, conf->arch, &conf->info) < 0)
+		return conf_fail(conf, "%s", vma_why());
+	if (conf->accel == VMA_ACCEL_NULL && conf_tagged(check, "guest"))
+		return conf_skip(conf, "the null back end runs no guest code");
+	result = check->run(conf);
+	if (!known)
+		return result;
+	if (result == CONF_PASS)
+		return conf_fail(conf, "passes, although it is declared as a known difference: %s", known);
+	if (result == CONF_FAIL) {
+		snprintf(conf->reason, sizeof(conf->reason), "%s", known);
+		return CONF_KNOWN;
+	}
+	return result;
+}

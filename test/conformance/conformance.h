@@ -1,0 +1,79 @@
+/* conformance.h - the conformance suite: one list of checks, run on one accelerator at a time by `vmaccel check`.
+ *
+ * A check is a function that uses include/vmaccel only and ends with CONF_PASS or one of the conf_ functions below, which note the
+ * reason. It may crash or hang: the command runs each in a process of its own, with a time limit.
+ * What differs between accelerators for a reason is a row of conf_differences, not an `if` in a check. */
+#ifndef CONFORMANCE_H
+#define CONFORMANCE_H
+
+#include <vmaccel/vmaccel.h>
+
+enum conf_result {
+	CONF_PASS = 0,
+	CONF_FAIL = 1,
+	CONF_SKIP = 2,    /* this host or accelerator has nothing to check here, with a reason */
+	CONF_KNOWN = 3,   /* failed as a row of conf_differences says it does */
+	CONF_NOT_YET = 4  /* the check is not written yet, with a reason */
+};
+
+/* What a check is given, and where it leaves its reason. */
+struct conf {
+	vma_accel accel;
+	vma_arch arch;
+	vma_platform_info info; /* of that accelerator */
+	char reason[512];       /* one line */
+};
+
+struct conf_check {
+	int number;       /* 20 is T020 */
+	const char *name; /* a sentence without a full stop */
+	const char *tags; /* words: "x86 exits"; "guest" where guest code runs (not for the null back end) */
+	int (*run)(struct conf *conf); /* NULL: not yet */
+	const char *not_yet;           /* why there is no run */
+};
+extern const struct conf_check conf_checks[];
+extern const int conf_check_count;
+
+/* A check that is known to fail on an accelerator. It is still run; if it passes after all, that is a failure of this row. */
+struct conf_difference {
+	int number;
+	vma_accel accel;
+	const char *reason;
+};
+extern const struct conf_difference conf_differences[];
+extern const int conf_difference_count;
+
+/* Note a reason and return CONF_FAIL / CONF_SKIP. The first reason stays. */
+int conf_fail(struct conf *conf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int conf_skip(struct conf *conf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Leave the check when a condition does not hold, or a call that must work fails (a negative result). */
+#define CONF_EXPECT(conf, condition)                                                                                   \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			return conf_fail(conf, "%s:%d: not so: %s", conf_file(__FILE__), __LINE__, #condition);        \
+	} while (0)
+#define CONF_OK(conf, call)                                                                                            \
+	do {                                                                                                           \
+		int conf_result_ = (call);                                                                             \
+		if (conf_result_ < 0)                                                                                  \
+			return conf_fail(conf, "%s:%d: %s: %s: %s", conf_file(__FILE__), __LINE__, #call,              \
+			                 vma_error_name(conf_result_), vma_why());                                     \
+	} while (0)
+#define CONF_EQUAL(conf, got, want)                                                                                    \
+	do {                                                                                                           \
+		unsigned long long conf_got_ = (unsigned long long)(got), conf_want_ = (unsigned long long)(want);     \
+		if (conf_got_ != conf_want_)                                                                           \
+			return conf_fail(conf, "%s:%d: %s is %#llx, not %#llx", conf_file(__FILE__), __LINE__, #got,   \
+			                 conf_got_, conf_want_);                                                       \
+	} while (0)
+const char *conf_file(const char *path); /* its last part */
+
+/* Run check `check` in this process; conf->accel and conf->arch are set. Returns an enum conf_result; conf->reason holds why, unless
+ * it passed. */
+int conf_run(const struct conf_check *check, struct conf *conf);
+const struct conf_check *conf_find(int number); /* NULL: no such check */
+/* Whether `word` is one of the check's tags. */
+int conf_tagged(const struct conf_check *check, const char *word);
+
+#endif
