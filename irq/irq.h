@@ -1,8 +1,9 @@
-/* irq.h - the PC's interrupt controllers and timer in software: local APICs (xAPIC and x2APIC), I/O APIC, the pair of 8259A,
- * 8254. For engines that have none. Knows nothing of VMs, accelerators or threads.
+/* irq.h - the PC's interrupt controllers and timer in software: local APICs (xAPIC and x2APIC), I/O APIC, the pair of
+ * 8259A, the 8254. For engines that have none. Knows nothing of VMs, accelerators or threads.
  *
  * Locking: the caller holds one lock of its own around every call on one struct irq_pc, except irq_pc_pending and
- * irq_pc_deadline, which are single atomic loads. Callbacks run inside that lock: they must not call back into irq/ and must not wait.
+ * irq_pc_deadline, which are single atomic loads. Callbacks run inside that lock: they must not call back into irq/ and
+ * must not wait.
  * Nothing here allocates: the caller owns struct irq_pc and the array of struct irq_lapic.
  * Time is what ops->now_ns says (ns, never going back); the local APIC timer's bus clock is 1 GHz, as KVM's.
  * SDM = Intel's Software Developer's Manual, volume 3, chapter 11 "APIC". APIC id = vCPU index. */
@@ -26,9 +27,10 @@ struct irq_ops {
 	uint64_t (*now_ns)(void *opaque);
 	uint64_t (*tsc)(void *opaque, unsigned vcpu); /* the guest's TSC now, for TSC-deadline mode */
 	void (*wake)(void *opaque, unsigned vcpu);    /* irq_pc_pending(vcpu) went from 0 to 1 */
-	/* INIT: put the CPU (not its local APIC, which has been reset already) into wait-for-SIPI; wake it. BSP: at its reset vector. */
+	/* INIT: put the CPU (not its local APIC, which has been reset already) into wait-for-SIPI, the BSP at its reset
+	 * vector; wake it. */
 	void (*init)(void *opaque, unsigned vcpu);
-	void (*sipi)(void *opaque, unsigned vcpu, uint8_t vector); /* start at vector << 12 if it waits for one, else ignore */
+	void (*sipi)(void *opaque, unsigned vcpu, uint8_t vector); /* start at vector << 12 if it waits for one */
 	void (*nmi)(void *opaque, unsigned vcpu);                  /* latch an NMI and wake */
 	/* May be NULL. The earliest deadline became earlier: whoever sleeps until it must look again. */
 	void (*deadline)(void *opaque, uint64_t ns);
@@ -70,7 +72,8 @@ int irq_pit_out(const struct irq_pit *pit, unsigned channel, uint64_t now);
 uint64_t irq_pit_deadline(const struct irq_pit *pit); /* next rise of OUT 0, ns; IRQ_NEVER */
 int irq_pit_tick(struct irq_pit *pit, uint64_t now);  /* 1: OUT 0 rose since the last call (once, however often) */
 void irq_pit_get(const struct irq_pit *pit, uint64_t now, vma_x86_pit *image);
-int irq_pit_set(struct irq_pit *pit, uint64_t now, const vma_x86_pit *image); /* -1: values out of range, nothing changed */
+/* -1: values out of range, nothing changed */
+int irq_pit_set(struct irq_pit *pit, uint64_t now, const vma_x86_pit *image);
 
 /* ------ messages between APICs (SDM 11.6.1, 11.11) ------ */
 
@@ -126,7 +129,7 @@ struct irq_config {
 	uint64_t tsc_hz;    /* frequency of ops->tsc */
 	unsigned phys_bits; /* MAXPHYADDR, for IA32_APIC_BASE; 0: 52 */
 	int x2apic;         /* CPUID has x2APIC: the mode can be entered */
-	int directed_eoi;   /* offer EOI-broadcast suppression and the I/O APIC's EOI register (KVM's in-kernel ones do not) */
+	int directed_eoi;   /* offer EOI-broadcast suppression and the I/O APIC's EOI register; KVM's do not */
 };
 struct irq_pc {
 	struct irq_config config;
@@ -142,21 +145,25 @@ struct irq_pc {
 	uint8_t resample; /* state was restored: the next tick looks at every line */
 };
 
-/* lapics: config->vcpus elements of the caller's, living as long as pc. Leaves everything reset. -1: config out of range. */
+/* lapics: config->vcpus elements of the caller's, living as long as pc. Leaves everything reset. -1: config out of
+ * range. */
 int irq_pc_init(struct irq_pc *pc, const struct irq_config *config, const struct irq_ops *ops, void *opaque,
 		struct irq_lapic *lapics);
 void irq_pc_reset(struct irq_pc *pc);                     /* the machine's RESET */
 void irq_pc_reset_vcpu(struct irq_pc *pc, unsigned vcpu); /* one CPU's RESET: its local APIC and IA32_APIC_BASE */
 
-/* Anything for this vCPU (IF and shadow are the engine's business)? Without the lock. Exact whenever the lock is free. */
+/* Anything for this vCPU (IF and shadow are the engine's business)? Without the lock. Exact whenever the lock is
+ * free. */
 static inline int irq_pc_pending(const struct irq_pc *pc, unsigned vcpu)
 {
 	return atomic_load_explicit(&pc->lapic[vcpu].pending, memory_order_acquire) != 0;
 }
-/* Interrupt acknowledge: the vector to deliver now, or -1. Local APIC first, then the PIC through LINT0 or an ExtINT message. */
+/* Interrupt acknowledge: the vector to deliver now, or -1. Local APIC first, then the PIC through LINT0 or an ExtINT
+ * message. */
 int irq_pc_ack(struct irq_pc *pc, unsigned vcpu);
 
-/* ns (as now_ns) at which irq_pc_tick must be called, IRQ_NEVER if there is none; without the lock. May be in the past: call it now. */
+/* ns (as now_ns) at which irq_pc_tick must be called, IRQ_NEVER if there is none; without the lock. May be in the past:
+ * call it now. */
 static inline uint64_t irq_pc_deadline(const struct irq_pc *pc)
 {
 	return atomic_load_explicit(&pc->deadline, memory_order_acquire);
@@ -166,7 +173,8 @@ void irq_pc_tick(struct irq_pc *pc, uint64_t now);
 /* The guest's TSC was written, or its TSC_ADJUST: a TSC deadline falls at another time. */
 void irq_pc_tsc_changed(struct irq_pc *pc, unsigned vcpu);
 
-/* GSI 0..15 to PIC and I/O APIC (GSI 0 is I/O APIC pin 2; GSI 2, the cascade, goes nowhere), 16..23 I/O APIC only. -1: no such GSI. */
+/* GSI 0..15 to PIC and I/O APIC (GSI 0 is I/O APIC pin 2; GSI 2, the cascade, goes nowhere), 16..23 I/O APIC only.
+ * -1: no such GSI. */
 int irq_pc_line(struct irq_pc *pc, unsigned gsi, int level);
 void irq_pc_nmi_button(struct irq_pc *pc); /* an edge on every LINT1 */
 /* -1: the address is not in 0xfeexxxxx. Else how many local APICs took it. */
@@ -185,15 +193,16 @@ int irq_pc_wrmsr(struct irq_pc *pc, unsigned vcpu, uint32_t msr, uint64_t value)
 int irq_pc_port_read(struct irq_pc *pc, uint16_t port, unsigned length, uint32_t *value);
 int irq_pc_port_write(struct irq_pc *pc, uint16_t port, unsigned length, uint32_t value);
 
-/* Images as KVM saves them. A get changes nothing; a set has no effect on other parts until the next irq_pc_tick, which becomes due at
- * once, so parts may be restored in any order. An event due but not ticked before a get is still due after the set.
- * set returns -1 on impossible values and then changes nothing. */
+/* Images as KVM saves them. A get changes nothing; a set has no effect on other parts until the next irq_pc_tick, which
+ * becomes due at once, so parts may be restored in any order. An event due but not ticked before a get is still due
+ * after the set. set returns -1 on impossible values and then changes nothing. */
 void irq_pc_get_irqchip(const struct irq_pc *pc, vma_x86_irqchip *image);
 int irq_pc_set_irqchip(struct irq_pc *pc, const vma_x86_irqchip *image);
 /* The register page (KVM_GET_LAPIC with KVM_CAP_X2APIC_API off: in x2APIC mode too, the id is in bits 31:24). */
 void irq_pc_get_lapic(const struct irq_pc *pc, unsigned vcpu, uint8_t page[IRQ_LAPIC_IMAGE]);
 int irq_pc_set_lapic(struct irq_pc *pc, unsigned vcpu, const uint8_t page[IRQ_LAPIC_IMAGE]);
-/* IA32_APIC_BASE by the host: any mode may follow any other. Before irq_pc_set_lapic, as the page's layout depends on the mode. */
+/* IA32_APIC_BASE by the host: any mode may follow any other. Before irq_pc_set_lapic, as the page's layout depends on
+ * the mode. -1: a reserved bit or an impossible mode. */
 uint64_t irq_pc_get_apic_base(const struct irq_pc *pc, unsigned vcpu);
 int irq_pc_set_apic_base(struct irq_pc *pc, unsigned vcpu, uint64_t value);
 /* IA32_TSC_DEADLINE by the host; after the TSC and the local APIC. Reading: irq_pc_rdmsr. */
