@@ -1,0 +1,310 @@
+/* bench.c - vmaccel bench: what the library's calls cost, each beside the same thing done with the platform's own calls in the same
+ * run. Samples of both alternate, and the medians are compared, so that a busy machine disturbs both alike. */
+#include "bench.h"
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+#include <uv.h>
+#include <vmaccel/x86.h>
+
+enum { SAMPLES = 21, SAMPLE_NS = 4000000 };
+
+struct bench_options {
+	struct arg_common common;
+	int accel, json;
+};
+
+#define AT(member) offsetof(struct bench_options, member)
+static const struct arg args[] = {
+	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm or soft", cli_accels, 0},
+	{"--json", NULL, ARG_FLAG, AT(json), 0, 0, NULL, "as JSON", NULL, 0},
+	{NULL, NULL, ARG_FLAG, 0, 0, 0, NULL, NULL, NULL, 0},
+};
+#undef AT
+
+static const struct measurement {
+	enum bench_op op;
+	const char *key, *text;
+	enum bench_op reference; /* of the platform's calls */
+} measurements[BENCH_OPS] = {
+	{BENCH_EXIT, "exit", "run + OUT exit", BENCH_EXIT},
+	{BENCH_EXIT_REGS, "exit_registers", "the same, registers read and written (beside a plain exit)", BENCH_EXIT},
+	{BENCH_GET_REGS, "get_registers", "read the registers", BENCH_GET_REGS},
+	{BENCH_SET_REGS, "set_registers", "write the registers", BENCH_SET_REGS},
+	{BENCH_CREATE, "create", "create to first exit, and destroy", BENCH_CREATE},
+	{BENCH_MAP_UNMAP, "map", "map and unmap 2 MiB", BENCH_MAP_UNMAP},
+	{BENCH_KICK, "kick", "kick and the run that it ends", BENCH_KICK},
+};
+
+/* The same machine through the library. */
+struct lib {
+	vma_accel accel;
+	vma_mem *mem, *spare;
+	vma_vm *vm;
+	vma_vcpu *vcpu;
+	vma_kick *kick;
+	vma_x86_regs regs;
+};
+
+static void lib_close(struct lib *lib)
+{
+	vma_kick_unref(lib->kick);
+	if (lib->vcpu)
+		vma_vcpu_destroy(lib->vcpu);
+	if (lib->vm)
+		vma_vm_destroy(lib->vm);
+	vma_mem_unref(lib->mem);
+	lib->kick = NULL;
+	lib->vcpu = NULL;
+	lib->vm = NULL;
+	lib->mem = NULL;
+}
+
+static int lib_state(vma_vcpu *vcpu)
+{
+	vma_x86_regs regs = {.rip = BENCH_CODE, .rflags = 2};
+	vma_x86_sregs sregs;
+
+	if (vma_x86_get_sregs(vcpu, &sregs) < 0)
+		return -1;
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	if (vma_x86_set_sregs(vcpu, &sregs) < 0 || vma_x86_set_regs(vcpu, &regs, VMA_X86_ALL_REGS) < 0)
+		return -1;
+	return vma_vcpu_run(vcpu) == VMA_EXIT_IO ? 0 : -1;
+}
+
+static int lib_open(struct lib *lib)
+{
+	static const uint8_t code[] = BENCH_CODE_BYTES;
+	vma_vm_config config = {.size = sizeof(config), .accel = lib->accel, .arch = VMA_ARCH_X86_64, .max_vcpus = 1};
+
+	if (vma_vm_create(&config, &lib->vm) < 0 || vma_vm_finalize(lib->vm) < 0 || vma_mem_anon(BENCH_MEM, &lib->mem) < 0)
+		return -1;
+	memcpy((char *)vma_mem_hva(lib->mem) + BENCH_CODE, code, sizeof(code));
+	if (vma_vm_map(lib->vm, 0, lib->mem, 0, BENCH_MEM, VMA_MAP_RWX) < 0 || vma_vcpu_create(lib->vm, 0, &lib->vcpu) < 0)
+		return -1;
+	return lib_state(lib->vcpu);
+}
+
+static int lib_create(struct lib *lib)
+{
+	struct lib other = {.accel = lib->accel};
+	int result = lib_open(&other);
+
+	lib_close(&other);
+	return result;
+}
+
+static int lib_once(struct lib *lib, enum bench_op op)
+{
+	switch (op) {
+	case BENCH_EXIT:
+		return vma_vcpu_run(lib->vcpu) == VMA_EXIT_IO ? 0 : -1;
+	case BENCH_EXIT_REGS:
+		if (vma_vcpu_run(lib->vcpu) != VMA_EXIT_IO || vma_x86_get_regs(lib->vcpu, &lib->regs) < 0)
+			return -1;
+		return vma_x86_set_regs(lib->vcpu, &lib->regs, VMA_X86_ALL_BUT_RIP);
+	case BENCH_GET_REGS:
+		return vma_x86_get_regs(lib->vcpu, &lib->regs);
+	case BENCH_SET_REGS:
+		return vma_x86_set_regs(lib->vcpu, &lib->regs, VMA_X86_ALL_BUT_RIP);
+	case BENCH_CREATE:
+		return lib_create(lib);
+	case BENCH_MAP_UNMAP:
+		if (vma_vm_map(lib->vm, BENCH_MAP_GPA, lib->spare, 0, BENCH_MAP, VMA_MAP_RWX) < 0)
+			return -1;
+		return vma_vm_unmap(lib->vm, BENCH_MAP_GPA, BENCH_MAP);
+	case BENCH_KICK:
+		vma_kick_send(lib->kick);
+		return vma_vcpu_run(lib->vcpu) == VMA_EXIT_CANCELED ? 0 : -1;
+	default:
+		return -1;
+	}
+}
+
+/* A side of a comparison: the library (raw NULL) or the platform's calls. */
+struct side {
+	struct lib *lib;
+	struct raw *raw;
+	enum bench_op op;
+	uint64_t batch; /* operations a sample, about SAMPLE_NS long */
+	double samples[SAMPLES];
+	char why[256];
+};
+
+static int side_do(struct side *side, uint64_t n)
+{
+	if (side->raw)
+		return raw_do(side->raw, side->op, n, side->why, sizeof(side->why));
+	for (; n; n--) {
+		if (lib_once(side->lib, side->op) < 0) {
+			snprintf(side->why, sizeof(side->why), "%s", vma_why());
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int side_sample(struct side *side, double *ns)
+{
+	uint64_t start = uv_hrtime();
+
+	if (side_do(side, side->batch) < 0)
+		return -1;
+	*ns = (double)(uv_hrtime() - start) / (double)side->batch;
+	return 0;
+}
+
+static int side_calibrate(struct side *side)
+{
+	double ns;
+
+	for (side->batch = 1; side->batch < 1ull << 24; side->batch *= 2) {
+		if (side_sample(side, &ns) < 0)
+			return -1;
+		if (ns * (double)side->batch >= SAMPLE_NS)
+			break;
+	}
+	return 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double side_median(struct side *side)
+{
+	qsort(side->samples, SAMPLES, sizeof(side->samples[0]), ascending);
+	return side->samples[SAMPLES / 2];
+}
+
+/* Nanoseconds an operation of both sides; *raw_ns 0 without a reference. 0, or -1 with the reason in `why`. */
+static int compare(struct lib *lib, struct raw *raw, const struct measurement *m, double *ns, double *raw_ns, const char **why)
+{
+	static struct side sides[2];
+	int count = raw ? 2 : 1;
+
+	sides[0] = (struct side){.lib = lib, .op = m->op};
+	sides[1] = (struct side){.raw = raw, .op = m->reference};
+	for (int i = 0; i < SAMPLES; i++) {
+		for (int s = 0; s < count; s++) {
+			*why = sides[s].why;
+			if ((i == 0 && side_calibrate(&sides[s]) < 0) || side_sample(&sides[s], &sides[s].samples[i]) < 0)
+				return -1;
+		}
+	}
+	*ns = side_median(&sides[0]);
+	*raw_ns = raw ? side_median(&sides[1]) : 0;
+	return 0;
+}
+
+static void print_row(const struct measurement *m, double ns, double raw_ns)
+{
+	printf("  %-60s %12.3f us", m->text, ns / 1000);
+	if (raw_ns > 0)
+		printf(" %12.3f us %8.3f", raw_ns / 1000, ns / raw_ns);
+	printf("\n");
+}
+
+static cJSON *json_row(const struct measurement *m, double ns, double raw_ns)
+{
+	cJSON *row = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(row, "name", m->key);
+	cJSON_AddStringToObject(row, "text", m->text);
+	cJSON_AddNumberToObject(row, "ns", ns);
+	if (raw_ns > 0) {
+		cJSON_AddNumberToObject(row, "raw_ns", raw_ns);
+		cJSON_AddNumberToObject(row, "ratio", ns / raw_ns);
+	}
+	return row;
+}
+
+static int measure_all(struct lib *lib, struct raw *raw, cJSON *list)
+{
+	if (!list)
+		printf("%-62s %15s%s\n", vma_accel_name(lib->accel), "library", raw ? "   platform's calls    ratio" : "");
+	for (int i = 0; i < BENCH_OPS; i++) {
+		double ns, raw_ns;
+		const char *why;
+
+		if (compare(lib, raw, &measurements[i], &ns, &raw_ns, &why) < 0) {
+			fprintf(stderr, "vmaccel bench: %s: %s\n", measurements[i].text, why);
+			return STATUS_VMM;
+		}
+		if (list)
+			cJSON_AddItemToArray(list, json_row(&measurements[i], ns, raw_ns));
+		else
+			print_row(&measurements[i], ns, raw_ns);
+	}
+	return STATUS_OK;
+}
+
+static int open_all(struct lib *lib, struct raw **raw)
+{
+	char why[256] = "";
+
+	if (lib_open(lib) < 0 || vma_mem_anon(BENCH_MAP, &lib->spare) < 0 ||
+	    vma_vcpu_kick_handle(lib->vcpu, &lib->kick) < 0 || vma_x86_get_regs(lib->vcpu, &lib->regs) < 0) {
+		fprintf(stderr, "vmaccel bench: %s\n", vma_why());
+		return STATUS_VMM;
+	}
+	if (!raw_available(vma_accel_name(lib->accel)))
+		return STATUS_OK;
+	*raw = raw_open(why, sizeof(why));
+	if (!*raw) {
+		fprintf(stderr, "vmaccel bench: the platform's own calls: %s\n", why);
+		return STATUS_VMM;
+	}
+	return STATUS_OK;
+}
+
+static int bench(vma_accel accel, int json)
+{
+	struct lib lib = {.accel = accel};
+	struct raw *raw = NULL;
+	cJSON *out = json ? cJSON_CreateObject() : NULL, *list = NULL;
+	int status = open_all(&lib, &raw);
+
+	if (json) {
+		cJSON_AddStringToObject(out, "accel", vma_accel_name(accel));
+		list = cJSON_AddArrayToObject(out, "results");
+	}
+	if (!status)
+		status = measure_all(&lib, raw, list);
+	if (json)
+		cli_print_json(out, 1);
+	raw_close(raw);
+	vma_mem_unref(lib.spare);
+	lib_close(&lib);
+	return status;
+}
+
+int verb_bench(int argc, char **argv)
+{
+	struct bench_options options = {.accel = VMA_ACCEL_AUTO};
+	vma_accel accel;
+	int status;
+
+	if (args_parse("bench", args, &options, argc, argv))
+		return STATUS_USAGE;
+	if (options.common.help) {
+		args_help("bench", "what the library's calls cost", args);
+		return STATUS_OK;
+	}
+	accel = (vma_accel)options.accel;
+	if (accel == VMA_ACCEL_NULL) {
+		fprintf(stderr, "vmaccel bench: --accel null: it runs no guest code\n");
+		return STATUS_USAGE;
+	}
+	status = cli_choose("bench", &accel);
+	return status ? status : bench(accel, options.json);
+}
