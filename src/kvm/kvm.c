@@ -1,0 +1,318 @@
+/* kvm.c - the KVM back end's table, the probe, and the life of a VM. */
+#include <errno.h>
+#include <cpuid.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include "kvm/kvm.h"
+
+struct vma_kvm_host vma_kvm_host;
+
+int vma_kvm_ioctl(int fd, unsigned long request, void *arg, const char *name)
+{
+	long rc = os_ioctl(fd, request, arg, name);
+
+	return rc < 0 ? vma_fail_os(rc, name) : (int)rc;
+}
+
+/* ------ probe ------ */
+
+static long extension(int fd, long cap)
+{
+	long rc = os_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap, "KVM_CHECK_EXTENSION");
+
+	return rc < 0 ? 0 : rc;
+}
+
+/* What cannot be done without; all are in Linux 4.12 and later. */
+static const struct {
+	uint16_t cap;
+	const char *name;
+} required[] = {
+	{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+	{KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"},     {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
+	{KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS"},         {KVM_CAP_XSAVE, "KVM_CAP_XSAVE"},
+	{KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE"},
+};
+
+static const struct {
+	uint16_t native;
+	uint32_t cap;
+} optional[] = {
+	{KVM_CAP_IRQCHIP, VMA_CAP_IRQCHIP},
+	{KVM_CAP_IRQFD, VMA_CAP_IRQFD},
+	{KVM_CAP_IOEVENTFD, VMA_CAP_IOEVENTFD},
+	{KVM_CAP_SIGNAL_MSI, VMA_CAP_MSI},
+	{KVM_CAP_USER_MEMORY, VMA_CAP_DIRTY_LOG | VMA_CAP_ALIAS},
+	{KVM_CAP_READONLY_MEM, VMA_CAP_READONLY},
+	{KVM_CAP_X86_MSR_FILTER, VMA_CAP_MSR_EXIT},
+	{KVM_CAP_SET_GUEST_DEBUG, VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK},
+	{KVM_CAP_XSAVE, VMA_CAP_XSAVE},
+	{KVM_CAP_TSC_CONTROL, VMA_CAP_TSC_SCALE},
+	{KVM_CAP_ADJUST_CLOCK, VMA_CAP_CLOCK},
+};
+
+static void probe_host(int fd, struct vma_kvm_host *h)
+{
+	long xsave = extension(fd, KVM_CAP_XSAVE2);
+
+	h->sync_regs = (uint32_t)extension(fd, KVM_CAP_SYNC_REGS);
+	h->xsave_size = xsave > 4096 ? (uint32_t)xsave : 0;
+	h->debug = (uint32_t)extension(fd, KVM_CAP_SET_GUEST_DEBUG2);
+	h->quirks = (uint32_t)extension(fd, KVM_CAP_DISABLE_QUIRKS2);
+	h->xcrs = extension(fd, KVM_CAP_XCRS);
+	h->payload = extension(fd, KVM_CAP_EXCEPTION_PAYLOAD);
+	h->triple_fault = extension(fd, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
+	h->tsc_control = extension(fd, KVM_CAP_TSC_CONTROL);
+	h->msr_exits = extension(fd, KVM_CAP_X86_USER_SPACE_MSR) && extension(fd, KVM_CAP_X86_MSR_FILTER);
+	h->manual_log = extension(fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+	h->enforce_pv = extension(fd, KVM_CAP_ENFORCE_PV_FEATURE_CPUID);
+	h->tsc_deadline = extension(fd, KVM_CAP_TSC_DEADLINE_TIMER);
+}
+
+static void probe_limits(int fd, vma_platform_info *info)
+{
+	unsigned eax = 36, ebx, ecx, edx;
+	long vcpus = extension(fd, KVM_CAP_MAX_VCPUS), slots = extension(fd, KVM_CAP_NR_MEMSLOTS);
+
+	__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx);
+	info->gpa_bits = eax & 0xff;
+	info->max_vcpus = vcpus <= 0 ? 4 : vcpus > 255 ? 255 : (uint32_t)vcpus; /* 255: ids of an xAPIC */
+	info->max_regions = slots <= 0 ? 32 : (uint32_t)slots;
+	info->granule = 4096;
+	for (size_t i = 0; i < sizeof(optional) / sizeof(*optional); i++)
+		if (extension(fd, optional[i].native))
+			info->caps |= optional[i].cap;
+	if (!vma_kvm_host.msr_exits)
+		info->caps &= ~(uint32_t)VMA_CAP_MSR_EXIT;
+	info->breakpoints = info->caps & VMA_CAP_HW_BREAK ? 4 : 0;
+}
+
+static const char *probe_fd(int fd, vma_platform_info *info)
+{
+	static char why[80];
+	long version = os_ioctl(fd, KVM_GET_API_VERSION, NULL, "KVM_GET_API_VERSION");
+	long size = os_ioctl(fd, KVM_GET_VCPU_MMAP_SIZE, NULL, "KVM_GET_VCPU_MMAP_SIZE");
+
+	info->remedy = "update the Linux kernel";
+	if (version != KVM_API_VERSION || size < (long)sizeof(struct kvm_run))
+		return "/dev/kvm does not speak KVM API version 12";
+	for (size_t i = 0; i < sizeof(required) / sizeof(*required); i++)
+		if (!extension(fd, required[i].cap)) {
+			snprintf(why, sizeof(why), "this kernel's KVM lacks %s", required[i].name);
+			return why;
+		}
+	vma_kvm_host.run_size = (uint32_t)size;
+	probe_host(fd, &vma_kvm_host);
+	probe_limits(fd, info);
+	info->remedy = "";
+	return NULL;
+}
+
+static void no_device(long rc, vma_platform_info *info)
+{
+	static char why[96];
+
+	info->remedy = "";
+	if (rc == -ENOENT) {
+		info->why = "there is no /dev/kvm";
+		info->remedy = "load the module kvm_intel or kvm_amd; if that fails, enable virtualization in the firmware setup "
+			       "(in a virtual machine: nested virtualization on its host)";
+	} else if (rc == -EACCES || rc == -EPERM) {
+		info->why = "no permission to open /dev/kvm";
+		info->remedy = "join the group kvm (as root: usermod -aG kvm USER) and log in again";
+	} else if (rc == -ENODEV || rc == -ENXIO) {
+		info->why = "/dev/kvm is there but no KVM module stands behind it";
+		info->remedy = "load the module kvm_intel or kvm_amd";
+	} else {
+		snprintf(why, sizeof(why), "open /dev/kvm: %s", strerror((int)-rc));
+		info->why = why;
+	}
+}
+
+void vma_kvm_probe(vma_platform_info *info)
+{
+	int fd = os_open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	info->version = "KVM API 12";
+	info->proved = "native";
+	if (fd < 0) {
+		no_device(fd, info);
+		return;
+	}
+	info->why = probe_fd(fd, info);
+	info->available = !info->why;
+	if (info->available)
+		info->why = "";
+	os_close(fd);
+}
+
+/* ------ VM ------ */
+
+/* KVM_CREATE_VM waits for a lock interruptibly; a signal is no failure (api.rst 4.2). */
+static int create_vm(struct vma_kvm_vm *k)
+{
+	long rc = -EINTR;
+
+	for (int tries = 0; rc == -EINTR && tries < 100; tries++)
+		rc = os_ioctl(k->system, KVM_CREATE_VM, NULL, "KVM_CREATE_VM");
+	k->fd = rc < 0 ? -1 : (int)rc;
+	return rc < 0 ? vma_fail_os(rc, "KVM_CREATE_VM") : 0;
+}
+
+static int enable(struct vma_vm *vm, uint32_t cap, uint64_t arg)
+{
+	struct kvm_enable_cap c = {.cap = cap, .args = {arg}};
+
+	return vma_kvm_vm_ioctl(vm, KVM_ENABLE_CAP, &c);
+}
+
+/* Quirks that change guest memory or a register behind the guest's back. */
+#define QUIRKS_OFF (KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+
+static int enable_caps(struct vma_vm *vm)
+{
+	const struct vma_kvm_host *h = &vma_kvm_host;
+	const struct {
+		bool wanted;
+		uint32_t cap;
+		uint64_t arg;
+	} caps[] = {
+		{h->payload, KVM_CAP_EXCEPTION_PAYLOAD, 1},
+		{h->triple_fault, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1},
+		{h->manual_log, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE},
+		{h->quirks & QUIRKS_OFF, KVM_CAP_DISABLE_QUIRKS2, h->quirks & QUIRKS_OFF},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < sizeof(caps) / sizeof(*caps); i++)
+		if (caps[i].wanted)
+			rc = enable(vm, caps[i].cap, caps[i].arg);
+	return rc;
+}
+
+/* Intel processors without unrestricted guests run real mode with a task state segment and page table of KVM's own; below the
+ * 4 GiB line where firmware would be. Others ignore it. */
+static int reserve_pages(struct vma_vm *vm)
+{
+	uint64_t identity = 0xfffbc000;
+	int rc = vma_kvm_vm_ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &identity);
+
+	return rc ? rc : vma_kvm_vm_ioctl(vm, KVM_SET_TSS_ADDR, (void *)0xfffbd000ul);
+}
+
+/* Without scaling a guest's TSC runs at the host's frequency; KVM takes up to 250 ppm off as that. */
+static int check_tsc(const struct vma_vm *vm)
+{
+	uint64_t want = vm->config.tsc_hz, host = want ? os_tsc_hz() : 0;
+	uint64_t off = want > host ? want - host : host - want;
+
+	if (!want || vma_kvm_host.tsc_control || off <= host / 4000)
+		return 0;
+	return vma_fail(VMA_E_NO_HOST, "tsc_hz %llu: this processor cannot scale the TSC; it runs at %llu",
+			(unsigned long long)want, (unsigned long long)host);
+}
+
+static int open_parts(struct vma_vm *vm)
+{
+	struct vma_kvm_vm *k = vm->priv;
+	int rc = create_vm(k);
+
+	if (!rc)
+		rc = enable_caps(vm);
+	if (!rc)
+		rc = reserve_pages(vm);
+	if (!rc && vm->config.irqchip == VMA_IRQCHIP_PLATFORM)
+		rc = vma_kvm_irqchip_create(vm);
+	return rc;
+}
+
+static void vm_close(struct vma_vm *vm)
+{
+	struct vma_kvm_vm *k = vm->priv;
+
+	if (k->fd >= 0)
+		os_close(k->fd);
+	if (k->system >= 0)
+		os_close(k->system);
+	k->fd = k->system = -1;
+}
+
+static int vm_open(struct vma_vm *vm)
+{
+	struct vma_kvm_vm *k = vm->priv;
+	int sig = vm->config.kick_signal, rc = check_tsc(vm);
+
+	k->fd = k->system = -1;
+	if (rc)
+		return rc;
+	rc = os_kick_signal(sig, vma_kvm_kick_hook);
+	if (rc < 0)
+		return vma_fail_os(rc, "sigaction for the kick signal");
+	k->system = os_open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	rc = k->system < 0 ? vma_fail_os(k->system, "open /dev/kvm") : open_parts(vm);
+	if (rc)
+		vm_close(vm);
+	return rc;
+}
+
+static int vm_finalize(struct vma_vm *vm)
+{
+	return vma_kvm_msr_exits(vm);
+}
+
+/* ------ clock ------ */
+
+static int clock_get(struct vma_vm *vm, uint64_t *ns)
+{
+	struct kvm_clock_data c = {0};
+	int rc = vma_kvm_vm_ioctl(vm, KVM_GET_CLOCK, &c);
+
+	*ns = c.clock;
+	return rc;
+}
+
+static int clock_set(struct vma_vm *vm, uint64_t ns)
+{
+	struct kvm_clock_data c = {.clock = ns};
+
+	return vma_kvm_vm_ioctl(vm, KVM_SET_CLOCK, &c);
+}
+
+const struct vma_backend vma_backend_kvm = {
+	.name = "kvm",
+	.accel = VMA_ACCEL_KVM,
+	.arch = VMA_ARCH_X86_64,
+	.vm_size = sizeof(struct vma_kvm_vm),
+	.vcpu_size = sizeof(struct vma_kvm_vcpu),
+	.probe = vma_kvm_probe,
+	.vm_open = vm_open,
+	.vm_close = vm_close,
+	.cpuid_max = vma_kvm_cpuid_max,
+	.vm_finalize = vm_finalize,
+	.map = vma_kvm_map,
+	.unmap = vma_kvm_unmap,
+	.protect = vma_kvm_protect,
+	.dirty_log = vma_kvm_dirty_log,
+	.irq_line = vma_kvm_irq_line,
+	.msi = vma_kvm_msi,
+	.irqfd = vma_kvm_irqfd,
+	.ioeventfd = vma_kvm_ioeventfd,
+	.clock_get = clock_get,
+	.clock_set = clock_set,
+	.irqchip_get = vma_kvm_irqchip_get,
+	.irqchip_set = vma_kvm_irqchip_set,
+	.vcpu_open = vma_kvm_vcpu_open,
+	.vcpu_close = vma_kvm_vcpu_close,
+	.run = vma_kvm_run,
+	.complete = vma_kvm_complete,
+	.fetch = vma_kvm_fetch,
+	.commit = vma_kvm_commit,
+	.get_msrs = vma_kvm_get_msrs,
+	.set_msrs = vma_kvm_set_msrs,
+	.interrupt = vma_kvm_interrupt,
+	.interrupt_ready = vma_kvm_interrupt_ready,
+	.nmi = vma_kvm_nmi,
+	.debug = vma_kvm_debug,
+	.kick = vma_kvm_kick,
+};

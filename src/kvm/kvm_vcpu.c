@@ -1,0 +1,206 @@
+/* kvm_vcpu.c - a vCPU's life, entering it, completing an exit without going on, and kicks. */
+#include <errno.h>
+#include <string.h>
+#include "kvm/kvm.h"
+
+/* ------ kicks ------
+ * The signal of a kick runs vma_kvm_kick_hook on the owner thread. Before the KVM_RUN call it makes the call return at once, through
+ * immediate_exit; during it, the signal itself does. Between runs `entered` is NULL and the kick is found in kick->attention, which
+ * is looked at after `entered` is set: no moment is left in which a kick could be lost. */
+
+/* initial-exec: the dynamic model may allocate at first use, and a signal handler must not. */
+static _Thread_local struct kvm_run *volatile entered __attribute__((tls_model("initial-exec")));
+
+void vma_kvm_kick_hook(void)
+{
+	struct kvm_run *run = entered;
+
+	if (run)
+		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_RELAXED);
+}
+
+void vma_kvm_kick(struct vma_kick *k)
+{
+	if (k->owner && k->signal)
+		os_thread_signal(k->owner, k->signal); /* -ESRCH: the owner has ended and will never run */
+}
+
+static long enter(struct vma_vcpu *v, bool immediate)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+	struct kvm_run *run = k->run;
+	long rc;
+
+	entered = run;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (immediate || atomic_load_explicit(&v->kick->attention, memory_order_acquire))
+		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_RELAXED);
+	rc = os_ioctl(k->fd, KVM_RUN, NULL, "KVM_RUN");
+	entered = NULL;
+	atomic_signal_fence(memory_order_seq_cst);
+	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_RELAXED);
+	/* After an error kvm_run may be of an earlier exit. */
+	k->synced = rc ? 0 : (uint32_t)run->kvm_valid_regs;
+	k->window_known = !rc;
+	k->exception_at_risk = rc;
+	k->injected = false;
+	return rc;
+}
+
+/* ------ runs ------ */
+
+enum { IDLE_ENTRIES = 64 };
+
+/* Having KVM copy a class at every exit is cheap, but not free: stop when nobody looked for a while. */
+static void age(struct vma_kvm_vcpu *k)
+{
+	for (unsigned i = 0; i < 3; i++)
+		if ((k->run->kvm_valid_regs >> i & 1) && ++k->idle[i] > IDLE_ENTRIES)
+			k->run->kvm_valid_regs &= ~(1ull << i);
+}
+
+/* I/O and MMIO answers already stand in kvm_run, where exit.io.data and exit.mmio.data point. */
+static void answer(struct vma_vcpu *v)
+{
+	struct kvm_run *run = VMA_KVM_VCPU(v)->run;
+
+	if (v->exit.kind != VMA_EXIT_MSR || !v->exit.pending)
+		return;
+	run->msr.error = v->exit.msr.fault != 0;
+	run->msr.data = v->exit.msr.value;
+}
+
+static int no_exit(struct vma_vcpu *v)
+{
+	v->exit.kind = VMA_EXIT_CANCELED;
+	v->exit.pending = 0;
+	return VMA_EXIT_CANCELED;
+}
+
+/* KVM knows HALTED only with its own local APIC. */
+static int still_halted(struct vma_vcpu *v)
+{
+	v->exit.kind = VMA_EXIT_HLT;
+	v->exit.pending = 0;
+	return VMA_EXIT_HLT;
+}
+
+/* What seldom applies, kept off the hot path. 0: enter the guest. */
+static int before_entry(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+
+	if (k->stashed) {
+		k->stashed = false;
+		return vma_kvm_exit(v);
+	}
+	if (k->halted && !v->exit.pending)
+		return still_halted(v);
+	return k->debug_on ? vma_kvm_debug_enter(v) : 0;
+}
+
+int vma_kvm_run(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+	long rc;
+
+	if (k->stashed | k->halted | k->debug_on) {
+		int kind = before_entry(v);
+		if (kind)
+			return kind;
+	}
+	answer(v);
+	k->run->request_interrupt_window = v->irq_window;
+	if (k->run->kvm_valid_regs)
+		age(k);
+	rc = enter(v, false);
+	if (!rc)
+		return vma_kvm_exit(v);
+	if (rc == -EINTR || rc == -EAGAIN) /* EAGAIN: a vCPU that waited for INIT or SIPI got it (api.rst 4.10) */
+		return no_exit(v);
+	return vma_fail_os(rc, "KVM_RUN");
+}
+
+/* With immediate_exit KVM_RUN commits the operation and returns EINTR, unless the instruction has another fragment (api.rst 5). */
+int vma_kvm_complete(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+	long rc;
+
+	if (!v->exit.pending)
+		return 0;
+	answer(v);
+	rc = enter(v, true);
+	if (rc == -EINTR) {
+		v->exit.pending = 0;
+		return 0;
+	}
+	if (rc)
+		return vma_fail_os(rc, "KVM_RUN to complete an exit");
+	v->exit.pending = 0;
+	if (k->run->exit_reason == KVM_EXIT_IO || k->run->exit_reason == KVM_EXIT_MMIO) {
+		vma_kvm_exit(v);
+		return 1;
+	}
+	k->stashed = true; /* the completion ended in something else, such as a debug exit: the next run reports it */
+	return 0;
+}
+
+/* ------ life ------ */
+
+static int map_run(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+	void *page;
+	int rc = os_map(k->fd, 0, vma_kvm_host.run_size, OS_MAP_WRITE, &page);
+
+	if (rc)
+		return vma_fail_os(rc, "mmap of kvm_run");
+	k->run = page;
+	k->xsave_size = vma_kvm_host.xsave_size ? vma_kvm_host.xsave_size : sizeof(struct kvm_xsave);
+	k->xsave = os_aligned(64, k->xsave_size);
+	return k->xsave ? 0 : vma_fail(VMA_E_NOMEM, "out of memory for an XSAVE image");
+}
+
+static int set_tsc(struct vma_vcpu *v)
+{
+	uint64_t khz = v->vm->config.tsc_hz / 1000;
+
+	if (!khz || !vma_kvm_host.tsc_control)
+		return 0;
+	return vma_kvm_vcpu_ioctl(v, KVM_SET_TSC_KHZ, (void *)(uintptr_t)khz);
+}
+
+void vma_kvm_vcpu_close(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+
+	if (k->run)
+		os_unmap(k->run, vma_kvm_host.run_size);
+	os_free(k->xsave);
+	if (k->fd >= 0)
+		os_close(k->fd);
+	k->run = NULL;
+	k->xsave = NULL;
+	k->fd = -1;
+}
+
+int vma_kvm_vcpu_open(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+	int rc;
+
+	k->fd = -1;
+	rc = vma_kvm_vm_ioctl(v->vm, KVM_CREATE_VCPU, (void *)(uintptr_t)v->index);
+	if (rc < 0)
+		return rc;
+	k->fd = rc;
+	rc = map_run(v);
+	if (!rc)
+		rc = vma_kvm_cpuid_set(v);
+	if (!rc)
+		rc = set_tsc(v);
+	if (rc)
+		vma_kvm_vcpu_close(v);
+	return rc;
+}
