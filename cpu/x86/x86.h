@@ -173,6 +173,9 @@ struct x86_cpu {
 	uint32_t mxcsr;
 	union x86_vec v[16];
 	uint64_t pkru;
+	/* what fpenv.c has borrowed of the host's FPU: the control bits now loaded (0: nothing) and what they replaced */
+	uint32_t fp_loaded, fp_host_mxcsr, fp_x87_loaded;
+	uint8_t fp_host_env[28];
 
 	/* the user's breakpoints; independent of DR0-7 */
 	bool user_step, user_int3;

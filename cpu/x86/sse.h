@@ -1,0 +1,149 @@
+/* sse.h - what the files of the vector part share: lanes, kernels, and the rows that bind a mnemonic to them.
+ *
+ * A kernel works on one 128-bit lane (or, in its _8 form, on an MMX register in the low half of one): d = d op s. Handlers move operands
+ * between registers, memory and lanes, so that 256-bit forms are the same kernels on two lanes, and three-operand forms a copy before them. */
+#ifndef CPU_X86_SSE_H
+#define CPU_X86_SSE_H
+
+#include "fpenv.h"
+
+typedef union x86_lane {
+	uint8_t b[16];
+	int8_t sb[16];
+	uint16_t w[8];
+	int16_t sw[8];
+	uint32_t d[4];
+	int32_t sd[4];
+	uint64_t q[2];
+	int64_t sq[2];
+} __attribute__((aligned(16), may_alias)) x86_lane;
+
+typedef void (*sse_kernel)(x86_lane *d, const x86_lane *s, unsigned imm);
+
+static inline x86_lane *sse_lane(struct x86_cpu *c, unsigned reg)
+{
+	return (x86_lane *)(void *)&c->v[reg];
+}
+
+/* Operands of kernel bodies: a and b in, r out (starts as a copy of a); N bytes. */
+#define SSE_KERNEL(name, bytes, ...)                                                                                   \
+	static void name(x86_lane *dp, const x86_lane *sp, unsigned imm)                                               \
+	{                                                                                                              \
+		enum { N = bytes };                                                                                    \
+		const x86_lane a = *dp, b = *sp;                                                                       \
+		x86_lane r = a;                                                                                        \
+		(void)imm;                                                                                             \
+		(void)a;                                                                                               \
+		(void)b;                                                                                               \
+		__VA_ARGS__;                                                                                           \
+		*dp = r;                                                                                               \
+	}
+#define SSE_BOTH(name, ...) SSE_KERNEL(name##_16, 16, __VA_ARGS__) SSE_KERNEL(name##_8, 8, __VA_ARGS__)
+#define SSE_ONLY(name, ...) SSE_KERNEL(name##_16, 16, __VA_ARGS__)
+#define SSE_EACH(field, ...)                                                                                           \
+	for (unsigned i = 0; i < N / sizeof r.field[0]; i++)                                                           \
+	r.field[i] = (__VA_ARGS__)
+
+enum { SSE_UNALIGNED = 1, SSE_SHIFT = 2 /* the second operand may be an immediate count */ };
+struct sse_row {
+	uint16_t mnemonic;
+	uint8_t mem;   /* bytes of a memory source for the 128-bit form */
+	uint8_t flags;
+	sse_kernel k16, k8; /* k8 NULL: no MMX form */
+};
+#define SSE_ROW_END {0, 0, 0, NULL, NULL}
+/* Tables ended by mnemonic 0. */
+extern const struct sse_row sse_int_rows[], sse_shuffle_rows[];
+
+x86_fn sse_translate_int(const struct x86_insn *d, struct x86_op *op);   /* rows above, sse.c */
+x86_fn sse_translate_move(const struct x86_insn *d, struct x86_op *op);  /* sse_move.c */
+x86_fn sse_translate_misc(const struct x86_insn *d, struct x86_op *op);  /* sse_misc.c: general registers, PTEST, variable blends */
+x86_fn sse_translate_str(const struct x86_insn *d, struct x86_op *op);   /* sse_str.c: PCMPxSTRx */
+x86_fn sse_translate_float(const struct x86_insn *d, struct x86_op *op); /* sse_fp.c */
+x86_fn sse_translate_save(const struct x86_insn *d, struct x86_op *op);  /* xsave.c */
+
+/* ------ operands ------ */
+
+static inline ZydisRegisterClass sse_class(const struct x86_insn *d, unsigned n)
+{
+	if (n >= d->i.operand_count_visible || d->o[n].type != ZYDIS_OPERAND_TYPE_REGISTER)
+		return ZYDIS_REGCLASS_INVALID;
+	return ZydisRegisterGetClass(d->o[n].reg.value);
+}
+static inline bool sse_is_xmm(const struct x86_insn *d, unsigned n)
+{
+	return sse_class(d, n) == ZYDIS_REGCLASS_XMM;
+}
+static inline bool sse_is_mm(const struct x86_insn *d, unsigned n)
+{
+	return sse_class(d, n) == ZYDIS_REGCLASS_MMX;
+}
+static inline bool sse_is_gpr(const struct x86_insn *d, unsigned n)
+{
+	ZydisRegisterClass k = sse_class(d, n);
+	return k == ZYDIS_REGCLASS_GPR32 || k == ZYDIS_REGCLASS_GPR64;
+}
+static inline bool sse_is_imm(const struct x86_insn *d, unsigned n)
+{
+	return n < d->i.operand_count_visible && d->o[n].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+static inline bool sse_is_mem(const struct x86_insn *d, unsigned n)
+{
+	return n < d->i.operand_count_visible && x86_is_mem(d, (int)n);
+}
+static inline uint8_t sse_reg(const struct x86_insn *d, unsigned n)
+{
+	return x86_regno(d->o[n].reg.value);
+}
+/* Fill op->dst, op->src and op->aux (the immediate byte) from the visible operands. */
+void sse_operands(const struct x86_insn *d, struct x86_op *op);
+
+/* A kernel or a row in op->imm. */
+static inline uint64_t sse_pointer(const void *p)
+{
+	return (uint64_t)(uintptr_t)p;
+}
+static inline sse_kernel sse_op_kernel(const struct x86_op *op)
+{
+	return (sse_kernel)(uintptr_t)op->imm;
+}
+
+/* The linear address of a 16-byte operand that must be aligned. */
+static inline uint64_t sse_ea_aligned(struct x86_cpu *c, const struct x86_op *op)
+{
+	uint64_t gva = x86_ea(c, op);
+	if (unlikely(gva & 15))
+		x86_raise(c, op, X86_GP_FAULT, 0);
+	return gva;
+}
+static inline void sse_load16(struct x86_cpu *c, const struct x86_op *op, x86_lane *l)
+{
+	x86_lane v;
+	x86_ld(c, op, sse_ea_aligned(c, op), &v, 16);
+	*l = v;
+}
+/* `size` (1, 2, 4, 8, 16) bytes without alignment, the rest zero. *l may be a register: nothing is written before the load is certain. */
+static inline void sse_load(struct x86_cpu *c, const struct x86_op *op, x86_lane *l, unsigned size)
+{
+	uint64_t gva = x86_ea(c, op);
+	x86_lane v = {.q = {0, 0}};
+	switch (size) {
+	case 1:
+		v.q[0] = x86_ld8(c, op, gva);
+		break;
+	case 2:
+		v.q[0] = x86_ld16(c, op, gva);
+		break;
+	case 4:
+		v.q[0] = x86_ld32(c, op, gva);
+		break;
+	case 8:
+		v.q[0] = x86_ld64(c, op, gva);
+		break;
+	default:
+		x86_ld(c, op, gva, &v, 16);
+	}
+	*l = v;
+}
+
+#endif
