@@ -91,6 +91,7 @@ struct vmm_config {
 	uint32_t reset_limit;  /* VMM_RESET_REBOOT: how many; 0: no limit */
 	uint32_t handle_signals; /* 1: vmm_run handles SIGTERM, SIGINT, SIGHUP (orderly stop) and puts the terminal right on fatal ones */
 	struct vmm_clock_source clock;
+	uint32_t flat_bits;    /* mode in which a flat binary is entered: 16 (address below 1 MiB), 32, 64; 0: 64 */
 };
 
 /* X(NAME, number, text): how a run ended. */
@@ -133,6 +134,8 @@ int vmm_create(const struct vmm_config *config, struct vmm **vmm, struct vmm_err
 int vmm_run(struct vmm *vmm, struct vmm_result *result);
 /* End vmm_run soon with VMM_END_STOPPED. Any thread or signal handler, before or during vmm_run. */
 void vmm_request_stop(struct vmm *vmm);
+/* Press the machine's power button: a guest that listens shuts itself down. Any thread, during vmm_run. */
+void vmm_power_button(struct vmm *vmm);
 void vmm_destroy(struct vmm *vmm); /* NULL is allowed; not during vmm_run */
 
 /* The accelerator in use (never AUTO) and one sentence saying why. The string lives as long as the vmm. */
