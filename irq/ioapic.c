@@ -1,5 +1,5 @@
-/* ioapic.c - the I/O APIC (Intel 82093AA datasheet, order 290566, section 3): registers, redirection, remote IRR. Inputs are "asserted" or not;
- * the polarity bit is kept and has no effect, as in KVM. */
+/* ioapic.c - the I/O APIC (Intel 82093AA datasheet, order 290566, section 3): registers, redirection, remote IRR.
+ * Inputs are "asserted" or not; the polarity bit is kept and has no effect, as in KVM. */
 #include <string.h>
 
 #include "irq.h"

@@ -1,5 +1,5 @@
-/* ipi.c - messages between APICs: which local APICs one is meant for (SDM 11.6.2), what each does with it, the sending of
- * interprocessor interrupts (11.6.1) and the decoding of message signalled ones (11.11). */
+/* ipi.c - messages between APICs: which local APICs one is meant for (SDM 11.6.2), what each does with it, the
+ * sending of interprocessor interrupts (11.6.1) and the decoding of message signalled ones (11.11). */
 #include <stddef.h>
 
 #include "irq.h"

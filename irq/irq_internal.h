@@ -1,4 +1,5 @@
-/* irq_internal.h - what the files of irq/ share and nobody else sees: the local APIC's register numbers and the calls between its parts. */
+/* irq_internal.h - what the files of irq/ share and nobody else sees: the local APIC's register numbers and the
+ * calls between its parts. */
 #ifndef IRQ_INTERNAL_H
 #define IRQ_INTERNAL_H
 

@@ -1,5 +1,6 @@
-/* lapic.c - one local APIC: priorities, acceptance of interrupts, EOI, the local vector table and what a write to each register does
- * (SDM 11.4 to 11.8). How the guest reaches the registers is in lapic_modes.c, the timer in lapic_timer.c. */
+/* lapic.c - one local APIC: priorities, acceptance of interrupts, EOI, the local vector table and what a write to
+ * each register does (SDM 11.4 to 11.8). How the guest reaches the registers is in lapic_modes.c, the timer in
+ * lapic_timer.c. */
 #include <string.h>
 
 #include "irq.h"
@@ -56,7 +57,8 @@ static int deliverable(const struct irq_lapic *l)
 	return irr >= 0 && ((uint32_t)irr & 0xf0) > (irq_lapic_ppr(l) & 0xf0) ? irr : -1;
 }
 
-/* Does an acknowledge by this CPU go to the PIC: through LINT0, through an ExtINT message, or because there is no APIC in the way? */
+/* Does an acknowledge by this CPU go to the PIC: through LINT0, through an ExtINT message, or because there is no
+ * APIC in the way? */
 int irq_lapic_extint(const struct irq_pc *pc, const struct irq_lapic *l)
 {
 	uint32_t lint0 = l->reg[R_LVT_LINT0];
@@ -106,7 +108,8 @@ void irq_lapic_post(struct irq_pc *pc, struct irq_lapic *l, uint8_t vector, int 
 	irq_lapic_update(pc, l);
 }
 
-/* Level triggering exists for LINT0 alone (SDM 11.5.1): LINT1 is always an edge. Its EOI ends here, so TMR stays clear. */
+/* Level triggering exists for LINT0 alone (SDM 11.5.1): LINT1 is always an edge. Its EOI ends here, so TMR stays
+ * clear. */
 void irq_lapic_local(struct irq_pc *pc, struct irq_lapic *l, unsigned lvt)
 {
 	uint32_t entry = l->reg[lvt];
@@ -165,7 +168,8 @@ static void end_of_interrupt(struct irq_pc *pc, struct irq_lapic *l)
 	irq_lapic_update(pc, l);
 }
 
-/* SDM 11.4.7.1 and .3. The bootstrap CPU's LINT0 comes up as KVM has it: the virtual wire that firmware would have set up. */
+/* SDM 11.4.7.1 and .3. The bootstrap CPU's LINT0 comes up as KVM has it: the virtual wire that firmware would have
+ * set up. */
 void irq_lapic_reset(struct irq_pc *pc, struct irq_lapic *l)
 {
 	irq_timer_stop(pc, l);

@@ -1,5 +1,5 @@
-/* lapic_modes.c - the ways to a local APIC's registers: IA32_APIC_BASE and its modes (SDM 11.4.3, 11.12.5), the MMIO page, the
- * MSRs, and the host's images. */
+/* lapic_modes.c - the ways to a local APIC's registers: IA32_APIC_BASE and its modes (SDM 11.4.3, 11.12.5), the MMIO
+ * page, the MSRs, and the host's images. */
 #include <string.h>
 
 #include "irq.h"
@@ -11,7 +11,8 @@ enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X
 #define W ACCESS_WRITE
 #define RW (ACCESS_READ | ACCESS_WRITE)
 
-/* SDM tables 11-1 and 11-6. `writable` bits are kept; `ignored` ones are read-only and may be written, other bits raise #GP as MSR. */
+/* SDM tables 11-1 and 11-6. `writable` bits are kept; `ignored` ones are read-only and may be written, other bits
+ * raise #GP as MSR. */
 struct access {
 	uint8_t mmio, msr;
 	uint32_t writable, ignored;

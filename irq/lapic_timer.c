@@ -1,5 +1,5 @@
-/* lapic_timer.c - the local APIC's timer (SDM 11.5.4): one-shot, periodic, TSC deadline. Counts down the divided 1 GHz bus clock; kept as
- * the ns at which it expires. */
+/* lapic_timer.c - the local APIC's timer (SDM 11.5.4): one-shot, periodic, TSC deadline. Counts down the divided 1
+ * GHz bus clock; kept as the ns at which it expires. */
 #include "irq.h"
 #include "irq_internal.h"
 

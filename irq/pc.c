@@ -237,7 +237,8 @@ int irq_pc_mmio_read(struct irq_pc *pc, unsigned vcpu, uint64_t gpa, void *data,
 	return IRQ_OK;
 }
 
-/* The local APIC wants aligned 32-bit writes (SDM 11.4.1) and ignores others; the I/O APIC takes the low bytes of what comes. */
+/* The local APIC wants aligned 32-bit writes (SDM 11.4.1) and ignores others; the I/O APIC takes the low bytes of
+ * what comes. */
 int irq_pc_mmio_write(struct irq_pc *pc, unsigned vcpu, uint64_t gpa, const void *data, unsigned length)
 {
 	struct irq_lapic *l = &pc->lapic[vcpu];

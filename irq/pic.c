@@ -1,6 +1,6 @@
-/* pic.c - the PC's pair of 8259A interrupt controllers, with the chipset's edge/level control registers (ELCR). Section names are
- * those of Intel's 8259A datasheet (order 231468). Where hardware and KVM's model differ and state would not move otherwise, KVM's
- * behaviour is taken and said so. */
+/* pic.c - the PC's pair of 8259A interrupt controllers, with the chipset's edge/level control registers (ELCR).
+ * Section names are those of Intel's 8259A datasheet (order 231468). Where hardware and KVM's model differ and state
+ * would not move otherwise, KVM's behaviour is taken and said so. */
 #include <string.h>
 
 #include "irq.h"
@@ -83,7 +83,8 @@ void irq_pic_reset(struct irq_pic *pic)
 		pic->chip[n].elcr_mask = elcr_mask[n];
 }
 
-/* An edge stays requested after the line falls (the 8259A would drop it and give IR7): KVM's does so, and callers send pulses. */
+/* An edge stays requested after the line falls (the 8259A would drop it and give IR7): KVM's does so, and callers
+ * send pulses. */
 void irq_pic_line(struct irq_pic *pic, unsigned irq, int level)
 {
 	vma_x86_pic *s = &pic->chip[irq >> 3 & 1];
@@ -182,8 +183,8 @@ static void write_ocw3(vma_x86_pic *s, uint8_t value)
 		s->special_mask = !!(value & OCW3_SMM);
 }
 
-/* "Initialization command word 1". LTIM is the ELCR's business in a PC and SNGL does not apply to its two chips. Edges seen are forgotten but
- * lines that are high stay known as high: an input must fall and rise again. */
+/* "Initialization command word 1". LTIM is the ELCR's business in a PC and SNGL does not apply to its two chips.
+ * Edges seen are forgotten but lines that are high stay known as high: an input must fall and rise again. */
 static void write_icw1(vma_x86_pic *s, uint8_t value)
 {
 	s->irr &= s->elcr;

@@ -1,12 +1,14 @@
-/* pit.c - the 8254 interval timer and the system control port 0x61. Mode names are those of Intel's 8254 datasheet (order 231164). Nothing
- * ticks: a counter is its count and the time it was loaded, as in KVM's image. Two simplifications that KVM makes too: a count takes effect when
- * it is written rather than at the next clock, and in modes 2 and 3 at once rather than after the running period. */
+/* pit.c - the 8254 interval timer and the system control port 0x61. Mode names are those of Intel's 8254 datasheet
+ * (order 231164). Nothing ticks: a counter is its count and the time it was loaded, as in KVM's image. Two
+ * simplifications that KVM makes too: a count takes effect when it is written rather than at the next clock, and in
+ * modes 2 and 3 at once rather than after the running period. */
 #include <string.h>
 
 #include "irq.h"
 #include "irq_internal.h"
 
-enum { RW_LSB = 1, RW_MSB = 2, RW_WORD0 = 3, RW_WORD1 = 4 }; /* rw_mode 1..3; read_state, write_state, count_latched 1..4 */
+/* rw_mode 1..3; read_state, write_state, count_latched 1..4 */
+enum { RW_LSB = 1, RW_MSB = 2, RW_WORD0 = 3, RW_WORD1 = 4 };
 enum {
 	UNPROGRAMMED = 0xff, /* mode after RESET, as KVM has it */
 	NEXT_NONE_BIT = 1 << 7,
@@ -131,7 +133,8 @@ static uint8_t status_bits(const struct irq_pit_channel *ch, int bit7)
 {
 	unsigned null_count = ch->c.mode <= 5 && !ch->loaded;
 
-	return (uint8_t)((bit7 ? 0x80 : 0) | null_count << 6 | (ch->c.rw_mode & 3) << 4 | (ch->c.mode & 7) << 1 | ch->c.bcd);
+	return (uint8_t)((bit7 ? 0x80 : 0) | null_count << 6 | (ch->c.rw_mode & 3) << 4 | (ch->c.mode & 7) << 1 |
+			 ch->c.bcd);
 }
 
 static void start(struct irq_pit_channel *ch, uint64_t now)
@@ -334,8 +337,9 @@ int irq_pit_tick(struct irq_pit *pit, uint64_t now)
 	return rose;
 }
 
-/* The image cannot tell whether the rise of OUT has been reported, and its status byte means nothing while no status is latched. So we keep
- * in bit 7 there: one-shot modes, no rise is to come; periodic modes, none is owed. KVM's images have 0: one interrupt too many. */
+/* The image cannot tell whether the rise of OUT has been reported, and its status byte means nothing while no status
+ * is latched. So we keep in bit 7 there: one-shot modes, no rise is to come; periodic modes, none is owed. KVM's
+ * images have 0: one interrupt too many. */
 static uint8_t unlatched_status(const struct irq_pit_channel *ch, uint64_t now)
 {
 	uint64_t rise = next_rise(ch, ch->seen);
@@ -363,8 +367,8 @@ void irq_pit_get(const struct irq_pit *pit, uint64_t now, vma_x86_pit *image)
 
 static int channel_valid(const vma_x86_pit_channel *c)
 {
-	return c->count <= 0x10000 && (c->mode <= 5 || c->mode == UNPROGRAMMED) && c->rw_mode <= 3 && c->read_state <= 4 &&
-	       c->write_state <= 4 && c->count_latched <= 4 && c->bcd <= 1 && c->gate <= 1;
+	return c->count <= 0x10000 && (c->mode <= 5 || c->mode == UNPROGRAMMED) && c->rw_mode <= 3 &&
+	       c->read_state <= 4 && c->write_state <= 4 && c->count_latched <= 4 && c->bcd <= 1 && c->gate <= 1;
 }
 
 static void set_channel(struct irq_pit_channel *ch, const vma_x86_pit_channel *image, uint64_t now)
