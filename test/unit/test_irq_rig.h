@@ -13,7 +13,7 @@
 
 #include "irq.h"
 
-#define RIG_VCPUS 20
+#define RIG_VCPUS IRQ_MAX_VCPUS
 #define RIG_TSC_HZ 2000000000ull
 
 struct rig {
