@@ -27,8 +27,8 @@ struct vma_mem {
 	bool owned; /* unmap at the end */
 };
 
-/* One mapping. The VM's regions are kept sorted by gpa in an array that is replaced, never changed in place: readers on vCPU threads load
- * the pointer and hold the VM's epoch (see regions.c). */
+/* One mapping. The VM's regions are kept sorted by gpa; a back end that looks addresses up on vCPU threads keeps a table of its own, fed
+ * by its map, unmap and split slots. */
 struct vma_region {
 	uint64_t gpa, size;
 	uint8_t *hva;
@@ -66,7 +66,9 @@ struct vma_x86_state {
 };
 
 /* ------ kick: lives on after its vCPU ------ */
+struct vma_call;
 struct vma_kick {
+	const struct vma_backend *be;
 	atomic_uint refs;
 	atomic_uint pending;   /* a kick not yet consumed */
 	atomic_uint calls;     /* vma_vcpu_call requests queued */
@@ -75,6 +77,9 @@ struct vma_kick {
 	struct os_event wake;  /* for back ends that sleep in user space (soft HLT) */
 	struct os_thread *owner;
 	int signal;            /* KVM: what to send; 0: none */
+	struct os_mutex lock;  /* first_call; the requests themselves */
+	struct os_cond answered;
+	struct vma_call *first_call;
 };
 
 /* ------ VM and vCPU ------ */
@@ -96,6 +101,8 @@ struct vma_vm {
 	struct vma_vcpu **vcpus; /* max_vcpus entries */
 	vma_x86_cpuid *cpuid;
 	size_t cpuid_count;
+	vma_x86_cpuid *cpuid_max; /* what the back end said */
+	size_t cpuid_max_count;
 	struct vma_msr_range *msr_ranges;
 	size_t msr_range_count;
 	uint32_t xsave_size; /* bytes of the standard XSAVE image for the table's XCR0, at least 576 */
@@ -118,9 +125,13 @@ struct vma_vcpu {
 	struct vma_x86_state x86;
 	/* Writes made while an exit was pending, applied after its completion. */
 	uint32_t queued, gpr_queued;
+	uint64_t sregs_queued; /* which of VMA_C_SREGS, by the bits of regs_x86.c; likewise dregs */
+	uint32_t dregs_queued;
 	struct vma_x86_state queue;
 	vma_debug debug;
-	bool running, irq_window;
+	atomic_bool running; /* inside vma_vcpu_run */
+	bool irq_window;     /* the caller waits for a window: exit with VMA_EXIT_IRQ_WINDOW when one opens */
+	bool irq_given;      /* an interrupt was handed over since the last entry */
 };
 
 /* ------ the back end's table ------
@@ -164,15 +175,18 @@ struct vma_backend {
 	/* Create it in whatever state the platform gives; the core then writes the architecture's reset state by commit and set_msrs. */
 	int (*vcpu_open)(struct vma_vcpu *v);
 	void (*vcpu_close)(struct vma_vcpu *v); /* any thread once the owner has ended */
-	/* Enter. Dirty classes have been committed. Commits a pending exit (v->exit.pending) with its answer first. Fills v->exit (kind, fields, pending)
+	/* Enter. Dirty classes have been committed, v->valid is 0. Commits a pending exit (v->exit.pending) with its answer first. Fills v->exit (kind, fields, pending)
 	 * and v->completes_rip_only, returns the kind; VMA_EXIT_CANCELED for any return without a reason of the guest's (signal, attention): the
 	 * core finds out why and re-enters. May set v->valid |= classes that it filled on the way, at no cost. */
 	int (*run)(struct vma_vcpu *v);
-	/* Commit the pending exit without running on. 0: done; 1: v->exit holds the same instruction's next fragment. */
+	/* Commit the pending exit without running on. 0: done (v->exit.pending is 0); 1: v->exit holds the same instruction's next fragment. */
 	int (*complete)(struct vma_vcpu *v);
 	/* Read these classes into v->x86: the exact state, with a pending exit that before the instruction. */
 	int (*fetch)(struct vma_vcpu *v, uint32_t classes);
-	/* Write these classes from v->x86, in the order the platform needs. Never called with a pending exit, except VMA_C_GPR without RIP when
+	/* Write these classes from v->x86 and leave the others as they are (KVM_SET_REGS drops a pending exception: put it back). In one call
+	 * the order is the back end's: GPR before EVENTS, SREGS (APIC base) before LAPIC, XCR0 before XSAVE, MP last. The core
+	 * calls set_msrs after commit, so SREGS and LAPIC come before TSC_DEADLINE, and hands MSRs over in the order of VMA_X86_MSRS, TSC before TSC_DEADLINE.
+	 * On save the core asks for everything in one fetch: MP is to be read first, EVENTS last. Never called with a pending exit, except VMA_C_GPR without RIP when
 	 * completes_rip_only: must take effect and survive the completion. All or nothing is not required: the core has checked the values. */
 	int (*commit)(struct vma_vcpu *v, uint32_t classes);
 	/* MSRs; return how many were done from the start. */
@@ -187,6 +201,10 @@ struct vma_backend {
 	/* Make a run in progress on k's owner return, and the next one if none is. Any thread or signal handler; the vCPU may be gone, only k is
 	 * safe to touch. k->pending or k->calls and k->attention are already set. */
 	void (*kick)(struct vma_kick *k);
+
+	/* VMA_CAP_PARTIAL_UNMAP only, VM half: r was cut short; `tail` is the rest of it, with a slot of its own and priv NULL. No access by a running
+	 * vCPU may fail meanwhile. r still holds the old size and the core shortens it afterwards. optional */
+	int (*split)(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail);
 };
 
 /* The selection table (platform.c): every back end compiled in, in the order of vma_platform_get. */

@@ -1,6 +1,6 @@
 /* os.h - what the library asks of the operating system. Every call that can fail goes through here, so that the fault sweep can make
  * the n-th one fail: vma_os_fault, when set, is asked before each call and a positive errno from it fails that call. Implemented in
- * os_linux.c (later os_darwin.c, os_windows.c). Calls return 0 or more, or -errno. */
+ * os_posix.c and os_linux.c (later os_darwin.c, os_windows.c). Calls return 0 or more, or -errno. */
 #ifndef VMA_OS_H
 #define VMA_OS_H
 
@@ -10,6 +10,8 @@
 
 /* Test hook: returns 0, or the errno with which `call` is to fail. Not for use while other threads are inside the library. */
 extern int (*vma_os_fault)(const char *call);
+/* For the files of src/os: ask the hook. */
+int os_fault(const char *call);
 
 void *os_calloc(size_t count, size_t size); /* zeroed; NULL when out of memory */
 void *os_aligned(size_t align, size_t size); /* zeroed; free with os_free */
@@ -19,6 +21,7 @@ void os_free(void *p);
 int os_open(const char *path, int flags);
 int os_close(int fd);
 int os_dup(int fd);
+int os_writable(int fd); /* 1: opened for reading and writing, 0: for reading only */
 long os_ioctl(int fd, unsigned long request, void *arg, const char *name);
 int os_eventfd(void);
 
@@ -59,6 +62,9 @@ void os_mutex_init(struct os_mutex *m);
 void os_mutex_destroy(struct os_mutex *m);
 void os_lock(struct os_mutex *m);
 void os_unlock(struct os_mutex *m);
+/* One lock a process, recursive, for what is done once a process (probing, measuring). */
+void os_process_lock(void);
+void os_process_unlock(void);
 struct os_cond {
 	_Alignas(8) unsigned char opaque[64];
 };

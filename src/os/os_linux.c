@@ -1,0 +1,129 @@
+/* os_linux.c - what only Linux has: memfd, eventfd, futex, thread ids, the TSC frequency. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "os/os.h"
+#include "os/os_posix.h"
+
+int os_memfd(uint64_t size)
+{
+	int e = os_fault("memfd_create");
+	int fd = e ? -1 : memfd_create("vmaccel", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return e ? -e : -errno;
+	e = os_fault("ftruncate");
+	if (!e && ftruncate(fd, (off_t)size))
+		e = errno;
+	if (e)
+		close(fd);
+	return e ? -e : fd;
+}
+
+int os_eventfd(void)
+{
+	int e = os_fault("eventfd");
+	int fd = e ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	return e ? -e : fd < 0 ? -errno : fd;
+}
+
+/* ------ threads ------ */
+
+void os_thread_identify(struct os_thread *t)
+{
+	t->pid = (int)getpid();
+	t->tid = (int)syscall(SYS_gettid);
+}
+
+int os_thread_signal(const struct os_thread *t, int sig)
+{
+	int saved = errno, rc;
+
+	if (!atomic_load(&t->alive))
+		return -ESRCH;
+	/* Should the thread end here and its id come back, another thread of this process gets a signal whose handler does nothing. */
+	rc = syscall(SYS_tgkill, t->pid, t->tid, sig) ? -errno : 0;
+	errno = saved;
+	return rc;
+}
+
+/* ------ events ------ */
+
+void os_event_set(struct os_event *e)
+{
+	int saved = errno;
+
+	if (!atomic_exchange(&e->set, 1))
+		syscall(SYS_futex, &e->set, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	errno = saved;
+}
+
+int os_event_wait(struct os_event *e, uint64_t deadline_ns)
+{
+	struct timespec ts = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
+
+	while (!atomic_exchange(&e->set, 0)) {
+		/* FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time. */
+		long rc = syscall(SYS_futex, &e->set, FUTEX_WAIT_BITSET_PRIVATE, 0, deadline_ns == UINT64_MAX ? NULL : &ts, NULL,
+				  FUTEX_BITSET_MATCH_ANY);
+		if (rc && errno == ETIMEDOUT)
+			return atomic_exchange(&e->set, 0);
+	}
+	return 1;
+}
+
+/* ------ the TSC ------ */
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+
+static uint64_t tsc_from_cpuid(void)
+{
+	unsigned a, b, c, d;
+
+	if (__get_cpuid_count(0x15, 0, &a, &b, &c, &d) && a && b && c)
+		return (uint64_t)c * b / a;
+	/* VMware's and KVM's timing leaf: EAX is the TSC in kHz. */
+	__cpuid(0x40000000, a, b, c, d);
+	if (a >= 0x40000010 && a < 0x40000100) {
+		__cpuid(0x40000010, a, b, c, d);
+		return (uint64_t)a * 1000;
+	}
+	return 0;
+}
+
+static uint64_t tsc_measured(void)
+{
+	uint64_t t0 = os_now_ns(), c0 = __rdtsc(), t1, c1;
+
+	do {
+		t1 = os_now_ns();
+		c1 = __rdtsc();
+	} while (t1 - t0 < 2000000);
+	return (uint64_t)((double)(c1 - c0) * 1e9 / (double)(t1 - t0));
+}
+
+uint64_t os_tsc_hz(void)
+{
+	static _Atomic uint64_t hz;
+
+	if (!hz) {
+		uint64_t found = tsc_from_cpuid();
+		hz = found ? found : tsc_measured();
+	}
+	return hz;
+}
+#else
+uint64_t os_tsc_hz(void)
+{
+	return 0;
+}
+#endif
