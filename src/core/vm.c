@@ -124,6 +124,8 @@ int vma_vm_create(const vma_vm_config *config, vma_vm **vm)
 		rc = check_config(&m->config);
 	if (!rc && !m->config.max_vcpus)
 		m->config.max_vcpus = 1;
+	if (!rc && !m->config.kick_signal)
+		m->config.kick_signal = os_default_kick_signal();
 	if (!rc)
 		rc = pick_backend(m);
 	if (!rc)

@@ -43,6 +43,7 @@ int os_thread_alive(const struct os_thread *t);
 void os_thread_ref(struct os_thread *t);
 void os_thread_unref(struct os_thread *t);
 int os_thread_signal(const struct os_thread *t, int sig); /* async-signal-safe; -ESRCH: gone */
+int os_default_kick_signal(void); /* SIGUSR1 where there are signals, else 0 */
 /* Make sure that `sig` interrupts system calls: installs a handler calling hook() if the signal has none. hook runs in signal context. */
 int os_kick_signal(int sig, void (*hook)(void));
 

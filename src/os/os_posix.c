@@ -192,6 +192,11 @@ static void on_kick_signal(int sig)
 		hook();
 }
 
+int os_default_kick_signal(void)
+{
+	return SIGUSR1;
+}
+
 int os_kick_signal(int sig, void (*hook)(void))
 {
 	struct sigaction old, sa = {.sa_handler = on_kick_signal};
