@@ -11,7 +11,8 @@
 enum { RW_LSB = 1, RW_MSB = 2, RW_WORD0 = 3, RW_WORD1 = 4 };
 enum {
 	UNPROGRAMMED = 0xff, /* mode after RESET, as KVM has it */
-	NEXT_NONE_BIT = 1 << 7,
+	STATUS_DONE = 1 << 7, /* see unlatched_status */
+	STATUS_NULL_COUNT = 1 << 6,
 	FLAG_HPET_LEGACY = 1 << 0, /* the HPET drives IRQ 0 instead */
 	FLAG_SPEAKER = 1 << 1,
 	PORT61_GATE2 = 1 << 0,
@@ -337,9 +338,10 @@ int irq_pit_tick(struct irq_pit *pit, uint64_t now)
 	return rose;
 }
 
-/* The image cannot tell whether the rise of OUT has been reported, and its status byte means nothing while no status
- * is latched. So we keep in bit 7 there: one-shot modes, no rise is to come; periodic modes, none is owed. KVM's
- * images have 0: one interrupt too many. */
+/* The image cannot tell whether a count is loaded and whether the rise of OUT has been reported, and its status byte
+ * means nothing while no status is latched. So we keep the null-count bit there, and in bit 7: one-shot modes, no
+ * rise is to come; periodic modes, none is owed. KVM's images have 0 in both: loaded, and at worst one interrupt too
+ * many. */
 static uint8_t unlatched_status(const struct irq_pit_channel *ch, uint64_t now)
 {
 	uint64_t rise = next_rise(ch, ch->seen);
@@ -379,14 +381,14 @@ static void set_channel(struct irq_pit_channel *ch, const vma_x86_pit_channel *i
 	ch->c = *image;
 	if (!ch->c.count)
 		ch->c.count = 0x10000;
-	ch->loaded = ch->c.mode <= 5;
+	ch->loaded = ch->c.mode <= 5 && (ch->c.status_latched || !(ch->c.status & STATUS_NULL_COUNT));
 	ch->armed = gate_triggers(ch->c.mode) && ch->c.count_load_time;
 	if (ch->c.count_load_time > (int64_t)now)
 		ch->c.count_load_time = (int64_t)now; /* another clock */
 	ch->frozen = clocks_in(now - (uint64_t)ch->c.count_load_time);
 	d = elapsed(ch, now);
 	ch->seen = d;
-	if (ch->c.status & NEXT_NONE_BIT)
+	if (ch->c.status & STATUS_DONE)
 		return;
 	rise = periodic(ch->c.mode) ? d / ch->c.count * ch->c.count : next_rise(ch, 0);
 	if (rise && rise <= d)

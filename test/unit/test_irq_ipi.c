@@ -1,4 +1,5 @@
-/* Interprocessor and message signalled interrupts: destinations in every mode, shorthands, INIT and SIPI, lowest priority. */
+/* Interprocessor and message signalled interrupts: destinations in every mode, shorthands, INIT and SIPI, lowest
+ * priority. */
 #include "test_irq_rig.h"
 
 #define ALL_X2 0xffffffff00000000ull
@@ -92,7 +93,8 @@ static void x2apic_destinations(void **state)
 	assert_int_equal(takers(r, 0x43), 0xfffff);
 	irq_pc_wrmsr(&r->pc, 0, 0x830, 0xffull << 32 | 0x43); /* 0xff is an id here */
 	assert_int_equal(takers(r, 0x43), 0);
-	assert_int_equal(irq_pc_msi(&r->pc, 0xfee00000 | 0xff << 12, 0x44), 20); /* but a broadcast in a message of 8 bits */
+	/* but a broadcast in a message of 8 bits */
+	assert_int_equal(irq_pc_msi(&r->pc, 0xfee00000 | 0xff << 12, 0x44), 20);
 	assert_int_equal(takers(r, 0x44), 0xfffff);
 	assert_int_equal(irq_pc_msi(&r->pc, 0xfee00000 | 19 << 12, 0x45), 1);
 	assert_int_equal(takers(r, 0x45), 1 << 19);
