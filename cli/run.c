@@ -17,7 +17,7 @@ struct run_options {
 	uint32_t timeout_ms;
 	int debug_exit, json, flat_given, entry, on_reset;
 	uint64_t flat;
-	uint32_t reset_limit;
+	uint32_t reset_limit, flat_bits;
 };
 
 static const struct arg_choice entries[] = {
@@ -40,6 +40,7 @@ static const struct arg args[] = {
 	{"--debug-exit", NULL, ARG_FLAG, AT(debug_exit), 0, 0, NULL, "writing V to port 0xf4 ends with status (V << 1) | 1", NULL, 0},
 	{"--flat", NULL, ARG_ADDRESS, AT(flat), 0, UINT64_MAX, "ADDR", "the kernel is a flat binary, loaded and entered at ADDR", NULL,
 	 AT(flat_given)},
+	{"--flat-bits", NULL, ARG_COUNT, AT(flat_bits), 16, 64, "BITS", "mode in which it is entered: 16, 32 or 64 (64)", NULL, 0},
 	{"--entry", NULL, ARG_CHOICE, AT(entry), 0, 0, "E", "of a bzImage: auto, direct, classic or classic32", entries, 0},
 	{"--on-reset", NULL, ARG_CHOICE, AT(on_reset), 0, 0, "R", "the guest's reset: stop (default) or reboot", resets, 0},
 	{"--reset-limit", NULL, ARG_COUNT, AT(reset_limit), 1, UINT32_MAX, "N", "with --on-reset reboot: at most N times", NULL, 0},
@@ -82,6 +83,7 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 		.append = o->append,
 		.flat = (uint32_t)o->flat_given,
 		.flat_address = o->flat,
+		.flat_bits = o->flat_bits,
 		.entry = (enum vmm_entry)o->entry,
 		.marker = o->marker,
 		.timeout_ms = o->timeout_ms,
