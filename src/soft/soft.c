@@ -1,0 +1,139 @@
+/* soft.c - the software back end: what it offers, its VM half, its table. The CPU is cpu/x86, the interrupt controllers are irq/. */
+#include "soft.h"
+
+#define SOFT_CAPS                                                                                                      \
+	(VMA_CAP_IRQCHIP | VMA_CAP_IRQFD | VMA_CAP_IOEVENTFD | VMA_CAP_MSI | VMA_CAP_DIRTY_LOG | VMA_CAP_READONLY |    \
+	 VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT |          \
+	 VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE | VMA_CAP_TSC_SCALE | VMA_CAP_CLOCK)
+
+static void soft_probe(vma_platform_info *info)
+{
+	info->available = 1;
+	info->version = "";
+	info->proved = "native";
+	info->caps = SOFT_CAPS;
+	info->max_vcpus = 64;
+	info->max_vms = 0;
+	info->max_regions = 4096;
+	info->gpa_bits = 46;
+	info->granule = 4096;
+	info->breakpoints = 4;
+}
+
+static int soft_vm_open(struct vma_vm *vm)
+{
+	struct soft_vm *sv = vm->priv;
+	sv->vm = vm;
+	sv->event_wake = -1;
+	os_mutex_init(&sv->world_lock);
+	os_cond_init(&sv->world_cond);
+	os_mutex_init(&sv->irq_lock);
+	os_cond_init(&sv->irq_cond);
+	os_mutex_init(&sv->event_lock);
+	sv->base_ns = os_now_ns();
+	uint64_t host = os_tsc_hz();
+	sv->tsc_hz = vm->config.tsc_hz ? vm->config.tsc_hz : host ? host : 1000000000;
+	sv->tsc_is_host = host && sv->tsc_hz == host;
+	sv->vcpus = os_calloc(vm->config.max_vcpus, sizeof *sv->vcpus);
+	if (sv->vcpus)
+		return 0;
+	os_cond_destroy(&sv->world_cond);
+	os_cond_destroy(&sv->irq_cond);
+	os_mutex_destroy(&sv->world_lock);
+	os_mutex_destroy(&sv->irq_lock);
+	os_mutex_destroy(&sv->event_lock);
+	return vma_fail(VMA_E_NOMEM, "no memory for a software VM of %u vCPUs", vm->config.max_vcpus);
+}
+
+static void soft_vm_close(struct vma_vm *vm)
+{
+	struct soft_vm *sv = vm->priv;
+	soft_event_close(sv);
+	soft_irq_close(sv);
+	for (size_t i = 0; i < sv->region_count; i++)
+		os_free((void *)sv->regions[i].dirty);
+	os_free(sv->regions);
+	os_free(sv->vcpus);
+	os_cond_destroy(&sv->world_cond);
+	os_cond_destroy(&sv->irq_cond);
+	os_mutex_destroy(&sv->world_lock);
+	os_mutex_destroy(&sv->irq_lock);
+	os_mutex_destroy(&sv->event_lock);
+}
+
+static int soft_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count)
+{
+	struct x86_cpuid_leaf leaves[64];
+	size_t n = sizeof leaves / sizeof *leaves;
+	(void)vm;
+	x86_cpuid_max(leaves, &n);
+	for (size_t i = 0; i < n && i < *count; i++)
+		table[i] = (vma_x86_cpuid){
+			.leaf = leaves[i].leaf,
+			.subleaf = leaves[i].subleaf,
+			.has_subleaf = leaves[i].has_subleaf,
+			.eax = leaves[i].out[0],
+			.ebx = leaves[i].out[1],
+			.ecx = leaves[i].out[2],
+			.edx = leaves[i].out[3],
+		};
+	*count = n;
+	return 0;
+}
+
+static int soft_vm_finalize(struct vma_vm *vm)
+{
+	return vm->config.irqchip == VMA_IRQCHIP_PLATFORM ? soft_irq_open(vm->priv) : 0;
+}
+
+static int soft_clock_get(struct vma_vm *vm, uint64_t *ns)
+{
+	struct soft_vm *sv = vm->priv;
+	*ns = os_now_ns() - sv->base_ns + (uint64_t)__atomic_load_n(&sv->clock_offset, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int soft_clock_set(struct vma_vm *vm, uint64_t ns)
+{
+	struct soft_vm *sv = vm->priv;
+	__atomic_store_n(&sv->clock_offset, (int64_t)(ns - (os_now_ns() - sv->base_ns)), __ATOMIC_RELAXED);
+	return 0;
+}
+
+const struct vma_backend vma_soft_x86 = {
+	.name = "soft",
+	.accel = VMA_ACCEL_SOFT,
+	.arch = VMA_ARCH_X86_64,
+	.vm_size = sizeof(struct soft_vm),
+	.vcpu_size = sizeof(struct soft_vcpu),
+	.probe = soft_probe,
+	.vm_open = soft_vm_open,
+	.vm_close = soft_vm_close,
+	.cpuid_max = soft_cpuid_max,
+	.vm_finalize = soft_vm_finalize,
+	.map = soft_map,
+	.unmap = soft_unmap,
+	.protect = soft_protect,
+	.dirty_log = soft_dirty_log,
+	.irq_line = soft_irq_line,
+	.msi = soft_msi,
+	.irqfd = soft_irqfd,
+	.ioeventfd = soft_ioeventfd,
+	.clock_get = soft_clock_get,
+	.clock_set = soft_clock_set,
+	.irqchip_get = soft_irqchip_get,
+	.irqchip_set = soft_irqchip_set,
+	.vcpu_open = soft_vcpu_open,
+	.vcpu_close = soft_vcpu_close,
+	.run = soft_run,
+	.complete = soft_complete,
+	.fetch = soft_fetch,
+	.commit = soft_commit,
+	.get_msrs = soft_get_msrs,
+	.set_msrs = soft_set_msrs,
+	.interrupt = soft_interrupt,
+	.interrupt_ready = soft_interrupt_ready,
+	.nmi = soft_nmi,
+	.debug = soft_debug,
+	.kick = soft_kick,
+};

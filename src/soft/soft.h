@@ -1,0 +1,121 @@
+/* soft.h - the software back end's own objects: the VM, its vCPUs, and how they stop for one another. */
+#ifndef VMA_SOFT_H
+#define VMA_SOFT_H
+
+#include "core/core.h"
+#include "irq.h"
+#include "x86/x86.h"
+
+/* A mapping. Changed only while no vCPU is inside the guest, so vCPUs read the array without a lock. */
+struct soft_region {
+	uint64_t gpa, size;
+	uint8_t *hva;
+	uint32_t flags;          /* VMA_MAP_ */
+	_Atomic uint64_t *dirty; /* one bit a page, NULL without VMA_MAP_LOG */
+};
+
+struct soft_irqfd {
+	int fd;
+	uint32_t gsi;
+};
+
+struct soft_vcpu {
+	struct vma_vcpu *v;
+	struct soft_vm *vm;
+	struct x86_cpu *cpu;
+	struct x86_env env;
+	vma_mp mp;
+	atomic_bool inside;         /* may be reading guest memory or the regions */
+	atomic_bool flush;          /* memory has changed: forget translations and decoded code before entering again */
+	atomic_bool nmi, init, sipi; /* from other vCPUs' APICs or the host */
+	atomic_uint sipi_vector;
+	uint64_t apic_base;          /* without interrupt controllers: what the guest wrote there */
+};
+
+struct soft_vm {
+	struct vma_vm *vm;
+	struct soft_vcpu **vcpus; /* max_vcpus entries, set under world_lock */
+	struct soft_region *regions;
+	size_t region_count, region_room;
+
+	/* Stopping the world: a stopper raises `stops`, sets every attention word and waits until nobody is inside. */
+	struct os_mutex world_lock;
+	struct os_cond world_cond;
+	atomic_uint stops;
+
+	/* Interrupt controllers; every irq_ call is made under irq_lock. */
+	bool has_pc;
+	struct irq_pc pc;
+	struct irq_lapic *lapics;
+	struct os_mutex irq_lock;
+	struct os_cond irq_cond; /* the timer thread waits here */
+	struct os_worker *timer;
+	bool quit;
+
+	/* eventfds: changed only while the world is stopped; the irqfds also under event_lock, for their thread */
+	vma_ioeventfd *ioevents;
+	size_t ioevent_count;
+	struct soft_irqfd *irqfds;
+	size_t irqfd_count;
+	struct os_mutex event_lock;
+	struct os_worker *event_worker;
+	int event_wake; /* eventfd that makes the thread look again; -1: no thread yet */
+	bool event_quit;
+
+	uint64_t tsc_hz;  /* the guest's */
+	bool tsc_is_host; /* the host's counter unchanged */
+	uint64_t base_ns;
+	int64_t clock_offset;
+};
+
+/* soft_mem.c */
+void soft_stop_world(struct soft_vm *sv, bool flush);
+void soft_start_world(struct soft_vm *sv);
+void soft_enter(struct soft_vcpu *cv);
+void soft_leave(struct soft_vcpu *cv);
+uint8_t *soft_page(void *o, uint64_t gpa, unsigned *flags);
+void soft_mark_dirty(void *o, uint64_t gpa);
+int soft_map(struct vma_vm *vm, struct vma_region *r);
+int soft_unmap(struct vma_vm *vm, struct vma_region *r);
+int soft_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags);
+int soft_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap, int clear);
+
+/* soft_irq.c */
+int soft_irq_open(struct soft_vm *sv);
+void soft_irq_close(struct soft_vm *sv);
+int soft_irq_line(struct vma_vm *vm, uint32_t gsi, int level);
+int soft_msi(struct vma_vm *vm, uint64_t address, uint32_t data);
+int soft_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip);
+int soft_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
+void soft_wake(struct soft_vcpu *cv);
+
+/* soft_event.c */
+int soft_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
+int soft_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
+void soft_event_close(struct soft_vm *sv);
+bool soft_event_hit(struct soft_vm *sv, bool pio, uint64_t address, unsigned length, const uint8_t *data);
+
+/* soft_env.c: what the CPU asks of its surroundings */
+void soft_env_init(struct soft_vcpu *cv);
+uint64_t soft_tsc(void *o);
+int soft_env_rdmsr(void *o, uint32_t index, uint64_t *value);
+int soft_env_wrmsr(void *o, uint32_t index, uint64_t value);
+
+/* soft_vcpu.c */
+int soft_vcpu_open(struct vma_vcpu *v);
+void soft_vcpu_close(struct vma_vcpu *v);
+int soft_run(struct vma_vcpu *v);
+int soft_complete(struct vma_vcpu *v);
+int soft_interrupt(struct vma_vcpu *v, uint8_t vector);
+int soft_interrupt_ready(struct vma_vcpu *v);
+int soft_nmi(struct vma_vcpu *v);
+int soft_debug(struct vma_vcpu *v);
+void soft_kick(struct vma_kick *k);
+
+/* soft_state.c */
+int soft_fetch(struct vma_vcpu *v, uint32_t classes);
+int soft_commit(struct vma_vcpu *v, uint32_t classes);
+int soft_get_msrs(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count);
+int soft_set_msrs(struct vma_vcpu *v, const uint32_t *indices, const uint64_t *values, size_t count);
+
+#endif

@@ -1,0 +1,214 @@
+/* soft_env.c - what the software CPU asks of its surroundings: devices below the API, CPUID, MSRs of the APIC, time, attention. */
+#include "soft.h"
+
+static bool lapic_or_ioapic(struct soft_vcpu *cv, uint64_t gpa, unsigned len, bool write, uint8_t *data)
+{
+	struct soft_vm *sv = cv->vm;
+	if (!sv->has_pc)
+		return false;
+	os_lock(&sv->irq_lock);
+	int r = write ? irq_pc_mmio_write(&sv->pc, cv->v->index, gpa, data, len)
+		      : irq_pc_mmio_read(&sv->pc, cv->v->index, gpa, data, len);
+	os_unlock(&sv->irq_lock);
+	return r == IRQ_OK;
+}
+
+static int env_mmio(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *data)
+{
+	struct soft_vcpu *cv = o;
+	if (lapic_or_ioapic(cv, gpa, len, write, data))
+		return X86_DONE;
+	if (write && soft_event_hit(cv->vm, false, gpa, len, data))
+		return X86_DONE;
+	return X86_DEFER;
+}
+
+static bool pc_port(struct soft_vcpu *cv, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t count)
+{
+	struct soft_vm *sv = cv->vm;
+	int r = IRQ_OK;
+	if (!sv->has_pc)
+		return false;
+	os_lock(&sv->irq_lock);
+	for (uint32_t i = 0; i < count && r == IRQ_OK; i++, data += width) {
+		uint32_t value = 0;
+		for (unsigned b = 0; b < width && write; b++)
+			value |= (uint32_t)data[b] << 8 * b;
+		r = write ? irq_pc_port_write(&sv->pc, port, width, value)
+			  : irq_pc_port_read(&sv->pc, port, width, &value);
+		for (unsigned b = 0; b < width && !write && r == IRQ_OK; b++)
+			data[b] = (uint8_t)(value >> 8 * b);
+	}
+	os_unlock(&sv->irq_lock);
+	return r == IRQ_OK;
+}
+
+static int env_io(void *o, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t *count)
+{
+	struct soft_vcpu *cv = o;
+	if (pc_port(cv, port, width, write, data, *count))
+		return X86_DONE;
+	if (!write || !soft_event_hit(cv->vm, true, port, width, data))
+		return X86_DEFER;
+	*count = 1;
+	return X86_DONE;
+}
+
+int soft_env_rdmsr(void *o, uint32_t index, uint64_t *value)
+{
+	struct soft_vcpu *cv = o;
+	struct soft_vm *sv = cv->vm;
+	if (!sv->has_pc) {
+		if (index != 0x1b)
+			return X86_GP;
+		*value = cv->apic_base;
+		return X86_DONE;
+	}
+	os_lock(&sv->irq_lock);
+	int r = irq_pc_rdmsr(&sv->pc, cv->v->index, index, value);
+	os_unlock(&sv->irq_lock);
+	return r == IRQ_OK ? X86_DONE : X86_GP;
+}
+
+int soft_env_wrmsr(void *o, uint32_t index, uint64_t value)
+{
+	struct soft_vcpu *cv = o;
+	struct soft_vm *sv = cv->vm;
+	if (!sv->has_pc) {
+		if (index != 0x1b)
+			return X86_GP;
+		cv->apic_base = value;
+		return X86_DONE;
+	}
+	os_lock(&sv->irq_lock);
+	int r = irq_pc_wrmsr(&sv->pc, cv->v->index, index, value);
+	os_unlock(&sv->irq_lock);
+	return r == IRQ_OK ? X86_DONE : X86_GP;
+}
+
+static bool known_to_env(uint32_t index)
+{
+	return index == 0x1b || index == 0x6e0 || (index >= 0x800 && index < 0x900);
+}
+
+/* The guest's RDMSR of what the CPU does not own: ours, the caller's by policy, or #GP. */
+static int env_rdmsr(void *o, uint32_t index, uint64_t *value)
+{
+	struct soft_vcpu *cv = o;
+	if (cv->env.msr_exits(o, index, false))
+		return X86_DEFER;
+	if (known_to_env(index))
+		return soft_env_rdmsr(o, index, value);
+	return cv->vm->vm->config.msr_policy == VMA_MSR_EXIT ? X86_DEFER : X86_GP;
+}
+
+static int env_wrmsr(void *o, uint32_t index, uint64_t value)
+{
+	struct soft_vcpu *cv = o;
+	if (cv->env.msr_exits(o, index, true))
+		return X86_DEFER;
+	if (known_to_env(index))
+		return soft_env_wrmsr(o, index, value);
+	return cv->vm->vm->config.msr_policy == VMA_MSR_EXIT ? X86_DEFER : X86_GP;
+}
+
+static bool env_msr_exits(void *o, uint32_t index, bool write)
+{
+	const struct vma_vm *vm = ((struct soft_vcpu *)o)->vm->vm;
+	for (size_t i = 0; i < vm->msr_range_count; i++) {
+		const struct vma_msr_range *r = &vm->msr_ranges[i];
+		if (index >= r->first && index - r->first < r->count && r->access & (write ? 2 : 1))
+			return true;
+	}
+	return false;
+}
+
+/* APIC ids are a vCPU's own (SDM vol. 2, CPUID leaves 1 and 0BH). */
+static int env_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	struct soft_vcpu *cv = o;
+	vma_cpuid_lookup(cv->vm->vm, leaf, subleaf, out);
+	if (leaf == 1)
+		out[1] = (out[1] & 0x00ffffff) | cv->v->index << 24;
+	else if (leaf == 0xb || leaf == 0x1f)
+		out[3] = cv->v->index;
+	return cv->vm->vm->config.cpuid_exits ? X86_DEFER : X86_DONE;
+}
+
+static unsigned env_poll(void *o)
+{
+	struct soft_vcpu *cv = o;
+	struct vma_kick *k = cv->v->kick;
+	unsigned found = 0;
+	atomic_store(&k->attention, 0);
+	if (atomic_load(&cv->vm->stops)) {
+		soft_leave(cv);
+		soft_enter(cv);
+	}
+	if (atomic_load(&k->pending) || atomic_load(&k->calls))
+		found |= X86_POLL_STOP;
+	if (cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index))
+		found |= X86_POLL_INTR;
+	if (atomic_exchange(&cv->nmi, false))
+		found |= X86_POLL_NMI;
+	if (atomic_load(&cv->init))
+		found |= X86_POLL_INIT;
+	return found;
+}
+
+static int env_ack(void *o)
+{
+	struct soft_vcpu *cv = o;
+	os_lock(&cv->vm->irq_lock);
+	int vector = irq_pc_ack(&cv->vm->pc, cv->v->index);
+	os_unlock(&cv->vm->irq_lock);
+	return vector;
+}
+
+static uint64_t env_get_tpr(void *o)
+{
+	struct soft_vcpu *cv = o;
+	os_lock(&cv->vm->irq_lock);
+	uint64_t cr8 = irq_pc_get_cr8(&cv->vm->pc, cv->v->index);
+	os_unlock(&cv->vm->irq_lock);
+	return cr8;
+}
+
+static void env_set_tpr(void *o, uint64_t cr8)
+{
+	struct soft_vcpu *cv = o;
+	os_lock(&cv->vm->irq_lock);
+	irq_pc_set_cr8(&cv->vm->pc, cv->v->index, (uint8_t)cr8);
+	os_unlock(&cv->vm->irq_lock);
+}
+
+/* The counter before the vCPU's own offset. */
+uint64_t soft_tsc(void *o)
+{
+	struct soft_vm *sv = ((struct soft_vcpu *)o)->vm;
+	if (sv->tsc_is_host)
+		return os_tsc();
+	uint64_t ns = os_now_ns() - sv->base_ns;
+	return ns / 1000000000 * sv->tsc_hz + ns % 1000000000 * sv->tsc_hz / 1000000000;
+}
+
+void soft_env_init(struct soft_vcpu *cv)
+{
+	bool pc = cv->vm->has_pc;
+	cv->env = (struct x86_env){
+		.page = soft_page,
+		.mark_dirty = soft_mark_dirty,
+		.mmio = env_mmio,
+		.io = env_io,
+		.rdmsr = env_rdmsr,
+		.wrmsr = env_wrmsr,
+		.msr_exits = env_msr_exits,
+		.cpuid = env_cpuid,
+		.poll = env_poll,
+		.intr_ack = env_ack,
+		.tsc = soft_tsc,
+		.get_tpr = pc ? env_get_tpr : NULL,
+		.set_tpr = pc ? env_set_tpr : NULL,
+		.vmcall_exits = cv->vm->vm->config.hypercall_exits,
+	};
+}

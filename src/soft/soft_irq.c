@@ -1,0 +1,166 @@
+/* soft_irq.c - the software back end's interrupt controllers: irq/ under one lock, and the thread that sleeps until their next deadline. */
+#include "soft.h"
+
+/* Make a vCPU look around, whether it runs or sleeps. The reason has been stored before. */
+void soft_wake(struct soft_vcpu *cv)
+{
+	struct vma_kick *k = cv->v->kick;
+	atomic_store(&k->attention, 1);
+	os_event_set(&k->wake);
+}
+
+static struct soft_vcpu *vcpu_at(struct soft_vm *sv, unsigned index)
+{
+	return index < sv->vm->config.max_vcpus ? sv->vcpus[index] : NULL;
+}
+
+static uint64_t op_now(void *o)
+{
+	(void)o;
+	return os_now_ns();
+}
+
+static uint64_t op_tsc(void *o, unsigned index)
+{
+	struct soft_vcpu *cv = vcpu_at(o, index);
+	return cv ? soft_tsc(cv) + __atomic_load_n(&cv->cpu->tsc_offset, __ATOMIC_RELAXED) : 0;
+}
+
+static void op_wake(void *o, unsigned index)
+{
+	struct soft_vcpu *cv = vcpu_at(o, index);
+	if (cv)
+		soft_wake(cv);
+}
+
+static void op_init(void *o, unsigned index)
+{
+	struct soft_vcpu *cv = vcpu_at(o, index);
+	if (!cv)
+		return;
+	atomic_store(&cv->init, true);
+	soft_wake(cv);
+}
+
+static void op_sipi(void *o, unsigned index, uint8_t vector)
+{
+	struct soft_vcpu *cv = vcpu_at(o, index);
+	if (!cv)
+		return;
+	atomic_store(&cv->sipi_vector, vector);
+	atomic_store(&cv->sipi, true);
+	soft_wake(cv);
+}
+
+static void op_nmi(void *o, unsigned index)
+{
+	struct soft_vcpu *cv = vcpu_at(o, index);
+	if (!cv)
+		return;
+	atomic_store(&cv->nmi, true);
+	soft_wake(cv);
+}
+
+static void op_deadline(void *o, uint64_t ns)
+{
+	struct soft_vm *sv = o;
+	(void)ns;
+	os_cond_broadcast(&sv->irq_cond);
+}
+
+static const struct irq_ops ops = {
+	.now_ns = op_now,
+	.tsc = op_tsc,
+	.wake = op_wake,
+	.init = op_init,
+	.sipi = op_sipi,
+	.nmi = op_nmi,
+	.deadline = op_deadline,
+};
+
+static void timer_main(void *arg)
+{
+	struct soft_vm *sv = arg;
+	os_lock(&sv->irq_lock);
+	while (!sv->quit) {
+		uint64_t due = irq_pc_deadline(&sv->pc), now = os_now_ns();
+		if (due <= now)
+			irq_pc_tick(&sv->pc, now);
+		else if (due == IRQ_NEVER)
+			os_cond_wait(&sv->irq_cond, &sv->irq_lock);
+		else
+			os_cond_wait_until(&sv->irq_cond, &sv->irq_lock, due);
+	}
+	os_unlock(&sv->irq_lock);
+}
+
+int soft_irq_open(struct soft_vm *sv)
+{
+	uint32_t features[4];
+	vma_cpuid_lookup(sv->vm, 1, 0, features);
+	struct irq_config config = {
+		.vcpus = sv->vm->config.max_vcpus,
+		.tsc_hz = sv->tsc_hz,
+		.phys_bits = sv->vm->info.gpa_bits,
+		.x2apic = features[2] >> 21 & 1,
+	};
+	sv->lapics = os_aligned(64, config.vcpus * sizeof *sv->lapics);
+	if (!sv->lapics)
+		return vma_fail(VMA_E_NOMEM, "no memory for %u local APICs", config.vcpus);
+	if (irq_pc_init(&sv->pc, &config, &ops, sv, sv->lapics) < 0)
+		return vma_fail(VMA_E_INVALID, "the interrupt controllers refuse %u vCPUs", config.vcpus);
+	sv->has_pc = true;
+	int error = os_worker_start(timer_main, sv, &sv->timer);
+	return error < 0 ? vma_fail_os(error, "starting the timer thread") : 0;
+}
+
+void soft_irq_close(struct soft_vm *sv)
+{
+	if (sv->timer) {
+		os_lock(&sv->irq_lock);
+		sv->quit = true;
+		os_cond_broadcast(&sv->irq_cond);
+		os_unlock(&sv->irq_lock);
+		os_worker_join(sv->timer);
+		sv->timer = NULL;
+	}
+	os_free(sv->lapics);
+	sv->lapics = NULL;
+}
+
+int soft_irq_line(struct vma_vm *vm, uint32_t gsi, int level)
+{
+	struct soft_vm *sv = vm->priv;
+	os_lock(&sv->irq_lock);
+	int r = irq_pc_line(&sv->pc, gsi, level);
+	os_unlock(&sv->irq_lock);
+	return r < 0 ? vma_fail(VMA_E_INVALID, "there is no interrupt line %u", gsi) : 0;
+}
+
+int soft_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
+{
+	struct soft_vm *sv = vm->priv;
+	os_lock(&sv->irq_lock);
+	int r = irq_pc_msi(&sv->pc, address, data);
+	os_unlock(&sv->irq_lock);
+	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address) : 0;
+}
+
+int soft_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip)
+{
+	struct soft_vm *sv = vm->priv;
+	os_lock(&sv->irq_lock);
+	irq_pc_get_irqchip(&sv->pc, chip);
+	os_unlock(&sv->irq_lock);
+	return 0;
+}
+
+int soft_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip)
+{
+	struct soft_vm *sv = vm->priv;
+	os_lock(&sv->irq_lock);
+	int r = irq_pc_set_irqchip(&sv->pc, chip);
+	os_cond_broadcast(&sv->irq_cond);
+	os_unlock(&sv->irq_lock);
+	return r < 0 ? vma_fail(VMA_E_FORMAT, "the interrupt controllers refuse the saved registers") : 0;
+}
