@@ -1,0 +1,218 @@
+/* guest.c - the tiny guests of guest.h: building a VM, the start states, running with a limit. */
+#include "guest.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+static void put64(uint8_t *at, uint64_t v)
+{
+	memcpy(at, &v, 8);
+}
+
+/* Descriptors: SDM vol. 3, 3.4.5; TSS 7.2.3. Tables: 4.5, identity by 2 MiB pages. */
+static void build_tables(uint8_t *ram)
+{
+	static const uint64_t gdt[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff};
+	memcpy(ram + GUEST_GDT, gdt, sizeof gdt);
+	put64(ram + GUEST_GDT + GUEST_TR, 0x00008b0000000067ull | (uint64_t)GUEST_TSS << 16);
+	uint8_t *tables = ram + GUEST_TABLES;
+	put64(tables, GUEST_TABLES + 0x1000 + 7);
+	for (unsigned i = 0; i < 4; i++) {
+		put64(tables + 0x1000 + 8 * i, GUEST_TABLES + 0x2000 + 0x1000 * i + 7);
+		for (unsigned j = 0; j < 512; j++)
+			put64(tables + 0x2000 + 0x1000 * i + 8 * j, ((uint64_t)i << 30 | (uint64_t)j << 21) + 0x87);
+	}
+}
+
+static vma_x86_seg flat(uint16_t selector, uint32_t attr)
+{
+	return (vma_x86_seg){.limit = 0xffffffff, .selector = selector, .attr = attr};
+}
+
+static void set_segments(vma_x86_sregs *s, enum guest_mode mode)
+{
+	vma_x86_seg data = flat(GUEST_DS, 0x93 | VMA_SEG_G | VMA_SEG_DB);
+	s->cs = mode == GUEST_LONG ? flat(GUEST_CS64, 0x9b | VMA_SEG_G | VMA_SEG_L)
+				   : flat(GUEST_CS32, 0x9b | VMA_SEG_G | VMA_SEG_DB);
+	s->ds = s->es = s->fs = s->gs = s->ss = data;
+	s->tr = (vma_x86_seg){.base = GUEST_TSS, .limit = 0x67, .selector = GUEST_TR, .attr = 0x8b};
+	s->gdtr = (vma_x86_table){.base = GUEST_GDT, .limit = 0x2f};
+	s->idtr = (vma_x86_table){.base = GUEST_IDT, .limit = 0xfff};
+}
+
+static void set_real(vma_x86_sregs *s)
+{
+	s->cs.base = 0;
+	s->cs.selector = 0;
+	s->idtr = (vma_x86_table){.base = 0, .limit = 0x3ff};
+}
+
+int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode)
+{
+	struct conf *conf = g->conf;
+	vma_x86_sregs s;
+	vma_x86_regs r = {.rip = GUEST_CODE, .rsp = GUEST_STACK, .rflags = 2};
+	if (mode == GUEST_RESET)
+		return CONF_PASS;
+	CONF_OK(conf, vma_x86_get_sregs(v, &s));
+	if (mode == GUEST_REAL) {
+		set_real(&s);
+	} else {
+		set_segments(&s, mode);
+		s.cr0 = 0x33; /* PE MP ET NE */
+		s.cr4 = 0x620; /* PAE OSFXSR OSXMMEXCPT */
+	}
+	if (mode == GUEST_LONG) {
+		s.cr0 |= 0x80000000;
+		s.cr3 = GUEST_TABLES;
+		s.efer |= 0x500; /* LME LMA */
+	}
+	CONF_OK(conf, vma_x86_set_sregs(v, &s));
+	CONF_OK(conf, vma_x86_set_regs(v, &r, VMA_X86_ALL_REGS));
+	return CONF_PASS;
+}
+
+static int open_vm(struct guest *g, const struct guest_options *o)
+{
+	struct conf *conf = g->conf;
+	vma_vm_config config = {
+		.size = sizeof config,
+		.accel = conf->accel,
+		.arch = VMA_ARCH_X86_64,
+		.max_vcpus = o->cpus ? o->cpus : 1,
+		.cpu_model = o->cpu_model,
+		.irqchip = o->irqchip,
+		.msr_policy = o->msr_policy,
+		.cpuid_exits = o->cpuid_exits,
+		.hypercall_exits = o->hypercall_exits,
+	};
+	CONF_OK(conf, vma_vm_create(&config, &g->vm));
+	if (o->configure)
+		CONF_OK(conf, o->configure(g->vm));
+	CONF_OK(conf, vma_vm_finalize(g->vm));
+	CONF_OK(conf, vma_mem_anon(GUEST_RAM, &g->mem));
+	CONF_OK(conf, vma_vm_map(g->vm, 0, g->mem, 0, GUEST_RAM, o->map_flags ? o->map_flags : VMA_MAP_RWX));
+	g->ram = vma_mem_hva(g->mem);
+	CONF_OK(conf, vma_vcpu_create(g->vm, 0, &g->v));
+	g->exit = vma_vcpu_exit(g->v);
+	return CONF_PASS;
+}
+
+int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size)
+{
+	static const struct guest_options usual = {.mode = GUEST_LONG};
+	const struct guest_options *o = options ? options : &usual;
+	*g = (struct guest){.conf = conf};
+	int result = open_vm(g, o);
+	if (result == CONF_PASS) {
+		build_tables(g->ram);
+		if (size)
+			memcpy(g->ram + GUEST_CODE, code, size);
+		result = guest_set_mode(g, g->v, o->mode);
+	}
+	if (result != CONF_PASS)
+		guest_close(g);
+	return result;
+}
+
+void guest_close(struct guest *g)
+{
+	if (g->vm)
+		vma_vm_destroy(g->vm);
+	vma_mem_unref(g->mem);
+	g->vm = NULL;
+	g->mem = NULL;
+	g->v = NULL;
+}
+
+/* ------ running with a limit ------ */
+
+struct watchdog {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	int finished;
+	atomic_int fired;
+	vma_kick *kick;
+};
+
+static void *watch(void *arg)
+{
+	struct watchdog *w = arg;
+	struct timespec end;
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 10;
+	pthread_mutex_lock(&w->lock);
+	while (!w->finished && !atomic_load(&w->fired))
+		if (pthread_cond_timedwait(&w->done, &w->lock, &end)) {
+			atomic_store(&w->fired, 1);
+			vma_kick_send(w->kick);
+		}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static int run_watched(struct guest *g, int *kind)
+{
+	struct watchdog w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+	struct conf *conf = g->conf;
+	pthread_t thread;
+	CONF_OK(conf, vma_vcpu_kick_handle(g->v, &w.kick));
+	if (pthread_create(&thread, NULL, watch, &w)) {
+		vma_kick_unref(w.kick);
+		return conf_fail(conf, "no thread for the watchdog");
+	}
+	*kind = vma_vcpu_run(g->v);
+	pthread_mutex_lock(&w.lock);
+	w.finished = 1;
+	pthread_cond_signal(&w.done);
+	pthread_mutex_unlock(&w.lock);
+	pthread_join(thread, NULL);
+	vma_kick_unref(w.kick);
+	if (atomic_load(&w.fired))
+		return conf_fail(conf, "the guest did not exit in ten seconds (rip %#llx)",
+				 (unsigned long long)guest_get(g, VMA_X86_RIP));
+	return CONF_PASS;
+}
+
+int guest_run(struct guest *g, int kind)
+{
+	int got, result = run_watched(g, &got);
+	if (result != CONF_PASS)
+		return result;
+	if (got < 0)
+		return conf_fail(g->conf, "run: %s: %s", vma_error_name(got), vma_why());
+	if (got != kind)
+		return conf_fail(g->conf, "exit %s instead of %s at rip %#llx", vma_exit_name(got), vma_exit_name(kind),
+				 (unsigned long long)guest_get(g, VMA_X86_RIP));
+	return CONF_PASS;
+}
+
+/* ------ registers and memory ------ */
+
+uint64_t guest_get(struct guest *g, uint32_t id)
+{
+	uint64_t value = 0;
+	if (vma_vcpu_get(g->v, &id, &value, 1) < 0)
+		conf_fail(g->conf, "reading %s: %s", vma_reg_name(VMA_ARCH_X86_64, id), vma_why());
+	return value;
+}
+
+void guest_set(struct guest *g, uint32_t id, uint64_t value)
+{
+	if (vma_vcpu_set(g->v, &id, &value, 1) < 0)
+		conf_fail(g->conf, "writing %s: %s", vma_reg_name(VMA_ARCH_X86_64, id), vma_why());
+}
+
+void guest_gate(struct guest *g, unsigned vector, uint64_t handler)
+{
+	uint8_t *gate = g->ram + GUEST_IDT + 16 * vector;
+	put64(gate, (handler & 0xffff) | (uint64_t)GUEST_CS64 << 16 | 0x8e00ull << 32 | (handler >> 16 & 0xffff) << 48);
+	put64(gate + 8, handler >> 32);
+}
+
+void guest_code(struct guest *g, uint64_t gpa, const void *code, size_t size)
+{
+	memcpy(g->ram + gpa, code, size);
+}

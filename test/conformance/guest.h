@@ -1,0 +1,79 @@
+/* guest.h - tiny x86 guests for the checks: a VM with 2 MiB of memory at 0, one vCPU (or more) in a mode of choice, and code as raw bytes,
+ * so that no assembler is needed.
+ *
+ *   0x1000 GDT   0x2000 IDT (long mode: 256 gates)   0x3000 TSS   0x7000 top of the stack   0x8000 code   0x10000 data for the check
+ *   0x100000 page tables (identity, 2 MiB pages, 4 GiB)   0x40000000 and up: nothing mapped, so MMIO */
+#ifndef CONFORMANCE_GUEST_H
+#define CONFORMANCE_GUEST_H
+
+#include <vmaccel/x86.h>
+#include "conformance.h"
+
+enum {
+	GUEST_RAM = 0x200000,
+	GUEST_GDT = 0x1000,
+	GUEST_IDT = 0x2000,
+	GUEST_TSS = 0x3000,
+	GUEST_STACK = 0x7000,
+	GUEST_CODE = 0x8000,
+	GUEST_DATA = 0x10000,
+	GUEST_TABLES = 0x100000,
+	GUEST_MMIO = 0x40000000
+};
+enum { GUEST_CS32 = 0x08, GUEST_DS = 0x10, GUEST_CS64 = 0x18, GUEST_TR = 0x20 }; /* selectors */
+
+enum guest_mode {
+	GUEST_REAL,  /* 16-bit, segments at 0, code at 0:0x8000 */
+	GUEST_PROT,  /* 32-bit flat, no paging */
+	GUEST_LONG,  /* 64-bit, paging on */
+	GUEST_RESET  /* leave the vCPU as created */
+};
+
+struct guest_options {
+	enum guest_mode mode;
+	vma_irqchip irqchip;
+	uint32_t cpus; /* 0: 1; only vCPU 0 is created */
+	const char *cpu_model;
+	vma_msr_policy msr_policy;
+	uint32_t cpuid_exits, hypercall_exits;
+	uint32_t map_flags; /* 0: VMA_MAP_RWX */
+	int (*configure)(vma_vm *vm); /* before finalize; may be NULL */
+};
+
+struct guest {
+	struct conf *conf;
+	vma_vm *vm;
+	vma_mem *mem;
+	uint8_t *ram; /* hva of gpa 0 */
+	vma_vcpu *v;
+	vma_exit *exit;
+};
+
+/* Returns CONF_PASS, or CONF_FAIL with the reason noted. options may be NULL: long mode, no interrupt controllers. On failure nothing is left open. */
+int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size);
+void guest_close(struct guest *g); /* twice is allowed */
+
+/* Put the vCPU into a mode with the descriptor tables above. */
+int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode);
+/* Run until an exit; CONF_PASS if its kind is `kind`, else CONF_FAIL with what it was instead. A guest that does not exit within ten seconds is
+ * kicked and fails. */
+int guest_run(struct guest *g, int kind);
+/* One register. */
+uint64_t guest_get(struct guest *g, uint32_t id);
+void guest_set(struct guest *g, uint32_t id, uint64_t value);
+/* Long mode: interrupt gate for `vector` to linear address `handler`. */
+void guest_gate(struct guest *g, unsigned vector, uint64_t handler);
+/* Put code at an address. */
+void guest_code(struct guest *g, uint64_t gpa, const void *code, size_t size);
+
+/* Leave the check when a guest_ call failed; closes the guest. */
+#define GUEST_TRY(g, call)                                                                                             \
+	do {                                                                                                           \
+		int guest_result_ = (call);                                                                            \
+		if (guest_result_ != CONF_PASS) {                                                                      \
+			guest_close(g);                                                                                \
+			return guest_result_;                                                                          \
+		}                                                                                                      \
+	} while (0)
+
+#endif
