@@ -24,6 +24,11 @@ int os_dup(int fd);
 int os_writable(int fd); /* 1: opened for reading and writing, 0: for reading only */
 long os_ioctl(int fd, unsigned long request, void *arg, const char *name);
 int os_eventfd(void);
+void os_eventfd_signal(int fd);
+int os_eventfd_drain(int fd); /* 1: it had been signalled */
+/* Wait until one of count descriptors can be read; ready[i] is 1 for those. count at most OS_POLL_MAX. */
+enum { OS_POLL_MAX = 128 };
+void os_poll(const int *fds, size_t count, uint8_t *ready);
 
 /* Pages. os_map returns MAP_FAILED-free: 0 and *out, or -errno. */
 int os_page_size(void);
@@ -35,6 +40,7 @@ void os_unmap(void *p, size_t size);
 /* Time: monotonic nanoseconds; the host's TSC frequency in Hz (0: not known). */
 uint64_t os_now_ns(void);
 uint64_t os_tsc_hz(void);
+uint64_t os_tsc(void); /* the counter itself; 0 where there is none */
 
 /* Threads. A record a thread, reference-counted, so that "is the owner alive" has an answer after it ended. */
 struct os_thread;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -32,6 +33,32 @@ int os_eventfd(void)
 	int fd = e ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	return e ? -e : fd < 0 ? -errno : fd;
+}
+
+void os_eventfd_signal(int fd)
+{
+	uint64_t one = 1;
+
+	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+int os_eventfd_drain(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof count) == (ssize_t)sizeof count;
+}
+
+void os_poll(const int *fds, size_t count, uint8_t *ready)
+{
+	struct pollfd polled[OS_POLL_MAX];
+
+	for (size_t i = 0; i < count && i < OS_POLL_MAX; i++)
+		polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	poll(polled, (nfds_t)count, -1);
+	for (size_t i = 0; i < count && i < OS_POLL_MAX; i++)
+		ready[i] = (polled[i].revents & POLLIN) != 0;
 }
 
 /* ------ threads ------ */
@@ -121,8 +148,18 @@ uint64_t os_tsc_hz(void)
 	}
 	return hz;
 }
+
+uint64_t os_tsc(void)
+{
+	return __rdtsc();
+}
 #else
 uint64_t os_tsc_hz(void)
+{
+	return 0;
+}
+
+uint64_t os_tsc(void)
 {
 	return 0;
 }

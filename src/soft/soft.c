@@ -100,7 +100,7 @@ static int soft_clock_set(struct vma_vm *vm, uint64_t ns)
 	return 0;
 }
 
-const struct vma_backend vma_soft_x86 = {
+const struct vma_backend vma_backend_soft = {
 	.name = "soft",
 	.accel = VMA_ACCEL_SOFT,
 	.arch = VMA_ARCH_X86_64,
