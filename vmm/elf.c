@@ -229,6 +229,24 @@ void elf_stream_init(struct elf_stream *stream, const char *name, const struct g
 	stream->position = 0;
 }
 
+/* Kernels carry their zeroes in the file; guest memory is zero already, and a page that is not touched costs nothing. */
+static void copy_nonzero(uint8_t *to, const uint8_t *from, uint64_t size)
+{
+	static const uint8_t zeroes[4096];
+
+	while (size) {
+		uint64_t step = 4096 - ((uintptr_t)to & 4095);
+
+		if (step > size)
+			step = size;
+		if (memcmp(from, zeroes, step))
+			memcpy(to, from, step);
+		to += step;
+		from += step;
+		size -= step;
+	}
+}
+
 /* Copy what [position, position + size) of the file holds of each segment. */
 static void copy_out(const struct elf_stream *stream, uint64_t position, const uint8_t *data, uint64_t size)
 {
@@ -241,8 +259,8 @@ static void copy_out(const struct elf_stream *stream, uint64_t position, const u
 		begin = s->offset > position ? s->offset : position;
 		end = s->offset + s->filesz < position + size ? s->offset + s->filesz : position + size;
 		if (begin < end)
-			memcpy((uint8_t *)ram_at(stream->ram, s->paddr, s->memsz) + (begin - s->offset),
-			       data + (begin - position), end - begin);
+			copy_nonzero((uint8_t *)ram_at(stream->ram, s->paddr, s->memsz) + (begin - s->offset),
+				     data + (begin - position), end - begin);
 	}
 }
 
