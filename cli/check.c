@@ -251,8 +251,8 @@ static int run_suite(const struct check_options *options, vma_accel accel)
 	cJSON *list = json ? cJSON_AddArrayToObject(json, "checks") : NULL;
 	int counts[RESULTS] = {0};
 
-	for (int i = 0; i < conf_check_count; i++) {
-		const struct conf_check *check = &conf_checks[i];
+	for (int i = 0; i < conf_count(); i++) {
+		const struct conf_check *check = conf_at(i);
 		struct outcome out;
 
 		if (options->only && (uint32_t)check->number != options->only)
@@ -277,8 +277,8 @@ static int list_suite(int json)
 {
 	cJSON *list = json ? cJSON_CreateArray() : NULL;
 
-	for (int i = 0; i < conf_check_count; i++) {
-		const struct conf_check *check = &conf_checks[i];
+	for (int i = 0; i < conf_count(); i++) {
+		const struct conf_check *check = conf_at(i);
 
 		if (json)
 			cJSON_AddItemToArray(list, json_row(check, NULL));

@@ -43,14 +43,6 @@ const char *conf_file(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-const struct conf_check *conf_find(int number)
-{
-	for (int i = 0; i < conf_check_count; i++)
-		if (conf_checks[i].number == number)
-			return &conf_checks[i];
-	return NULL;
-}
-
 int conf_tagged(const struct conf_check *check, const char *word)
 {
 	size_t length = strlen(word);
@@ -65,17 +57,9 @@ int conf_tagged(const struct conf_check *check, const char *word)
 	return 0;
 }
 
-static const char *known_difference(int number, vma_accel accel)
-{
-	for (int i = 0; i < conf_difference_count; i++)
-		if (conf_differences[i].number == number && conf_differences[i].accel == accel)
-			return conf_differences[i].reason;
-	return NULL;
-}
-
 int conf_run(const struct conf_check *check, struct conf *conf)
 {
-	const char *known = known_difference(check->number, conf->accel);
+	const char *known = conf_known_difference(check->number, conf->accel);
 	int result;
 
 	conf->reason[0] = 0;

@@ -2,7 +2,7 @@
  *
  * A check is a function that uses include/vmaccel only and ends with CONF_PASS or one of the conf_ functions below, which note the
  * reason. It may crash or hang: the command runs each in a process of its own, with a time limit.
- * What differs between accelerators for a reason is a row of conf_differences, not an `if` in a check. */
+ * What differs between accelerators for a reason is a row of its group's differences, not an `if` in a check. */
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
 
@@ -12,7 +12,7 @@ enum conf_result {
 	CONF_PASS = 0,
 	CONF_FAIL = 1,
 	CONF_SKIP = 2,    /* this host or accelerator has nothing to check here, with a reason */
-	CONF_KNOWN = 3,   /* failed as a row of conf_differences says it does */
+	CONF_KNOWN = 3,   /* failed as a declared difference says it does */
 	CONF_NOT_YET = 4  /* the check is not written yet, with a reason */
 };
 
@@ -31,8 +31,10 @@ struct conf_check {
 	int (*run)(struct conf *conf); /* NULL: not yet */
 	const char *not_yet;           /* why there is no run */
 };
-extern const struct conf_check conf_checks[];
-extern const int conf_check_count;
+/* All checks, sorted by number. */
+int conf_count(void);
+const struct conf_check *conf_at(int index);
+const struct conf_check *conf_find(int number); /* NULL: no such check */
 
 /* A check that is known to fail on an accelerator. It is still run; if it passes after all, that is a failure of this row. */
 struct conf_difference {
@@ -40,8 +42,18 @@ struct conf_difference {
 	vma_accel accel;
 	const char *reason;
 };
-extern const struct conf_difference conf_differences[];
-extern const int conf_difference_count;
+const char *conf_known_difference(int number, vma_accel accel); /* the reason; NULL: none is declared */
+
+/* What a file of checks hands to table.c, which names it. */
+struct conf_group {
+	const struct conf_check *checks;
+	int check_count;
+	const struct conf_difference *differences;
+	int difference_count;
+};
+#define CONF_GROUP(name, checks, differences, difference_count)                                                        \
+	extern const struct conf_group conf_##name;                                                                    \
+	const struct conf_group conf_##name = {checks, sizeof(checks) / sizeof((checks)[0]), differences, difference_count}
 
 /* Note a reason and return CONF_FAIL / CONF_SKIP. The first reason stays. */
 int conf_fail(struct conf *conf, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -72,7 +84,6 @@ const char *conf_file(const char *path); /* its last part */
 /* Run check `check` in this process; conf->accel and conf->arch are set. Returns an enum conf_result; conf->reason holds why, unless
  * it passed. */
 int conf_run(const struct conf_check *check, struct conf *conf);
-const struct conf_check *conf_find(int number); /* NULL: no such check */
 /* Whether `word` is one of the check's tags. */
 int conf_tagged(const struct conf_check *check, const char *word);
 

@@ -178,7 +178,7 @@ static int run_watched(struct guest *g, int *kind)
 
 int guest_run(struct guest *g, int kind)
 {
-	int got, result = run_watched(g, &got);
+	int got = 0, result = run_watched(g, &got);
 	if (result != CONF_PASS)
 		return result;
 	if (got < 0)

@@ -1,30 +1,67 @@
-/* table.c - the list of checks, by number, and the known differences. */
+/* table.c - all groups of checks, and the checks by number. */
 #include "conformance.h"
 
-#include <string.h>
+#include <stdlib.h>
 
-/* T118: an accelerator that is missing says so; one that is there needs no excuse. */
-static int diagnosis(struct conf *conf)
+/* One group a file: conf_lifecycle.c defines conf_lifecycle. */
+#define GROUPS(X)                                                                                                      \
+	X(lifecycle) X(kick) X(exit) X(memory) X(state) X(cpuid) X(irq) X(clock) X(debug) X(snapshot) X(misc)
+
+#define DECLARE(name) extern const struct conf_group conf_##name;
+GROUPS(DECLARE)
+#undef DECLARE
+
+static const struct conf_group *const groups[] = {
+#define ENTRY(name) &conf_##name,
+	GROUPS(ENTRY)
+#undef ENTRY
+};
+enum { GROUP_COUNT = sizeof(groups) / sizeof(groups[0]), CHECKS_MAX = 1000 };
+
+static const struct conf_check *sorted[CHECKS_MAX];
+static int sorted_count;
+
+static int by_number(const void *a, const void *b)
 {
-	vma_platform_info info = {.size = sizeof(info)};
-
-	for (int i = 0; i < vma_platform_count(); i++) {
-		CONF_OK(conf, vma_platform_get(i, &info));
-		CONF_EXPECT(conf, info.name && strcmp(info.name, vma_accel_name(info.accel)) == 0);
-		CONF_EXPECT(conf, info.available || (info.why && info.why[0]));
-		CONF_EXPECT(conf, info.available || info.caps == 0);
-	}
-	CONF_EQUAL(conf, vma_platform_get(vma_platform_count(), &info), VMA_E_NOENT);
-	return CONF_PASS;
+	return (*(const struct conf_check *const *)a)->number - (*(const struct conf_check *const *)b)->number;
 }
 
-const struct conf_check conf_checks[] = {
-	{118, "An accelerator that is missing says why", "any platform", diagnosis, NULL},
-};
-const int conf_check_count = sizeof(conf_checks) / sizeof(conf_checks[0]);
+static void sort(void)
+{
+	for (int g = 0; g < GROUP_COUNT; g++)
+		for (int i = 0; i < groups[g]->check_count && sorted_count < CHECKS_MAX; i++)
+			sorted[sorted_count++] = &groups[g]->checks[i];
+	qsort(sorted, (size_t)sorted_count, sizeof(sorted[0]), by_number);
+}
 
-/* The row with number 0 only keeps the table from being empty. */
-const struct conf_difference conf_differences[] = {
-	{0, VMA_ACCEL_AUTO, ""},
-};
-const int conf_difference_count = sizeof(conf_differences) / sizeof(conf_differences[0]);
+int conf_count(void)
+{
+	if (!sorted_count)
+		sort();
+	return sorted_count;
+}
+
+const struct conf_check *conf_at(int index)
+{
+	return index >= 0 && index < conf_count() ? sorted[index] : NULL;
+}
+
+const struct conf_check *conf_find(int number)
+{
+	for (int i = 0; i < conf_count(); i++)
+		if (sorted[i]->number == number)
+			return sorted[i];
+	return NULL;
+}
+
+const char *conf_known_difference(int number, vma_accel accel)
+{
+	for (int g = 0; g < GROUP_COUNT; g++)
+		for (int i = 0; i < groups[g]->difference_count; i++) {
+			const struct conf_difference *d = &groups[g]->differences[i];
+
+			if (d->number == number && d->accel == accel)
+				return d->reason;
+		}
+	return NULL;
+}
