@@ -73,7 +73,7 @@ static int check_efer(const vma_vm *vm, const vma_x86_sregs *s)
 	return 0;
 }
 
-static uint32_t phys_bits(const vma_vm *vm)
+uint32_t vma_phys_bits(const vma_vm *vm)
 {
 	uint32_t bits = vma_cpuid_reg(vma_cpuid_find(vm->cpuid, vm->cpuid_count, 0x80000008, 0), 0) & 0xff;
 
@@ -95,8 +95,8 @@ int vma_check_sregs(const vma_vm *vm, const vma_x86_sregs *s)
 		rc = check_efer(vm, s);
 	if (rc)
 		return rc;
-	if (s->efer & EFER_LMA && (s->cr3 & 0x7fffffffffffffff) >> phys_bits(vm))
-		return vma_fail(VMA_E_INVALID, "CR3 %#llx is above the %u physical bits of the CPU model", (ull)s->cr3, phys_bits(vm));
+	if (s->efer & EFER_LMA && (s->cr3 & 0x7fffffffffffffff) >> vma_phys_bits(vm))
+		return vma_fail(VMA_E_INVALID, "CR3 %#llx is above the %u physical bits of the CPU model", (ull)s->cr3, vma_phys_bits(vm));
 	if (s->cr8 > 15)
 		return vma_fail(VMA_E_INVALID, "CR8 %#llx is above 15", (ull)s->cr8);
 	if (s->gdtr.limit > 0xffff || s->idtr.limit > 0xffff)

@@ -73,10 +73,12 @@ int vma_reset_msrs(vma_vcpu *v);
 
 /* Canonical forms, so that what was written reads back the same on every accelerator. */
 void vma_normal_sregs(vma_x86_sregs *s);
+void vma_normal_xsave(uint8_t *image, uint32_t size);
 #define VMA_RFLAGS_NORMAL(v) (((v) & 0x3f7fd7) | 2)   /* SDM vol. 1, 3.4.3 */
 #define VMA_DR6_NORMAL(v) (((v) & 0xe00f) | 0xffff0ff0) /* SDM vol. 3, 17.2.3 */
 #define VMA_DR7_NORMAL(v) (((v) & 0xffff23ff) | 0x400)  /* SDM vol. 3, 17.2.4 */
 /* Valid as a whole on this VM? */
+uint32_t vma_phys_bits(const vma_vm *vm);
 int vma_check_sregs(const vma_vm *vm, const vma_x86_sregs *s);
 int vma_check_dregs(const vma_x86_dregs *d);
 int vma_check_xcr0(const vma_vm *vm, uint64_t xcr0);

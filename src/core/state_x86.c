@@ -37,6 +37,8 @@ int vma_state_need(vma_vcpu *v, uint32_t classes)
 	v->valid |= missing;
 	if (missing & VMA_C_SREGS)
 		vma_normal_sregs(&v->x86.sregs);
+	if (missing & VMA_C_XSAVE)
+		vma_normal_xsave(v->x86.xsave, v->vm->xsave_size);
 	return 0;
 }
 

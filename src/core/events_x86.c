@@ -1,0 +1,203 @@
+/* events_x86.c - interruptions of an x86 vCPU: what is in flight, injecting, windows, and the caller's debugging. */
+#include <string.h>
+#include "core/internal.h"
+
+enum { DB_VECTOR = 1, NMI_VECTOR = 2, PF_VECTOR = 14 };
+
+static int enter_x86(vma_vcpu *v)
+{
+	int rc = vma_vcpu_enter(v);
+
+	if (!rc && v->vm->be->arch != VMA_ARCH_X86_64)
+		rc = vma_fail(VMA_E_INVALID, "vCPU %u is no x86 vCPU", v->index);
+	return rc;
+}
+
+int vma_x86_get_events(vma_vcpu *v, vma_x86_events *events)
+{
+	int rc = enter_x86(v);
+
+	if (!rc && !events)
+		rc = vma_fail(VMA_E_INVALID, "no place for the events");
+	if (!rc)
+		rc = vma_state_need(v, VMA_C_EVENTS);
+	if (!rc)
+		*events = v->x86.events;
+	return rc;
+}
+
+int vma_x86_set_events(vma_vcpu *v, const vma_x86_events *events)
+{
+	int rc = enter_x86(v);
+
+	if (!rc && !events)
+		rc = vma_fail(VMA_E_INVALID, "events is NULL");
+	if (!rc)
+		rc = vma_check_events(events);
+	return rc ? rc : vma_state_put(v, VMA_C_EVENTS, events);
+}
+
+/* ------ external interrupts, for VMs without interrupt controllers ------ */
+
+static int can_take(vma_vcpu *v)
+{
+	int rc;
+
+	if (v->irq_given)
+		return 0;
+	/* Whether it can depends on RFLAGS and the shadow. With a pending exit they are as before the instruction. */
+	rc = v->exit.pending ? 0 : vma_state_flush(v);
+	return rc ? rc : v->vm->be->interrupt_ready(v);
+}
+
+int vma_x86_interrupt(vma_vcpu *v, uint8_t vector)
+{
+	int rc = enter_x86(v);
+
+	if (rc)
+		return rc;
+	if (v->vm->config.irqchip != VMA_IRQCHIP_NONE)
+		return vma_fail(VMA_E_STATE, "the VM has interrupt controllers: raise a line or send an MSI");
+	rc = can_take(v);
+	if (rc < 0)
+		return rc;
+	if (!rc)
+		return vma_fail(VMA_E_BUSY, "the guest cannot take an interrupt now: ask for a window");
+	rc = v->vm->be->interrupt(v, vector);
+	if (rc)
+		return rc;
+	v->irq_given = true;
+	v->valid &= ~(uint32_t)VMA_C_EVENTS;
+	if (v->queued & VMA_C_EVENTS) {
+		v->queue.events.interrupt_injected = 1;
+		v->queue.events.interrupt_vector = vector;
+	}
+	return 0;
+}
+
+int vma_x86_irq_window(vma_vcpu *v, int on)
+{
+	int rc = enter_x86(v);
+
+	if (!rc && (on < 0 || on > 1))
+		rc = vma_fail(VMA_E_INVALID, "window %d: 0 or 1", on);
+	if (!rc && on && v->vm->config.irqchip != VMA_IRQCHIP_NONE)
+		rc = vma_fail(VMA_E_STATE, "the VM has interrupt controllers: they know when to interrupt");
+	if (!rc)
+		v->irq_window = on;
+	return rc;
+}
+
+int vma_x86_nmi(vma_vcpu *v)
+{
+	int rc = enter_x86(v);
+
+	if (!rc && !v->exit.pending)
+		rc = vma_state_flush(v);
+	if (!rc)
+		rc = v->vm->be->nmi(v);
+	if (rc)
+		return rc;
+	v->valid &= ~(uint32_t)VMA_C_EVENTS;
+	if (v->queued & VMA_C_EVENTS)
+		v->queue.events.nmi_pending = 1;
+	return 0;
+}
+
+static int put_cr2(vma_vcpu *v, uint64_t cr2)
+{
+	const struct vma_reg *r = vma_reg_find(VMA_X86_CR2);
+	vma_x86_sregs sregs = {.cr2 = cr2};
+
+	return vma_state_put_sregs(v, &sregs, 1ull << r->bit);
+}
+
+/* Vectors that push an error code: SDM vol. 3, table 6-1. */
+static bool pushes_error(uint8_t vector)
+{
+	return (0x60227d00u >> vector) & 1; /* 8, 10-14, 17, 21, 29, 30 */
+}
+
+int vma_x86_exception(vma_vcpu *v, uint8_t vector, int has_error, uint32_t error, uint64_t cr2)
+{
+	struct vma_x86_state *base;
+	vma_x86_events e;
+	int rc = enter_x86(v);
+
+	if (!rc && (vector > 31 || vector == NMI_VECTOR || has_error < 0 || has_error > 1))
+		rc = vma_fail(VMA_E_INVALID, "vector %u is no exception (or has_error %d is not 0 or 1)", vector, has_error);
+	if (!rc && has_error && !pushes_error(vector))
+		rc = vma_fail(VMA_E_INVALID, "exception %u has no error code", vector);
+	if (!rc)
+		rc = vma_state_base(v, VMA_C_EVENTS, &base);
+	if (rc)
+		return rc;
+	e = base->events;
+	if (e.exception_injected || e.exception_pending)
+		return vma_fail(VMA_E_BUSY, "exception %u is on its way already", e.exception_vector);
+	e.exception_injected = 1;
+	e.exception_vector = vector;
+	e.exception_has_error = (uint8_t)has_error;
+	e.exception_error = has_error ? error : 0;
+	e.exception_has_payload = 0;
+	e.exception_payload = 0;
+	if (vector == PF_VECTOR)
+		rc = put_cr2(v, cr2);
+	return rc ? rc : vma_state_put(v, VMA_C_EVENTS, &e);
+}
+
+/* ------ the caller's debugging ------ */
+
+static int check_break(const vma_debug *d, uint32_t i)
+{
+	uint32_t n = d->hw[i].length, type = d->hw[i].type;
+
+	if (type != VMA_BREAK_EXEC && type != VMA_BREAK_WRITE && type != VMA_BREAK_ACCESS)
+		return vma_fail(VMA_E_INVALID, "breakpoint %u: type %u (0 execute, 1 write, 3 access)", i, type);
+	if (n != 1 && n != 2 && n != 4 && n != 8)
+		return vma_fail(VMA_E_INVALID, "breakpoint %u: length %u (1, 2, 4 or 8)", i, n);
+	if (type == VMA_BREAK_EXEC && n != 1)
+		return vma_fail(VMA_E_INVALID, "breakpoint %u: an execution breakpoint has length 1", i);
+	if (d->hw[i].address & (n - 1))
+		return vma_fail(VMA_E_INVALID, "breakpoint %u: address %#llx is not aligned to its length %u", i,
+				(unsigned long long)d->hw[i].address, n);
+	return 0;
+}
+
+static int check_debug(const vma_vcpu *v, const vma_debug *d)
+{
+	const vma_platform_info *p = &v->vm->info;
+	int rc = 0;
+
+	if (d->single_step > 1 || d->software > 1)
+		return vma_fail(VMA_E_INVALID, "single_step %u or software %u is not 0 or 1", d->single_step, d->software);
+	if (d->count > VMA_COUNT(d->hw) || (d->count && d->count > p->breakpoints))
+		return vma_fail(VMA_E_LIMIT, "%u breakpoints: %s has %u", d->count, p->name, p->breakpoints);
+	if ((d->single_step && !(p->caps & VMA_CAP_SINGLE_STEP)) || (d->software && !(p->caps & VMA_CAP_SW_BREAK)) ||
+	    (d->count && !(p->caps & VMA_CAP_HW_BREAK)))
+		return vma_fail(VMA_E_NO_ACCEL, "%s cannot do that kind of debugging", p->name);
+	for (uint32_t i = 0; !rc && i < d->count; i++)
+		rc = check_break(d, i);
+	return rc;
+}
+
+int vma_vcpu_debug(vma_vcpu *v, const vma_debug *debug)
+{
+	vma_debug d, old;
+	int rc = vma_vcpu_enter(v);
+
+	if (!rc)
+		rc = vma_struct_in(&d, sizeof(d), debug, sizeof(d), "vma_debug");
+	if (!rc)
+		rc = check_debug(v, &d);
+	if (!rc && !v->vm->be->debug)
+		rc = vma_fail(VMA_E_NO_ACCEL, "%s has no debugging", v->vm->info.name);
+	if (rc)
+		return rc;
+	old = v->debug;
+	v->debug = d;
+	rc = v->vm->be->debug(v);
+	if (rc)
+		v->debug = old;
+	return rc;
+}
