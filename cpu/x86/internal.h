@@ -40,7 +40,12 @@ enum {
 	X86_OPF_CHECK_SEG = 64, /* with SLOW_EA: check limit and type */
 	X86_OPF_NOFLAGS = 128   /* nobody reads the arithmetic flags this one sets */
 };
+/* Threaded where the compiler turns the call into a jump; the run loop calls what a handler returns, so both ways work. */
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(X86_NO_THREADING)
+#define NEXT(op) ((op)[1].fn(c, (op) + 1))
+#else
 #define NEXT(op) ((op) + 1)
+#endif
 
 enum x86_mode { X86_MODE_REAL, X86_MODE_VM86, X86_MODE_PROT16, X86_MODE_PROT32, X86_MODE_COMPAT16, X86_MODE_COMPAT32, X86_MODE_LONG };
 
@@ -172,6 +177,8 @@ void x86_st_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsign
 void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned len, bool write, uint8_t *data);
 uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t count);
 
+/* An instruction whose accesses so far are committed (an iteration of REP) starts with an empty log. */
+void x86_log_reset(struct x86_cpu *c);
 /* The answered access of the instruction being replayed, if this is the next one in the log; NULL: not made yet (ask env, on X86_DEFER fill
  * c->stop and x86_defer). x86_answer makes these entries: 'R' MSR: value[0] the value, value[1] the fault; 'C' CPUID: value[0..3]; 'H' hypercall: value[0]. */
 const struct x86_log_entry *x86_replay(struct x86_cpu *c, char kind, uint64_t addr, bool write);

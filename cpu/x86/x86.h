@@ -191,7 +191,13 @@ struct x86_cpu {
 	unsigned log_len, log_pos;
 	jmp_buf jb;
 	bool jb_valid;
-	const struct x86_op *fault_op;
+	const struct x86_op *block; /* head of the running block, for the count of instructions when it is left early; NULL: none */
+	uint64_t code_tag;          /* what a jump-cache entry must carry: generation of translations and block key */
+	bool replay;                /* the log belongs to the next instruction or delivery */
+	bool once;                  /* x86_step, x86_complete: leave after one iteration of REP */
+	bool poll_again;            /* an interrupt or window is waiting for IF */
+	const struct x86_op *log_op; /* whose accesses the log holds: operation and the count of instructions then */
+	uint64_t log_insns, replay_rip;
 	struct x86_cache *cache; /* decoded blocks */
 	struct x86_tlb *tlbs;    /* X86_MMU_MODES */
 	struct x86_itlbe *itlb;

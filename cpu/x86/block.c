@@ -1,0 +1,117 @@
+/* block.c - the two ends of a block: the head that counts and polls, the exits that lead to the next block, and what a killed block does. */
+#include "engine.h"
+
+static struct x86_block *block_of(op_t head)
+{
+	return (struct x86_block *)(uintptr_t)((const char *)head - offsetof(struct x86_block, ops));
+}
+
+static uint64_t target(const struct x86_cpu *c, op_t op)
+{
+	uint64_t rip = c->r[X86_R_PC] + (uint64_t)(int64_t)op->disp;
+	return op->size == 8 ? rip : op->size == 4 ? (uint32_t)rip : (uint16_t)rip;
+}
+
+op_t x86_op_head(struct x86_cpu *c, op_t op)
+{
+	if (unlikely(c->insn_limit - c->insns < op->imm || atomic_load_explicit(c->attn, memory_order_relaxed))) {
+		c->rip = c->r[X86_R_PC];
+		return NULL;
+	}
+	c->insns += op->imm;
+	c->block = op;
+	return NEXT(op);
+}
+
+/* The run loop has checked whatever there is to check. */
+op_t x86_op_head_single(struct x86_cpu *c, op_t op)
+{
+	c->insns += op->imm;
+	c->block = op;
+	return NEXT(op);
+}
+
+op_t x86_op_exit_null(struct x86_cpu *c, op_t op)
+{
+	c->rip = target(c, op);
+	return NULL;
+}
+
+op_t x86_op_exit_far(struct x86_cpu *c, op_t op)
+{
+	return x86_jump(c, target(c, op));
+}
+
+static op_t exit_linked(struct x86_cpu *c, op_t op)
+{
+	c->r[X86_R_PC] += (uint64_t)(int64_t)op->disp;
+	return (op_t)(uintptr_t)op->imm;
+}
+
+static op_t exit_linked_trunc(struct x86_cpu *c, op_t op)
+{
+	c->r[X86_R_PC] = target(c, op);
+	return (op_t)(uintptr_t)op->imm;
+}
+
+/* Finding the block can raise: everything of this one is done, so c->rip is the place, and nothing is to be uncounted. */
+op_t x86_op_exit(struct x86_cpu *c, op_t op)
+{
+	uint64_t flushes = c->cache->flushes;
+	c->rip = target(c, op);
+	c->block = NULL;
+	struct x86_block *b = x86_find_block(c, false);
+	struct x86_op *w = (struct x86_op *)(uintptr_t)op;
+	if (c->cache->flushes == flushes && w->fn == x86_op_exit && !(b->key & X86_KEY_SINGLE)) {
+		w->imm = (uintptr_t)b->ops;
+		w->fn = w->size == 8 ? exit_linked : exit_linked_trunc;
+	}
+	return b->ops;
+}
+
+op_t x86_op_ud(struct x86_cpu *c, op_t op)
+{
+	x86_raise(c, op, X86_UD, -1);
+}
+
+op_t x86_op_too_long(struct x86_cpu *c, op_t op)
+{
+	x86_raise(c, op, X86_GP_FAULT, 0);
+}
+
+static op_t dead_head(struct x86_cpu *c, op_t op)
+{
+	(void)op;
+	c->rip = c->r[X86_R_PC];
+	return NULL;
+}
+
+static op_t dead_op(struct x86_cpu *c, op_t op)
+{
+	c->rip = x86_op_rip(c, op);
+	x86_uncount(c, c->rip);
+	return NULL;
+}
+
+void x86_kill_block(struct x86_block *b)
+{
+	b->dead = true;
+	b->ops[0].fn = dead_head;
+	for (unsigned i = 1; i <= b->n; i++)
+		b->ops[i].fn = dead_op;
+	for (unsigned i = b->n + 1; i <= b->n + 2u; i++)
+		b->ops[i].fn = x86_op_exit_null;
+}
+
+void x86_uncount(struct x86_cpu *c, uint64_t rip)
+{
+	if (!c->block)
+		return;
+	const struct x86_block *b = block_of(c->block);
+	c->block = NULL;
+	for (unsigned i = 1; i <= b->n; i++)
+		if (x86_op_rip(c, &b->ops[i]) == rip) {
+			c->insns -= b->n + 1u - i;
+			return;
+		}
+}

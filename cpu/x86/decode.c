@@ -1,0 +1,252 @@
+/* decode.c - from bytes to blocks of operations: fetching across page ends, Zydis, what is common to all translators, the end of a block. */
+#include "engine.h"
+
+static ZydisDecoder decoders[X86_MODE_LONG + 1];
+
+/* This CPU has no MPX, CET, LZCNT, BMI, WBNOINVD, CLDEMOTE: their encodings are what they were before. */
+static void init_decoder(ZydisDecoder *d, ZydisMachineMode mode, ZydisStackWidth width)
+{
+	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT,
+						ZYDIS_DECODER_MODE_TZCNT, ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
+						ZYDIS_DECODER_MODE_KNC };
+	ZydisDecoderInit(d, mode, width);
+	for (unsigned i = 0; i < sizeof off / sizeof *off; i++)
+		ZydisDecoderEnableMode(d, off[i], ZYAN_FALSE);
+}
+
+/* Constant after the first use; called again by each new CPU it writes the same bytes. */
+void x86_decoders_init(void)
+{
+	static const struct {
+		ZydisMachineMode mode;
+		ZydisStackWidth width;
+	} of[] = {
+		[X86_MODE_REAL] = { ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16 },
+		[X86_MODE_VM86] = { ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16 },
+		[X86_MODE_PROT16] = { ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
+		[X86_MODE_PROT32] = { ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
+		[X86_MODE_COMPAT16] = { ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16 },
+		[X86_MODE_COMPAT32] = { ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32 },
+		[X86_MODE_LONG] = { ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
+	};
+	for (unsigned m = 0; m < sizeof of / sizeof *of; m++)
+		init_decoder(&decoders[m], of[m].mode, of[m].width);
+}
+
+uint8_t x86_regno(ZydisRegister r)
+{
+	ZyanI8 id = ZydisRegisterGetId(r);
+	switch (ZydisRegisterGetClass(r)) {
+	case ZYDIS_REGCLASS_GPR8: {
+		if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
+			return (uint8_t)((r - ZYDIS_REGISTER_AH) * 8 + 1);
+		static const ZydisRegister low[] = { ZYDIS_REGISTER_AL, ZYDIS_REGISTER_CL, ZYDIS_REGISTER_DL, ZYDIS_REGISTER_BL };
+		for (unsigned n = 0; n < 4; n++)
+			if (r == low[n])
+				return (uint8_t)(n * 8);
+		return (uint8_t)((r - ZYDIS_REGISTER_SPL + 4) * 8);
+	}
+	case ZYDIS_REGCLASS_IP:
+		return X86_R_PC;
+	case ZYDIS_REGCLASS_INVALID:
+		return X86_R_ZERO;
+	default:
+		return (uint8_t)id;
+	}
+}
+
+static uint8_t segno(ZydisRegister r)
+{
+	switch (r) {
+	case ZYDIS_REGISTER_ES: return X86_ES;
+	case ZYDIS_REGISTER_CS: return X86_CS;
+	case ZYDIS_REGISTER_SS: return X86_SS;
+	case ZYDIS_REGISTER_DS: return X86_DS;
+	case ZYDIS_REGISTER_FS: return X86_FS;
+	case ZYDIS_REGISTER_GS: return X86_GS;
+	default: return 7;
+	}
+}
+
+static void preset_memory(const struct x86_insn *d, const ZydisDecodedOperand *o, struct x86_op *op)
+{
+	const struct x86_cpu *c = d->c;
+	unsigned shift = o->mem.scale ? (unsigned)__builtin_ctz(o->mem.scale) : 0, bytes = o->size / 8;
+	int64_t disp = o->mem.disp.value;
+	op->base = x86_regno(o->mem.base);
+	op->index = x86_regno(o->mem.index);
+	op->seg = segno(o->mem.segment);
+	if (op->base == X86_R_PC)
+		disp += op->off + op->len;
+	op->disp = (int32_t)disp;
+	op->scale = (uint8_t)shift;
+	if (c->mode == X86_MODE_LONG && d->i.address_width == 64)
+		return;
+	op->flags |= X86_OPF_SLOW_EA | (d->i.address_width == 16 ? X86_OPF_ADDR16 : d->i.address_width == 32 ? X86_OPF_ADDR32 : 0);
+	if (c->mode != X86_MODE_LONG && !(op->seg < X86_NSEG && c->flat >> op->seg & 1))
+		op->flags |= X86_OPF_CHECK_SEG;
+	op->scale |= (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_EA_WRITE : 0) | (bytes > 31 ? 31 : bytes) << X86_EA_SIZE_SHIFT;
+}
+
+/* What every translator finds done. */
+static void preset(const struct x86_insn *d, struct x86_op *op)
+{
+	const ZydisDecodedOperand *mem = NULL, *imm = NULL;
+	op->seg = 7;
+	op->base = op->index = X86_R_ZERO;
+	for (unsigned n = 0; n < d->i.operand_count; n++) {
+		const ZydisDecodedOperand *o = &d->o[n];
+		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && !mem)
+			mem = o;
+		else if (o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !imm)
+			imm = o;
+	}
+	unsigned bits = mem ? mem->size : d->i.operand_count ? d->o[0].size : 0;
+	op->size = bits / 8 > 255 ? 0 : (uint8_t)(bits / 8);
+	op->flags = (d->i.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE) ? X86_OPF_REP : 0) |
+		    (d->i.attributes & ZYDIS_ATTRIB_HAS_REPNE ? X86_OPF_REPNE : 0) |
+		    (d->i.attributes & ZYDIS_ATTRIB_HAS_LOCK ? X86_OPF_LOCK : 0);
+	if (mem)
+		preset_memory(d, mem, op);
+	if (imm)
+		op->imm = imm->imm.value.u;
+}
+
+static void translate(const struct x86_insn *d, struct x86_op *op, bool *ends)
+{
+	static const x86_translator all[] = { x86_translate_int, x86_translate_sys, x86_translate_x87, x86_translate_sse };
+	for (unsigned n = 0; n < sizeof all / sizeof *all; n++) {
+		struct x86_op trial = *op;
+		bool e = false;
+		trial.fn = all[n](d, &trial, &e);
+		if (trial.fn) {
+			*op = trial;
+			*ends = e;
+			return;
+		}
+	}
+	op->fn = x86_op_ud;
+	*ends = true;
+}
+
+struct builder {
+	struct x86_cpu *c;
+	struct x86_block head;
+	struct x86_op ops[X86_BLOCK_INSNS + 3];
+	const uint8_t *hva;
+	unsigned room;    /* bytes of the page from the block's start */
+	const struct x86_itlbe *behind;
+	bool ends, stop;  /* stop: without this instruction */
+	bool branch;      /* the last operation leaves by the exits or by itself */
+	bool relink;      /* state that blocks depend on may have changed: leave through the run loop */
+};
+
+/* The bytes of one instruction; of the next page only what is needed, and for the first instruction of a block only. */
+static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
+{
+	const ZydisDecoder *dec = &decoders[b->c->mode];
+	unsigned off = b->head.bytes, have = b->room - off < 15 ? b->room - off : 15;
+	memcpy(d->bytes, b->hva + off, have);
+	ZyanStatus s = ZydisDecoderDecodeFull(dec, d->bytes, have, &d->i, d->o);
+	if (s != ZYDIS_STATUS_NO_MORE_DATA || have == 15)
+		return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;
+	if (b->head.n) {
+		b->stop = true;
+		return s;
+	}
+	uint64_t lin = b->c->rip + b->c->segbase[X86_CS];
+	if (b->c->mode != X86_MODE_LONG)
+		lin = (uint32_t)lin;
+	b->behind = x86_fetch_page(b->c, (lin | 0xfff) + 1);
+	memcpy(d->bytes + have, b->behind->hva, 15 - have);
+	b->head.gpa2 = b->behind->gpa;
+	s = ZydisDecoderDecodeFull(dec, d->bytes, 15, &d->i, d->o);
+	return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;
+}
+
+/* Loads of segment registers outside 64-bit mode change c->flat, on which the rest of the block was decoded. */
+static bool loads_segment(const struct x86_insn *d)
+{
+	if (d->c->mode == X86_MODE_LONG)
+		return false;
+	for (unsigned n = 0; n < d->i.operand_count; n++)
+		if (d->o[n].type == ZYDIS_OPERAND_TYPE_REGISTER && d->o[n].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE &&
+		    ZydisRegisterGetClass(d->o[n].reg.value) == ZYDIS_REGCLASS_SEGMENT)
+			return true;
+	return false;
+}
+
+static void one(struct builder *b)
+{
+	struct x86_insn d;
+	struct x86_op *op = &b->ops[b->head.n + 1];
+	d.c = b->c;
+	ZyanStatus s = fetch(b, &d);
+	if (b->stop)
+		return;
+	memset(op, 0, sizeof *op);
+	op->off = b->head.bytes;
+	if (!ZYAN_SUCCESS(s)) {
+		op->len = 1;
+		op->fn = s == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? x86_op_too_long : x86_op_ud;
+		b->ends = true;
+	} else {
+		op->len = d.i.length;
+		preset(&d, op);
+		translate(&d, op, &b->ends);
+		b->branch = d.i.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
+		if (loads_segment(&d))
+			b->ends = b->relink = true;
+	}
+	b->head.n++;
+	b->head.bytes += op->len;
+}
+
+/* Exit n of the block: 0 falls through, 1 is the branch's. The distance of the latter was put in the branch's imm by its translator. */
+static void exit_op(struct builder *b, unsigned n)
+{
+	struct x86_op *op = &b->ops[b->head.n + 1 + n];
+	const struct x86_op *last = &b->ops[b->head.n];
+	memset(op, 0, sizeof *op);
+	op->off = b->head.bytes;
+	op->disp = n ? (int32_t)((int64_t)last->imm + last->off + last->len) : (int32_t)b->head.bytes;
+	unsigned mode = b->c->mode;
+	op->size = mode == X86_MODE_LONG ? 8 : mode == X86_MODE_PROT32 || mode == X86_MODE_COMPAT32 || !n ? 4 : 2;
+	if (n && b->c->mode != X86_MODE_LONG)
+		op->size = last->size; /* operand size of the branch */
+	int64_t at = (int64_t)(b->head.gpa & 0xfff) + op->disp;
+	if (b->head.key & X86_KEY_SINGLE || b->relink || b->head.gpa2 != UINT64_MAX)
+		op->fn = x86_op_exit_null;
+	else
+		op->fn = at >= 0 && at < 0x1000 ? x86_op_exit : x86_op_exit_far;
+}
+
+static void finish(struct builder *b)
+{
+	for (unsigned i = 1; i < b->head.n; i++) {
+		x86_fn fused = x86_fuse(&b->ops[i], &b->ops[i + 1]);
+		if (fused)
+			b->ops[i].fn = fused;
+	}
+	b->ops[0] = (struct x86_op){ .fn = b->head.key & X86_KEY_SINGLE ? x86_op_head_single : x86_op_head, .imm = b->head.n };
+	exit_op(b, 0);
+	exit_op(b, 1);
+}
+
+struct x86_block *x86_decode_block(struct x86_cpu *c, uint64_t gpa, const uint8_t *hva, uint32_t key)
+{
+	struct builder b;
+	memset(&b.head, 0, sizeof b.head);
+	b.c = c;
+	b.head.gpa = gpa;
+	b.head.gpa2 = UINT64_MAX;
+	b.head.key = key;
+	b.hva = hva + (gpa & 0xfff);
+	b.room = 0x1000 - (gpa & 0xfff);
+	b.ends = b.stop = b.branch = b.relink = false;
+	unsigned max = key & X86_KEY_SINGLE ? 1 : X86_BLOCK_INSNS;
+	while (b.head.n < max && !b.ends && !b.stop && b.head.bytes < b.room)
+		one(&b);
+	finish(&b);
+	return x86_cache_add(c, &b.head, b.ops, b.head.n + 3u);
+}

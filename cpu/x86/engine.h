@@ -1,0 +1,128 @@
+/* engine.h - what the run loop, the block cache, the decoder and the MMU share and nobody else needs: blocks, jump cache, TLB bookkeeping.
+ *
+ * A block is an array of operations: a head that counts and polls, one operation an instruction, then one or two exits. Exits know the distance to
+ * their target and, inside a page, the target block itself. A block whose code was written is "killed": its operations are overwritten with ones
+ * that leave, so links to it and the handler that is running need no search. Memory of killed blocks comes back when the arena is flushed. */
+#ifndef CPU_X86_ENGINE_H
+#define CPU_X86_ENGINE_H
+
+#include "internal.h"
+
+typedef const struct x86_op *op_t;
+
+enum {
+	X86_BLOCK_INSNS = 48,
+	X86_JC_SIZE = 2048,
+	X86_BLOCK_HASH = 1 << 14,
+	X86_PAGE_HASH = 1 << 11,
+	X86_ITLB_SIZE = 256,
+	X86_VICTIMS = 8,
+	X86_ARENA = 10 << 20
+};
+enum { X86_KEY_MODE = 7, X86_KEY_CPL3 = 8, X86_KEY_FLAT_SHIFT = 4, X86_KEY_SINGLE = 1 << 12, X86_KEY_SS32 = 1 << 13 };
+
+struct x86_block {
+	struct x86_block *next;         /* of the same hash */
+	struct x86_block *page_next[2]; /* of the same page; [1]: of the second page of a crossing instruction */
+	uint64_t gpa, gpa2;             /* gpa2: page of the bytes behind the page end, or UINT64_MAX */
+	uint32_t key, hot;
+	uint16_t n, bytes; /* instructions; bytes of code */
+	bool dead;
+	struct x86_op ops[];
+};
+
+/* A page that holds decoded code: bit n of map covers bytes n * 64. */
+struct x86_code_page {
+	struct x86_code_page *next;
+	struct x86_block *first;
+	uint64_t gpa, map;
+};
+
+struct x86_jc {
+	uint64_t lin, tag;
+	struct x86_block *block;
+};
+struct x86_itlbe {
+	uint64_t tag; /* linear page | user; UINT64_MAX: empty */
+	uint64_t gpa;
+	uint8_t *hva;
+};
+struct x86_victim {
+	uint64_t tag; /* gva of the page | write; 1: empty */
+	uintptr_t addend;
+	uint8_t mmu;
+	bool global;
+};
+/* Which entries of a TLB are global, and which belong to larger pages (INVLPG must find all of these). */
+struct x86_tlb_bits {
+	uint64_t used[2][X86_TLB_SIZE / 64], global[2][X86_TLB_SIZE / 64], large[2][X86_TLB_SIZE / 64];
+};
+
+struct x86_cache {
+	struct x86_block *blocks[X86_BLOCK_HASH];
+	struct x86_code_page *pages[X86_PAGE_HASH];
+	struct x86_jc jc[X86_JC_SIZE];
+	struct x86_victim victims[X86_VICTIMS];
+	unsigned victim_next;
+	struct x86_tlb_bits bits[X86_MMU_MODES];
+	uint64_t large_filter; /* a bit for each hash of a 2 MiB region that large-page entries may be in */
+	uint64_t generation;   /* of linear addresses: in every jump-cache tag */
+	uint64_t flushes;      /* of the arena */
+	uint8_t *arena;
+	size_t used;
+};
+
+/* cache.c */
+uint32_t x86_block_key(const struct x86_cpu *c, bool single);
+struct x86_block *x86_find_block(struct x86_cpu *c, bool single); /* at c->rip; sets R_PC; raises fetch faults */
+struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops, unsigned nops);
+struct x86_code_page *x86_code_page(const struct x86_cpu *c, uint64_t gpa);
+void x86_code_store(struct x86_cpu *c, uint64_t gpa, unsigned size); /* bytes inside one page were or will be written */
+void x86_cache_flush(struct x86_cpu *c);
+static inline bool x86_has_code(const struct x86_cpu *c, uint64_t gpa)
+{
+	const struct x86_code_page *p = x86_code_page(c, gpa);
+	return p && p->map;
+}
+
+void x86_decoders_init(void);
+/* decode.c; hva: host address of the page that holds gpa */
+struct x86_block *x86_decode_block(struct x86_cpu *c, uint64_t gpa, const uint8_t *hva, uint32_t key);
+
+/* mmu.c */
+const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin); /* raises at c->rip */
+void x86_drop_writes(struct x86_cpu *c, const uint8_t *hva); /* forget write translations to this host page */
+
+/* block.c: the operations at the two ends of a block */
+op_t x86_op_head(struct x86_cpu *c, op_t op);
+op_t x86_op_head_single(struct x86_cpu *c, op_t op);
+op_t x86_op_exit(struct x86_cpu *c, op_t op);      /* to PC + disp, inside the page: links itself */
+op_t x86_op_exit_far(struct x86_cpu *c, op_t op);  /* to PC + disp anywhere: through the jump cache */
+op_t x86_op_exit_null(struct x86_cpu *c, op_t op); /* to PC + disp by way of the run loop */
+op_t x86_op_ud(struct x86_cpu *c, op_t op);
+op_t x86_op_too_long(struct x86_cpu *c, op_t op);
+void x86_kill_block(struct x86_block *b);
+void x86_uncount(struct x86_cpu *c, uint64_t rip); /* the instructions from rip on were counted by the head but not executed */
+/* After decoding: replace pairs and flag computations that nobody reads (int_fuse.c). */
+x86_fn x86_without_flags(x86_fn fn);
+x86_fn x86_fuse(const struct x86_op *first, const struct x86_op *second);
+
+
+/* Go on at rip: from the jump cache, else through the run loop. */
+static inline unsigned x86_jc_slot(uint64_t lin)
+{
+	return (unsigned)(lin ^ lin >> 11) & (X86_JC_SIZE - 1);
+}
+static inline op_t x86_jump(struct x86_cpu *c, uint64_t rip)
+{
+	uint64_t lin = rip + c->segbase[X86_CS];
+	const struct x86_jc *e = &c->cache->jc[x86_jc_slot(lin)];
+	if (likely(e->lin == lin && e->tag == c->code_tag)) {
+		c->r[X86_R_PC] = rip;
+		return e->block->ops;
+	}
+	c->rip = rip;
+	return NULL;
+}
+
+#endif

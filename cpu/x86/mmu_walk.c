@@ -1,0 +1,216 @@
+/* mmu_walk.c - the page tables: 32-bit, PAE and 4-level paging with their permissions, reserved bits and accessed/dirty updates
+ * (SDM vol. 3, ch. 4). */
+#include "mmu.h"
+
+enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
+#define PTE_NX (1ull << 63)
+#define PTE_ADDR 0x000ffffffffff000ull
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
+
+struct walk {
+	struct x86_cpu *c;
+	uint64_t gva;
+	unsigned access;
+	bool wide;         /* entries of 8 bytes */
+	uint64_t leaf, nx;
+	bool user, writable, changed; /* changed: the tables were written while being read; once more */
+	uint8_t *at[4];
+	uint64_t gpa[4], seen[4];
+	unsigned n;
+	unsigned error;
+};
+
+static uint64_t reserved_high(const struct x86_cpu *c)
+{
+	return PTE_ADDR & ~(((uint64_t)1 << c->gpa_bits) - 1);
+}
+
+/* The entry at gpa; tables outside memory read as not present. */
+static uint64_t read_entry(struct walk *w, uint64_t gpa)
+{
+	unsigned flags = 0;
+	uint8_t *page = w->c->env->page(w->c->env_opaque, gpa & ~(uint64_t)0xfff, &flags);
+	if (!page || !(flags & X86_PAGE_R))
+		return 0;
+	uint8_t *p = page + (gpa & 0xfff);
+	uint64_t v = w->wide ? __atomic_load_n((uint64_t *)(void *)p, __ATOMIC_RELAXED) : __atomic_load_n((uint32_t *)(void *)p, __ATOMIC_RELAXED);
+	w->at[w->n] = flags & X86_PAGE_W ? p : NULL;
+	w->gpa[w->n] = gpa | (flags & X86_PAGE_LOG);
+	w->seen[w->n++] = v;
+	return v;
+}
+
+static bool bad(struct walk *w, unsigned error)
+{
+	w->error = error;
+	return false;
+}
+
+/* Presence and reserved bits of one entry; what it adds to the permissions. */
+static bool take(struct walk *w, uint64_t e, uint64_t reserved)
+{
+	if (!(e & PTE_P))
+		return bad(w, 0);
+	if (w->wide && !(w->c->efer & 0x800))
+		reserved |= PTE_NX;
+	if (e & reserved)
+		return bad(w, PF_P | PF_RSVD);
+	w->user = w->user && e & PTE_U;
+	w->writable = w->writable && e & PTE_W;
+	w->nx |= w->wide ? e & PTE_NX : 0;
+	return true;
+}
+
+static void set_leaf(struct walk *w, struct x86_translation *t, uint64_t e, uint64_t base, unsigned bits)
+{
+	w->leaf = e;
+	t->gpa = base | (w->gva & (((uint64_t)1 << bits) - 1));
+	t->bits = bits;
+}
+
+static bool walk32(struct walk *w, struct x86_translation *t)
+{
+	struct x86_cpu *c = w->c;
+	uint64_t pde = read_entry(w, (c->cr3 & 0xfffff000) | (w->gva >> 22 & 0x3ff) << 2);
+	if (pde & PTE_PS && c->cr4 & 0x10) {
+		unsigned high = c->gpa_bits > 40 ? 8 : c->gpa_bits > 32 ? c->gpa_bits - 32 : 0;
+		uint64_t reserved = (0x3fe000u & ~(((1u << high) - 1) << 13));
+		if (!take(w, pde, reserved))
+			return false;
+		set_leaf(w, t, pde, (pde & 0xffc00000) | (pde >> 13 & 0xff) << 32, 22);
+		return true;
+	}
+	if (!take(w, pde, 0))
+		return false;
+	uint64_t pte = read_entry(w, (pde & 0xfffff000) | (w->gva >> 12 & 0x3ff) << 2);
+	if (!take(w, pte, 0))
+		return false;
+	set_leaf(w, t, pte, pte & 0xfffff000, 12);
+	return true;
+}
+
+/* The levels of 8-byte entries from `shift` down, the table at `table`. */
+static bool walk64(struct walk *w, struct x86_translation *t, uint64_t table, unsigned shift, uint64_t reserved)
+{
+	for (;; shift -= 9) {
+		uint64_t e = read_entry(w, table | (w->gva >> shift & 0x1ff) << 3), r = reserved;
+		bool large = shift == 12 || (e & PTE_PS && (shift == 21 || (shift == 30 && w->c->has_1g)));
+		if (!large && shift > 21)
+			r |= PTE_PS;
+		if (large && shift > 12)
+			r |= (((uint64_t)1 << shift) - 1) & ~(uint64_t)0x1fff;
+		if (!take(w, e, r))
+			return false;
+		if (large) {
+			set_leaf(w, t, e, e & PTE_ADDR & ~(((uint64_t)1 << shift) - 1), shift);
+			return true;
+		}
+		table = e & PTE_ADDR;
+	}
+}
+
+static bool walk_pae(struct walk *w, struct x86_translation *t)
+{
+	uint64_t pdpte = w->c->pdpte[w->gva >> 30 & 3];
+	if (!(pdpte & PTE_P))
+		return bad(w, 0);
+	return walk64(w, t, pdpte & PTE_ADDR, 21, reserved_high(w->c) | 0x7ff0000000000000ull);
+}
+
+static bool permitted(struct walk *w)
+{
+	const struct x86_cpu *c = w->c;
+	bool write = w->access & X86_ACC_WRITE, exec = w->access & X86_ACC_EXEC;
+	if (exec && w->nx)
+		return false;
+	if (w->access & X86_ACC_USER)
+		return w->user && (w->writable || !write);
+	if (write && !w->writable && c->cr0 & 0x10000)
+		return false;
+	if (w->user && exec)
+		return !(c->cr4 & 0x100000);
+	if (w->user && c->cr4 & 0x200000)
+		return !(w->access & X86_ACC_SYSTEM) && c->eflags & X86_AC_;
+	return true;
+}
+
+/* Set bits in an entry as it was seen; somebody else changed it: the walk begins again. */
+static void update(struct walk *w, unsigned i, uint64_t bits)
+{
+	uint64_t old = w->seen[i];
+	if ((old & bits) == bits || !w->at[i])
+		return;
+	if (w->gpa[i] & X86_PAGE_LOG && w->c->env->mark_dirty)
+		w->c->env->mark_dirty(w->c->env_opaque, w->gpa[i] & ~(uint64_t)0xfff);
+	bool ok;
+	if (w->wide) {
+		ok = __atomic_compare_exchange_n((uint64_t *)(void *)w->at[i], &old, old | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	} else {
+		uint32_t old32 = (uint32_t)old;
+		ok = __atomic_compare_exchange_n((uint32_t *)(void *)w->at[i], &old32, old32 | (uint32_t)bits, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_RELAXED);
+	}
+	w->changed = w->changed || !ok;
+}
+
+static unsigned error_code(const struct walk *w)
+{
+	const struct x86_cpu *c = w->c;
+	bool nx = c->efer & 0x800 && c->cr4 & 0x20;
+	return w->error | (w->access & X86_ACC_WRITE ? PF_W : 0) | (w->access & X86_ACC_USER ? PF_U : 0) |
+	       (w->access & X86_ACC_EXEC && (nx || c->cr4 & 0x100000) ? PF_I : 0);
+}
+
+static bool attempt(struct walk *w, struct x86_translation *t)
+{
+	struct x86_cpu *c = w->c;
+	bool ok;
+	w->n = 0;
+	w->nx = 0;
+	w->user = w->writable = true;
+	w->changed = false;
+	w->wide = c->cr4 & 0x20;
+	if (!w->wide)
+		ok = walk32(w, t);
+	else if (c->efer & 0x400)
+		ok = walk64(w, t, c->cr3 & PTE_ADDR, 39, reserved_high(c));
+	else
+		ok = walk_pae(w, t);
+	if (ok && !permitted(w))
+		ok = bad(w, PF_P);
+	if (!ok)
+		return false;
+	for (unsigned i = 0; i < w->n; i++)
+		update(w, i, PTE_A | (i + 1 == w->n && w->access & X86_ACC_WRITE ? PTE_D : 0));
+	return true;
+}
+
+bool x86_translate(struct x86_cpu *c, uint64_t gva, unsigned access, struct x86_translation *t, unsigned *error)
+{
+	if (!(c->cr0 & 0x80000000)) {
+		*t = (struct x86_translation){ .gpa = (uint32_t)gva, .bits = 12, .writable = true };
+		return true;
+	}
+	struct walk w = { .c = c, .gva = gva, .access = access };
+	do {
+		if (!attempt(&w, t)) {
+			*error = error_code(&w);
+			return false;
+		}
+	} while (w.changed);
+	t->global = w.leaf & PTE_G && c->cr4 & 0x80;
+	/* may a write go on without another walk? */
+	struct walk again = w;
+	again.access |= X86_ACC_WRITE;
+	t->writable = (access & X86_ACC_WRITE) || (w.leaf & PTE_D && permitted(&again));
+	return true;
+}
+
+bool x86_walk(struct x86_cpu *c, uint64_t gva, unsigned access, uint64_t *gpa, unsigned *error)
+{
+	struct x86_translation t;
+	if (!x86_translate(c, gva, access, &t, error))
+		return false;
+	*gpa = t.gpa;
+	return true;
+}

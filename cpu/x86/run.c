@@ -1,0 +1,203 @@
+/* run.c - the run loop: what happens between blocks (faults, injected events, interrupts, debug, budget) and how a block is entered and left. */
+#include "engine.h"
+
+/* Debugging, interrupt shadows, replay and the end of the budget need blocks of one instruction. */
+static bool wants_single(const struct x86_cpu *c)
+{
+	return c->tf_active || c->shadow || c->replay || c->once || c->insn_limit - c->insns < X86_BLOCK_INSNS;
+}
+
+static bool stop(struct x86_cpu *c, enum x86_stop_kind kind)
+{
+	c->stop.kind = kind;
+	c->stop.needs_answer = false;
+	c->stop.pc = c->rip;
+	return false;
+}
+
+static void inject(struct x86_cpu *c, uint8_t type, uint8_t vector)
+{
+	c->inject_valid = true;
+	c->inject_type = type;
+	c->inject_vector = vector;
+	c->inject_has_error = false;
+}
+
+static void end_replay(struct x86_cpu *c)
+{
+	c->replay = false;
+	x86_log_reset(c);
+}
+
+/* Ask the user, and act on the answer in the order of SDM vol. 3, table 6-2. false: stop. */
+static bool poll(struct x86_cpu *c)
+{
+	atomic_store_explicit(c->attn, 0, memory_order_seq_cst);
+	unsigned what = c->env->poll ? c->env->poll(c->env_opaque) : 0;
+	bool open = c->eflags & X86_IF && !c->shadow;
+	c->poll_again = what & (X86_POLL_INTR | X86_POLL_WINDOW);
+	if (what & X86_POLL_NMI)
+		c->nmi_pending = true;
+	if (what & X86_POLL_STOP) {
+		/* whatever else was reported is asked for again by the next run, which polls first */
+		return stop(c, X86_STOP_POLL);
+	}
+	if (what & X86_POLL_INIT)
+		return stop(c, X86_STOP_INIT);
+	if (c->nmi_pending)
+		return true;
+	if (what & X86_POLL_INTR && open) {
+		int vector = c->env->intr_ack ? c->env->intr_ack(c->env_opaque) : -1;
+		if (vector >= 0) {
+			inject(c, 0, (uint8_t)vector);
+			return true;
+		}
+	}
+	if ((what & X86_POLL_WINDOW || c->window_wanted) && open)
+		return stop(c, X86_STOP_WINDOW);
+	return true;
+}
+
+static bool polling_due(const struct x86_cpu *c)
+{
+	return atomic_load_explicit(c->attn, memory_order_relaxed) ||
+	       ((c->poll_again || c->window_wanted) && c->eflags & X86_IF && !c->shadow);
+}
+
+/* Everything that comes before the next instruction. false: c->stop is filled. */
+static bool between(struct x86_cpu *c)
+{
+	for (;;) {
+		if (unlikely(c->exc_valid || c->inject_valid)) {
+			if (!x86_deliver_fault(c))
+				return false;
+			end_replay(c);
+		}
+		if (unlikely(c->replay))
+			return true;
+		if (unlikely(c->insns >= c->insn_limit))
+			return stop(c, X86_STOP_BUDGET);
+		if (unlikely(polling_due(c)) && !poll(c))
+			return false;
+		if (unlikely(c->nmi_pending && !c->nmi_masked && !c->shadow && !c->inject_valid)) {
+			c->nmi_pending = false;
+			inject(c, 2, X86_NMI);
+		}
+		if (likely(!c->inject_valid))
+			return true;
+	}
+}
+
+/* One instruction (one iteration of REP) by itself. The mark in the shadow tells one that this instruction set from the one it ran in. */
+static bool single(struct x86_cpu *c)
+{
+	bool debug = c->tf_active;
+	if (debug && !x86_debug_before(c))
+		return false;
+	op_t op = x86_find_block(c, true)->ops;
+	c->shadow |= c->shadow ? 0x80 : 0;
+	do
+		op = op->fn(c, op);
+	while (op);
+	if (c->shadow & 0x80)
+		c->shadow = 0;
+	if (c->replay)
+		end_replay(c);
+	return !debug || x86_debug_after(c);
+}
+
+static void blocks(struct x86_cpu *c)
+{
+	op_t op = x86_find_block(c, false)->ops;
+	do
+		op = op->fn(c, op);
+	while (op);
+}
+
+/* Left by longjmp; what the instruction at c->rip and those behind it in its block were counted for is taken back. */
+static void left(struct x86_cpu *c, int how)
+{
+	if (how == X86_JMP_STOP) {
+		c->block = NULL;
+		c->shadow = 0;
+		end_replay(c);
+		return;
+	}
+	x86_uncount(c, c->rip);
+	if (how == X86_JMP_DEFER) {
+		c->shadow &= 0x7f;
+		c->replay = true;
+		c->replay_rip = c->rip;
+	} else {
+		end_replay(c);
+	}
+}
+
+static void enter(struct x86_cpu *c)
+{
+	c->stop.kind = 0;
+	c->log_pos = 0;
+	c->block = NULL;
+	if (c->replay && c->rip != c->replay_rip)
+		end_replay(c);
+	c->code_tag = c->cache->generation << 16 | x86_block_key(c, false);
+	atomic_fetch_or_explicit(c->attn, 1, memory_order_relaxed); /* ask at the start */
+}
+
+enum x86_stop_kind x86_run(struct x86_cpu *c)
+{
+	enter(c);
+	int how = setjmp(c->jb);
+	if (how) {
+		left(c, how);
+		if (how != X86_JMP_FAULT)
+			return c->stop.kind;
+	}
+	while (between(c)) {
+		c->code_tag = c->cache->generation << 16 | x86_block_key(c, false);
+		if (unlikely(wants_single(c))) {
+			if (!single(c))
+				break;
+		} else {
+			blocks(c);
+		}
+	}
+	return c->stop.kind;
+}
+
+/* One instruction without asking anybody; `events`: first deliver what the user injected. A fault is delivered and counts as the instruction. */
+static enum x86_stop_kind run_once(struct x86_cpu *c, bool events)
+{
+	enter(c);
+	c->once = true;
+	int how = setjmp(c->jb);
+	if (how)
+		left(c, how);
+	bool running = how == 0;
+	if (how == 0 || how == X86_JMP_FAULT) {
+		bool deliver = c->exc_valid || (c->inject_valid && (events || c->delivering));
+		if (deliver) {
+			running = running && !c->exc_valid && !c->delivering;
+			if (x86_deliver_fault(c))
+				end_replay(c);
+			else
+				running = false;
+		}
+		if (running && c->stop.kind == 0)
+			single(c);
+		if (c->stop.kind == 0)
+			stop(c, X86_STOP_BUDGET);
+	}
+	c->once = false;
+	return c->stop.kind;
+}
+
+enum x86_stop_kind x86_complete(struct x86_cpu *c)
+{
+	return run_once(c, false);
+}
+
+enum x86_stop_kind x86_step(struct x86_cpu *c)
+{
+	return run_once(c, true);
+}
