@@ -138,8 +138,8 @@ static void enter(struct x86_cpu *c)
 	c->stop.kind = 0;
 	c->log_pos = 0;
 	c->block = NULL;
-	if (c->replay && c->rip != c->replay_rip)
-		end_replay(c);
+	if (c->replay && (c->rip != c->replay_rip || !c->log_len))
+		end_replay(c); /* moved elsewhere, reset, or never answered */
 	c->code_tag = c->cache->generation << 16 | x86_block_key(c, false);
 	atomic_fetch_or_explicit(c->attn, 1, memory_order_relaxed); /* ask at the start */
 }
