@@ -108,7 +108,7 @@ static bool negligible(struct big term, struct big sum)
 /* ------ series ------ */
 
 /* e^y - 1, |y| < 1 */
-static struct big expm1(struct big y)
+static struct big exp_minus_1(struct big y)
 {
 	struct big term = y, sum = y;
 	for (uint32_t n = 2; n < 60 && !negligible(term, sum); n++) {
@@ -180,7 +180,7 @@ static struct sf_num f2xm1(struct sf_env *e, struct sf_num a)
 		r.sign = a.sign;
 		return r;
 	}
-	return rounded(e, expm1(mul(big_of(a), LN2)));
+	return rounded(e, exp_minus_1(mul(big_of(a), LN2)));
 }
 
 /* ln(m) for m = x / 2^exp near 1, or ln(1 + x) */
