@@ -210,6 +210,7 @@ struct x86_cpu {
 	uint8_t flat;            /* segments without checks, see internal.h */
 	bool step_armed;         /* TF was set before this instruction */
 	bool user_stepped;       /* user_step was, too */
+	bool rf_loaded;          /* this instruction (IRET) set RF for the next one */
 	uint8_t watch_count;     /* data breakpoints armed, guest's and user's */
 	uint32_t watch_dr6, watch_user; /* data breakpoints hit by this instruction */
 	uint64_t watch_key;      /* DR7 and user breakpoints as last seen by x86_update_debug */

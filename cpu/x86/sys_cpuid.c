@@ -1,0 +1,80 @@
+/* sys_cpuid.c - what this CPU can do, as CPUID leaves: exactly what is implemented; and which of it the user's table lets the guest have. */
+#include <vmaccel/x86_lists.h>
+#include "sys.h"
+
+/* Features of the models up to x86-64-v2 are implemented, all of them ... */
+enum { V1 = 1, V2 = 1, V3 = 0, MAX = 0 };
+static const struct feature {
+	uint32_t leaf;
+	uint8_t subleaf, reg, bit, have;
+} features[] = {
+#define VMA_X(NAME, leaf, sub, reg, bit, level) {leaf, sub, reg, bit, level},
+	VMA_X86_FEATURES(VMA_X)
+#undef VMA_X
+	/* ... and of the others these. A row goes here when its instructions and checks are tested. */
+	{7, 0, 2, 2, 1},           /* UMIP */
+	{0x80000001, 0, 3, 26, 1}, /* PDPE1GB */
+};
+
+enum { GPA_BITS = 46, GVA_BITS = 48 };
+
+/* What is not a feature bit. Leaf 0xD: x87 and SSE in 576 bytes (SDM vol. 1, 13.2). */
+static const struct x86_cpuid_leaf leaves[] = {
+	{0, 0, 0, {0xd, 0x756e6547, 0x6c65746e, 0x49656e69}}, /* GenuineIntel */
+	{1, 0, 0, {0x000106ca, 8 << 8, 0, 0}},                /* a family and model without speculation; CLFLUSH line of 64 bytes */
+	{6, 0, 0, {0}},
+	{7, 0, 1, {0}},
+	{0xd, 0, 1, {3, 576, 576, 0}},
+	{0xd, 1, 1, {0}},
+	{0x80000000, 0, 0, {0x80000008}},
+	{0x80000001, 0, 0, {0}},
+	{0x80000007, 0, 0, {0}},
+	{0x80000008, 0, 0, {GPA_BITS | GVA_BITS << 8}},
+};
+
+void x86_cpuid_max(struct x86_cpuid_leaf *table, size_t *count)
+{
+	size_t room = *count;
+	*count = sizeof leaves / sizeof *leaves;
+	for (size_t i = 0; table && i < *count && i < room; i++) {
+		struct x86_cpuid_leaf *l = &table[i];
+		*l = leaves[i];
+		for (size_t k = 0; k < sizeof features / sizeof *features; k++)
+			if (features[k].leaf == l->leaf && features[k].subleaf == l->subleaf)
+				l->out[features[k].reg] |= (uint32_t)features[k].have << features[k].bit;
+	}
+}
+
+/* The user's answer for a leaf; where it has none to give now (an exit, no table), what is implemented. */
+static void ask(struct x86_cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	struct x86_cpuid_leaf all[sizeof leaves / sizeof *leaves];
+	size_t n = sizeof all / sizeof *all;
+	memset(out, 0, 4 * sizeof *out);
+	if (c->env->cpuid && c->env->cpuid(c->env_opaque, leaf, subleaf, out) != X86_DEFER)
+		return;
+	x86_cpuid_max(all, &n);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].leaf == leaf && all[i].subleaf == subleaf)
+			memcpy(out, all[i].out, sizeof all[i].out);
+}
+
+void x86_cpuid_refresh(struct x86_cpu *c)
+{
+	uint32_t r[4];
+	ask(c, 1, 0, r);
+	c->features[0] = r[2] | (uint64_t)r[3] << 32;
+	ask(c, 7, 0, r);
+	c->features[1] = r[1] | (uint64_t)r[2] << 32;
+	ask(c, 0x80000001, 0, r);
+	c->features[2] = r[2] | (uint64_t)r[3] << 32;
+	ask(c, 0xd, 1, r);
+	c->features[3] = r[0];
+	ask(c, 0x80000008, 0, r);
+	c->gpa_bits = r[0] & 0xff ? r[0] & 0xff : 36;
+	c->gva_bits = r[0] >> 8 & 0xff ? r[0] >> 8 & 0xff : 48;
+	if (c->gpa_bits > 52)
+		c->gpa_bits = 52;
+	c->has_nx = x86_has(c, X86_F_NX);
+	c->has_1g = x86_has(c, X86_F_1G);
+}
