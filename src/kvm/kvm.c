@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <cpuid.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "kvm/kvm.h"
@@ -241,12 +242,14 @@ static void vm_close(struct vma_vm *vm)
 static int vm_open(struct vma_vm *vm)
 {
 	struct vma_kvm_vm *k = vm->priv;
-	int sig = vm->config.kick_signal, rc = check_tsc(vm);
+	int rc = check_tsc(vm);
 
 	k->fd = k->system = -1;
 	if (rc)
 		return rc;
-	rc = os_kick_signal(sig, vma_kvm_kick_hook);
+	if (!vm->config.kick_signal)
+		vm->config.kick_signal = SIGUSR1;
+	rc = os_kick_signal(vm->config.kick_signal, vma_kvm_kick_hook);
 	if (rc < 0)
 		return vma_fail_os(rc, "sigaction for the kick signal");
 	k->system = os_open("/dev/kvm", O_RDWR | O_CLOEXEC);

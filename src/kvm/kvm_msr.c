@@ -73,14 +73,16 @@ int vma_kvm_msr_exits(struct vma_vm *vm)
 /* ------ from outside ------ */
 
 enum { BATCH = 32 };
-struct batch {
-	struct kvm_msrs head;
+struct batch { /* struct kvm_msrs, with room behind it */
+	uint32_t nmsrs, pad;
 	struct kvm_msr_entry entries[BATCH];
 };
+_Static_assert(offsetof(struct batch, entries) == sizeof(struct kvm_msrs), "layout of kvm_msrs");
 
 static void load(struct batch *b, const uint32_t *indices, const uint64_t *values, size_t n)
 {
-	b->head.nmsrs = (uint32_t)n;
+	b->pad = 0;
+	b->nmsrs = (uint32_t)n;
 	for (size_t i = 0; i < n; i++)
 		b->entries[i] = (struct kvm_msr_entry){.index = indices[i], .data = values ? values[i] : 0};
 }

@@ -135,11 +135,23 @@ static bool makes_output(const struct vma_exit *e, const struct kvm_regs *regs, 
 	return i->kind == INSN_OUTS && (regs->rdx & 0xffff) == e->io.port;
 }
 
+/* KVM cuts an access at page ends and every 8 bytes. */
+static bool is_fragment(const struct vma_exit *e, uint64_t offset, unsigned width)
+{
+	uint64_t end = offset + e->mmio.length;
+
+	if (offset >= width || end > width)
+		return false;
+	if (offset % 8 && e->mmio.gpa & 4095)
+		return false;
+	return end == width || e->mmio.length == 8 || !((e->mmio.gpa + e->mmio.length) & 4095);
+}
+
 static bool makes_store(const struct vma_exit *e, const struct vma_kvm_insn *i)
 {
 	uint64_t offset = (e->mmio.gpa - i->ea) & 4095, value = 0;
 
-	if (i->kind < INSN_STORE || offset >= i->width || offset + e->mmio.length > i->width)
+	if (i->kind < INSN_STORE || !is_fragment(e, offset, i->width))
 		return false;
 	memcpy(&value, e->mmio.data, e->mmio.length);
 	if (!i->value_known || i->width > 8)
