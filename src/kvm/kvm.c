@@ -89,6 +89,17 @@ static void probe_limits(int fd, vma_platform_info *info)
 	info->breakpoints = info->caps & VMA_CAP_HW_BREAK ? 4 : 0;
 }
 
+/* A KVM on a processor without VMX and SVM runs the guest by emulation. It takes every ioctl, but its emulator delivers INT3 to the guest
+ * whatever KVM_GUESTDBG_USE_SW_BP says. */
+static bool has_hardware(void)
+{
+	unsigned eax, ebx, ecx = 0, edx;
+	bool vmx = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & 1 << 5; /* SDM vol. 2A, CPUID */
+	bool svm = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && ecx & 1 << 2;
+
+	return vmx || svm;
+}
+
 static const char *probe_fd(int fd, vma_platform_info *info)
 {
 	static char why[80];
@@ -106,6 +117,10 @@ static const char *probe_fd(int fd, vma_platform_info *info)
 	vma_kvm_host.run_size = (uint32_t)size;
 	probe_host(fd, &vma_kvm_host);
 	probe_limits(fd, info);
+	if (!has_hardware()) {
+		info->caps &= ~(uint32_t)VMA_CAP_SW_BREAK;
+		info->version = "KVM API 12, emulating: this processor shows neither VMX nor SVM";
+	}
 	info->remedy = "";
 	return NULL;
 }

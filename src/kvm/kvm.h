@@ -83,6 +83,7 @@ void vma_kvm_kick(struct vma_kick *k);
 void vma_kvm_kick_hook(void); /* on the owner thread, in signal context */
 /* kvm_exit.c: fill v->exit from kvm_run, return its kind; VMA_EXIT_CANCELED for exits without a meaning */
 int vma_kvm_exit(struct vma_vcpu *v);
+int vma_kvm_window(struct vma_vcpu *v); /* fill it as VMA_EXIT_IRQ_WINDOW */
 /* kvm_x86.c */
 int vma_kvm_fetch(struct vma_vcpu *v, uint32_t classes);
 int vma_kvm_commit(struct vma_vcpu *v, uint32_t classes);

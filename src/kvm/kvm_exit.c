@@ -76,9 +76,11 @@ static int exit_fail_entry(struct vma_vcpu *v, struct kvm_run *run)
 	return VMA_EXIT_FAIL_ENTRY;
 }
 
-static int exit_window(struct vma_vcpu *v)
+int vma_kvm_window(struct vma_vcpu *v)
 {
 	v->irq_window = false;
+	v->exit.kind = VMA_EXIT_IRQ_WINDOW;
+	v->exit.pending = 0;
 	return VMA_EXIT_IRQ_WINDOW;
 }
 
@@ -101,7 +103,7 @@ static int translate(struct vma_vcpu *v, struct kvm_run *run)
 	case KVM_EXIT_HLT:
 		return VMA_EXIT_HLT;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
-		return exit_window(v);
+		return vma_kvm_window(v);
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_SET_TPR: /* without an irqchip, on some processors: the TPR went down; the window exit tells what matters */
 		return VMA_EXIT_CANCELED;

@@ -85,6 +85,14 @@ static int still_halted(struct vma_vcpu *v)
 	return VMA_EXIT_HLT;
 }
 
+/* The last exit, of another kind, left the guest able to take an interrupt: it need not be entered to learn that. */
+static bool window_open(const struct vma_vcpu *v)
+{
+	const struct vma_kvm_vcpu *k = v->priv;
+
+	return v->irq_window && k->window_known && !k->injected && !v->exit.pending && k->run->ready_for_interrupt_injection;
+}
+
 /* What seldom applies, kept off the hot path. 0: enter the guest. */
 static int before_entry(struct vma_vcpu *v)
 {
@@ -96,6 +104,8 @@ static int before_entry(struct vma_vcpu *v)
 	}
 	if (k->halted && !v->exit.pending)
 		return still_halted(v);
+	if (window_open(v))
+		return vma_kvm_window(v);
 	return k->debug_on ? vma_kvm_debug_enter(v) : 0;
 }
 
@@ -104,7 +114,7 @@ int vma_kvm_run(struct vma_vcpu *v)
 	struct vma_kvm_vcpu *k = v->priv;
 	long rc;
 
-	if (k->stashed | k->halted | k->debug_on) {
+	if (k->stashed | k->halted | k->debug_on | v->irq_window) {
 		int kind = before_entry(v);
 		if (kind)
 			return kind;
