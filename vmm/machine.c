@@ -97,6 +97,13 @@ static void console_drained(void *opaque)
 		uv_async_send(&vmm->wake);
 }
 
+void machine_connect_console(struct vmm *vmm)
+{
+	vmm->console->room = console_room;
+	vmm->console->drained = console_drained;
+	vmm->console->opaque = vmm;
+}
+
 static void connect_host(struct vmm *vmm)
 {
 	vmm->host = (struct device_host){.clock = &vmm->clock,
@@ -111,9 +118,6 @@ static void connect_host(struct vmm *vmm)
 	clock_init(&vmm->clock, &vmm->config.clock);
 	vmm->clock.changed = clock_changed;
 	vmm->clock.opaque = vmm;
-	vmm->console->room = console_room;
-	vmm->console->drained = console_drained;
-	vmm->console->opaque = vmm;
 }
 
 static int make_memory(struct vmm *vmm, struct vmm_error *error)
@@ -194,6 +198,21 @@ static int make_vm(struct vmm *vmm, struct vmm_error *error)
 	return 0;
 }
 
+/* Under the lock, because after a reset the console may have room for the new serial port at any time. */
+static int make_devices(struct vmm *vmm, struct vmm_error *error)
+{
+	int failed;
+
+	uv_mutex_lock(&vmm->lock);
+	vmm->platform = calloc(1, vmm->arch->platform_size);
+	if (vmm->platform)
+		failed = vmm->arch->platform(vmm, error);
+	else
+		failed = vmm_fail(error, VMM_STATUS_VMM, "no memory for the devices");
+	uv_mutex_unlock(&vmm->lock);
+	return failed;
+}
+
 int machine_build(struct vmm *vmm, struct vmm_error *error)
 {
 	connect_host(vmm);
@@ -201,10 +220,7 @@ int machine_build(struct vmm *vmm, struct vmm_error *error)
 		return -1;
 	if (choose_accel(vmm, error) < 0 || make_vm(vmm, error) < 0)
 		return -1;
-	vmm->platform = calloc(1, vmm->arch->platform_size);
-	if (!vmm->platform)
-		return vmm_fail(error, VMM_STATUS_VMM, "no memory for the devices");
-	return vmm->arch->platform(vmm, error);
+	return make_devices(vmm, error);
 }
 
 void machine_teardown(struct vmm *vmm)

@@ -93,6 +93,7 @@ struct vmm {
 };
 
 /* machine.c */
+void machine_connect_console(struct vmm *vmm); /* once, before the first byte */
 int machine_build(struct vmm *vmm, struct vmm_error *error);
 void machine_teardown(struct vmm *vmm);
 /* The first end counts; tells every vCPU to stop. Called with the lock held. Returns the result to fill in further, NULL if it came second. */

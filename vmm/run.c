@@ -212,6 +212,7 @@ static void open_handles(struct vmm *vmm)
 	uv_timer_init(&vmm->loop, &vmm->device_timer);
 	uv_timer_init(&vmm->loop, &vmm->deadline);
 	vmm->device_timer.data = vmm->deadline.data = vmm;
+	uv_update_time(&vmm->loop); /* timers count from the loop's idea of now, which is as old as the machine */
 	if (vmm->config.timeout_ms)
 		uv_timer_start(&vmm->deadline, on_deadline, vmm->config.timeout_ms, 0);
 	if (vmm->config.handle_signals)

@@ -88,8 +88,10 @@ static int make_lasting(struct vmm *vmm, struct vmm_error *error)
 	vmm->console = malloc(sizeof(*vmm->console));
 	if (!vmm->console)
 		return vmm_fail(error, VMM_STATUS_VMM, "no memory for the console");
-	if (console_open(vmm->console, &vmm->config, error) == 0)
+	if (console_open(vmm->console, &vmm->config, error) == 0) {
+		machine_connect_console(vmm);
 		return 0;
+	}
 	free(vmm->console);
 	vmm->console = NULL;
 	return -1;
