@@ -11,7 +11,7 @@
 #include <uv.h>
 #include <vmaccel/x86.h>
 
-enum { SAMPLES = 21, SAMPLE_NS = 4000000 };
+enum { SAMPLES = 101, SAMPLE_NS = 1000000 };
 
 struct bench_options {
 	struct arg_common common;

@@ -30,7 +30,7 @@ expect() {
 	run "$@"
 	if [ "$status" != "$want" ]; then
 		not_ok "status $status, not $want: vmaccel $*"
-	elif [ -n "$regex" ] && ! grep -Eq -e "$regex" "$work/err"; then
+	elif [ -n "$regex" ] && ! grep -Eiq -e "$regex" "$work/err"; then
 		not_ok "nothing like '$regex' on stderr: vmaccel $*"
 	elif [ -z "$regex" ] && [ -s "$work/err" ]; then
 		not_ok "something on stderr: vmaccel $*"

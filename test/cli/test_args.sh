@@ -20,7 +20,7 @@ refuse '--kernel: needs a value' run --kernel
 refuse '--kernel: must not be empty' run --kernel ''
 refuse 'takes no value' run --json=yes
 refuse "/no/such/file.*No such file" run --kernel /no/such/file
-refuse "$work.*directory" run --kernel "$work"
+refuse "$work.*not a regular file" run --kernel "$work"
 for file in text empty truncated zeros; do
 	refuse "$work/$file" run --accel soft --kernel "$work/$file"
 done
