@@ -134,6 +134,8 @@ struct vma_vcpu {
 	bool irq_given;      /* an interrupt was handed over since the last entry */
 };
 
+enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM };
+
 /* ------ the back end's table ------
  * Unless stated: called on the vCPU's owner thread, arguments already checked by the core, returns 0 or a VMA_E_ code after vma_fail. Slots
  * marked "optional" may be NULL: the core then answers VMA_E_NO_ACCEL. */
@@ -205,6 +207,8 @@ struct vma_backend {
 	/* VMA_CAP_PARTIAL_UNMAP only, VM half: r was cut short; `tail` is the rest of it, with a slot of its own and priv NULL. No access by a running
 	 * vCPU may fail meanwhile. r still holds the old size and the core shortens it afterwards. optional */
 	int (*split)(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail);
+	/* The platform's own handle for native.h: a file descriptor. `what` is VMA_NATIVE_; v only for VMA_NATIVE_VCPU. Any thread. optional */
+	int (*native)(struct vma_vm *vm, struct vma_vcpu *v, int what);
 };
 
 /* The selection table (platform.c): every back end compiled in, in the order of vma_platform_get. */
