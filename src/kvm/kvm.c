@@ -297,6 +297,13 @@ static int clock_set(struct vma_vm *vm, uint64_t ns)
 	return vma_kvm_vm_ioctl(vm, KVM_SET_CLOCK, &c);
 }
 
+static int native(struct vma_vm *vm, struct vma_vcpu *v, int what)
+{
+	if (what == VMA_NATIVE_VCPU)
+		return VMA_KVM_VCPU(v)->fd;
+	return what == VMA_NATIVE_VM ? VMA_KVM_VM(vm)->fd : VMA_KVM_VM(vm)->system;
+}
+
 const struct vma_backend vma_backend_kvm = {
 	.name = "kvm",
 	.accel = VMA_ACCEL_KVM,
@@ -333,4 +340,5 @@ const struct vma_backend vma_backend_kvm = {
 	.nmi = vma_kvm_nmi,
 	.debug = vma_kvm_debug,
 	.kick = vma_kvm_kick,
+	.native = native,
 };
