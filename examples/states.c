@@ -27,7 +27,7 @@ static void must(int result, const char *what)
 static struct machine make(vma_accel accel, vma_mem *mem)
 {
 	vma_vm_config config = {
-		.size = sizeof(config), .accel = accel, .arch = VMA_ARCH_X86_64, .cpu_model = "x86-64-v2"};
+		.size = sizeof(config), .accel = accel, .arch = VMA_ARCH_X86_64, .cpu_model = "x86-64-v1"};
 	struct machine m;
 
 	must(vma_vm_create(&config, &m.vm), "create");
