@@ -14,7 +14,8 @@ static uint64_t target(const struct x86_cpu *c, op_t op)
 
 op_t x86_op_head(struct x86_cpu *c, op_t op)
 {
-	if (unlikely(c->insn_limit - c->insns < op->imm || atomic_load_explicit(c->attn, memory_order_relaxed))) {
+	if (unlikely(c->insn_limit - c->insns < op->imm || atomic_load_explicit(c->attn, memory_order_relaxed) ||
+		     op->disp != c->code_epoch)) {
 		c->rip = c->r[X86_R_PC];
 		return NULL;
 	}

@@ -87,15 +87,17 @@ static void attach(struct x86_cpu *c, struct x86_block *b, int n, uint64_t gpa, 
 	p->first = b;
 }
 
-struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops, unsigned nops)
+struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops, unsigned nops,
+				const uint8_t *code)
 {
 	struct x86_cache *k = c->cache;
-	size_t size = sizeof *head + nops * sizeof *ops;
+	size_t size = sizeof *head + nops * sizeof *ops + head->bytes;
 	if (k->used + size + 4 * sizeof(struct x86_code_page) > X86_ARENA)
 		x86_cache_flush(c);
 	struct x86_block *b = take(k, size);
 	memcpy(b, head, sizeof *head);
 	memcpy(b->ops, ops, nops * sizeof *ops);
+	memcpy(b->ops + nops, code, head->bytes);
 	struct x86_block **slot = &k->blocks[block_hash(b->gpa, b->key)];
 	b->next = *slot;
 	*slot = b;
@@ -147,11 +149,46 @@ void x86_code_written(struct x86_cpu *c, uint64_t gpa, uint64_t size)
 	}
 }
 
+/* Is the block still what its bytes in memory say? */
+static bool unchanged(struct x86_cpu *c, const struct x86_block *b)
+{
+	const uint8_t *code = (const uint8_t *)(b->ops + b->n + 3);
+	unsigned flags, off = b->gpa & 0xfff, first = b->bytes < 0x1000 - off ? b->bytes : 0x1000 - off;
+	const uint8_t *page = c->env->page(c->env_opaque, b->gpa - off, &flags);
+	if (!page || memcmp(page + off, code, first))
+		return false;
+	if (first == b->bytes)
+		return true;
+	page = c->env->page(c->env_opaque, b->gpa2 & ~(uint64_t)0xfff, &flags);
+	return page && !memcmp(page, code + first, b->bytes - first);
+}
+
+/* The epoch that a block has seen is in its head. */
+static bool still_good(struct x86_cpu *c, struct x86_block *b)
+{
+	if (likely(b->ops[0].disp == c->code_epoch))
+		return true;
+	if (unchanged(c, b)) {
+		b->ops[0].disp = c->code_epoch;
+		return true;
+	}
+	unhash(c->cache, b);
+	x86_kill_block(b);
+	return false;
+}
+
+void x86_memory_changed(struct x86_cpu *c)
+{
+	c->code_epoch++;
+}
+
 static struct x86_block *lookup(struct x86_cpu *c, const struct x86_itlbe *t, uint64_t gpa, uint64_t lin, uint32_t key)
 {
 	for (struct x86_block *b = c->cache->blocks[block_hash(gpa, key)]; b; b = b->next) {
 		if (b->gpa != gpa || b->key != key)
 			continue;
+		if (unlikely(!still_good(c, b)))
+			break;
 		if (likely(b->gpa2 == UINT64_MAX))
 			return b;
 		/* the bytes behind the page end must still be those of the same physical page */

@@ -133,6 +133,7 @@ struct builder {
 	struct x86_cpu *c;
 	struct x86_block head;
 	struct x86_op ops[X86_BLOCK_INSNS + 3];
+	uint8_t code[X86_BLOCK_INSNS * 15];
 	const uint8_t *hva;
 	unsigned room;    /* bytes of the page from the block's start */
 	const struct x86_itlbe *behind;
@@ -198,6 +199,7 @@ static void one(struct builder *b)
 		if (loads_segment(&d))
 			b->ends = b->relink = true;
 	}
+	memcpy(b->code + b->head.bytes, d.bytes, op->len);
 	b->head.n++;
 	b->head.bytes += op->len;
 }
@@ -228,7 +230,8 @@ static void finish(struct builder *b)
 		if (fused)
 			b->ops[i].fn = fused;
 	}
-	b->ops[0] = (struct x86_op){ .fn = b->head.key & X86_KEY_SINGLE ? x86_op_head_single : x86_op_head, .imm = b->head.n };
+	b->ops[0] = (struct x86_op){ .fn = b->head.key & X86_KEY_SINGLE ? x86_op_head_single : x86_op_head, .imm = b->head.n,
+				      .disp = b->c->code_epoch };
 	exit_op(b, 0);
 	exit_op(b, 1);
 }
@@ -248,5 +251,5 @@ struct x86_block *x86_decode_block(struct x86_cpu *c, uint64_t gpa, const uint8_
 	while (b.head.n < max && !b.ends && !b.stop && b.head.bytes < b.room)
 		one(&b);
 	finish(&b);
-	return x86_cache_add(c, &b.head, b.ops, b.head.n + 3u);
+	return x86_cache_add(c, &b.head, b.ops, b.head.n + 3u, b.code);
 }

@@ -28,7 +28,7 @@ struct x86_block {
 	uint32_t key, hot;
 	uint16_t n, bytes; /* instructions; bytes of code */
 	bool dead;
-	struct x86_op ops[];
+	struct x86_op ops[]; /* behind the last one: the bytes they were decoded from */
 };
 
 /* A page that holds decoded code: bit n of map covers bytes n * 64. */
@@ -75,7 +75,8 @@ struct x86_cache {
 /* cache.c */
 uint32_t x86_block_key(const struct x86_cpu *c, bool single);
 struct x86_block *x86_find_block(struct x86_cpu *c, bool single); /* at c->rip; sets R_PC; raises fetch faults */
-struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops, unsigned nops);
+struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops, unsigned nops,
+				const uint8_t *code);
 struct x86_code_page *x86_code_page(const struct x86_cpu *c, uint64_t gpa);
 void x86_code_store(struct x86_cpu *c, uint64_t gpa, unsigned size); /* bytes inside one page were or will be written */
 void x86_cache_flush(struct x86_cpu *c);

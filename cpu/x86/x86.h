@@ -199,6 +199,7 @@ struct x86_cpu {
 	const struct x86_op *log_op; /* whose accesses the log holds: operation and the count of instructions then */
 	uint64_t log_insns, replay_rip;
 	struct x86_cache *cache; /* decoded blocks */
+	int32_t code_epoch;      /* counts x86_memory_changed; a block that has seen another one is compared first */
 	struct x86_tlb *tlbs;    /* X86_MMU_MODES */
 	struct x86_itlbe *itlb;
 	uint64_t features[8];    /* see x86_set_features */
@@ -241,6 +242,9 @@ void x86_flush_page(struct x86_cpu *c, uint64_t gpa);
 void x86_flush_all(struct x86_cpu *c);
 /* Somebody else (host, DMA, another CPU) wrote guest memory that may hold decoded code. On the CPU's own thread. */
 void x86_code_written(struct x86_cpu *c, uint64_t gpa, uint64_t size);
+/* The same where nobody knows what was written, if anything: each block is compared with its bytes before it runs again. Costs little here and
+ * some nanoseconds a block later. */
+void x86_memory_changed(struct x86_cpu *c);
 
 /* MSRs by index for the user; false: the CPU does not own that one or the value is refused. */
 bool x86_rdmsr(struct x86_cpu *c, uint32_t index, uint64_t *value);

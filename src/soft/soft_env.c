@@ -156,12 +156,17 @@ static unsigned env_poll(void *o)
 	return found;
 }
 
+enum { LVT_TIMER = 0x320 }; /* SDM vol. 3, table 11-1 */
+
 static int env_ack(void *o)
 {
 	struct soft_vcpu *cv = o;
 	os_lock(&cv->vm->irq_lock);
 	int vector = irq_pc_ack(&cv->vm->pc, cv->v->index);
 	os_unlock(&cv->vm->irq_lock);
+	/* A device may have written code before it raised its interrupt; a timer has not. */
+	if (vector != (int)(cv->vm->lapics[cv->v->index].reg[LVT_TIMER >> 4] & 0xff))
+		x86_memory_changed(cv->cpu);
 	return vector;
 }
 

@@ -218,6 +218,7 @@ int soft_run(struct vma_vcpu *v)
 	if (v->exit.pending && soft_complete(v) == 1)
 		return (int)v->exit.kind;
 	cv->cpu->window_wanted = v->irq_window;
+	x86_memory_changed(cv->cpu); /* the caller may have written code */
 	for (;;) {
 		if (!wait_runnable(cv))
 			return VMA_EXIT_CANCELED;
