@@ -34,7 +34,7 @@ const struct x86_op *x86_sys_ac(struct x86_cpu *c, const struct x86_op *op)
 	if (!x86_has(c, X86_F_SMAP) || c->cpl)
 		x86_ud(c, op);
 	x86_write_eflags(c, (uint32_t)op->imm, X86_AC_);
-	return x86_end(c, op);
+	return NEXT(op);
 }
 
 static void need_iopl(struct x86_cpu *c, const struct x86_op *op)
