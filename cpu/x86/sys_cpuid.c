@@ -1,4 +1,5 @@
-/* sys_cpuid.c - what this CPU can do, as CPUID leaves: exactly what is implemented; and which of it the user's table lets the guest have. */
+/* sys_cpuid.c - what this CPU can do, as CPUID leaves: exactly what is implemented; and which of it the user's table
+ * lets the guest have. */
 #include <vmaccel/x86_lists.h>
 #include "sys.h"
 
@@ -21,7 +22,7 @@ enum { GPA_BITS = 46, GVA_BITS = 48 };
 /* What is not a feature bit. Leaf 0xD: x87 and SSE in 576 bytes (SDM vol. 1, 13.2). */
 static const struct x86_cpuid_leaf leaves[] = {
 	{0, 0, 0, {0xd, 0x756e6547, 0x6c65746e, 0x49656e69}}, /* GenuineIntel */
-	{1, 0, 0, {0x000106ca, 8 << 8, 0, 0}},                /* a family and model without speculation; CLFLUSH line of 64 bytes */
+	{1, 0, 0, {0x000106ca, 8 << 8, 0, 0}}, /* a family and model without speculation; CLFLUSH line of 64 bytes */
 	{6, 0, 0, {0}},
 	{7, 0, 1, {0}},
 	{0xd, 0, 1, {3, 576, 576, 0}},

@@ -1,4 +1,5 @@
-/* sys_cr.c - control registers: MOV CR, CLTS, LMSW, SMSW, XGETBV, XSETBV, with their faults and what follows from a change (SDM vol. 3, 2.5, 4.1). */
+/* sys_cr.c - control registers: MOV CR, CLTS, LMSW, SMSW, XGETBV, XSETBV, with their faults and what follows from a
+ * change (SDM vol. 3, 2.5, 4.1). */
 #include "sys.h"
 
 uint64_t x86_cr4_valid(const struct x86_cpu *c)
@@ -7,10 +8,22 @@ uint64_t x86_cr4_valid(const struct x86_cpu *c)
 		uint32_t bit;
 		uint16_t feature;
 	} rows[] = {
-		{CR4_VME | CR4_PVI, X86_F_VME}, {CR4_TSD, X86_F_TSC}, {CR4_DE, X86_F_DE}, {CR4_PSE, X86_F_PSE}, {CR4_PAE, X86_F_PAE},
-		{CR4_MCE, X86_F_MCE}, {CR4_PGE, X86_F_PGE}, {CR4_OSFXSR | CR4_OSXMMEXCPT, X86_F_FXSR}, {CR4_UMIP, X86_F_UMIP},
-		{CR4_LA57, X86_F_LA57}, {CR4_FSGSBASE, X86_F_FSGSBASE}, {CR4_PCIDE, X86_F_PCID}, {CR4_OSXSAVE, X86_F_XSAVE},
-		{CR4_SMEP, X86_F_SMEP}, {CR4_SMAP, X86_F_SMAP}, {CR4_PKE, X86_F_PKU},
+		{CR4_VME | CR4_PVI, X86_F_VME},
+		{CR4_TSD, X86_F_TSC},
+		{CR4_DE, X86_F_DE},
+		{CR4_PSE, X86_F_PSE},
+		{CR4_PAE, X86_F_PAE},
+		{CR4_MCE, X86_F_MCE},
+		{CR4_PGE, X86_F_PGE},
+		{CR4_OSFXSR | CR4_OSXMMEXCPT, X86_F_FXSR},
+		{CR4_UMIP, X86_F_UMIP},
+		{CR4_LA57, X86_F_LA57},
+		{CR4_FSGSBASE, X86_F_FSGSBASE},
+		{CR4_PCIDE, X86_F_PCID},
+		{CR4_OSXSAVE, X86_F_XSAVE},
+		{CR4_SMEP, X86_F_SMEP},
+		{CR4_SMAP, X86_F_SMAP},
+		{CR4_PKE, X86_F_PKU},
 	};
 	uint64_t valid = CR4_PCE;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -184,7 +197,8 @@ const struct x86_op *x86_sys_smsw(struct x86_cpu *c, const struct x86_op *op)
 
 /* ------ XCR0 ------ */
 
-/* Components not in their initial state, for XGETBV with ECX = 1. x87 and SSE are always reported in use, which is allowed (SDM vol. 1, 13.6). */
+/* Components not in their initial state, for XGETBV with ECX = 1. x87 and SSE are always reported in use, which is
+ * allowed (SDM vol. 1, 13.6). */
 static uint64_t xinuse(const struct x86_cpu *c)
 {
 	uint64_t use = 3;

@@ -47,7 +47,8 @@ static uint64_t watch_key(struct x86_cpu *c)
 	}
 	for (unsigned i = 0; i < c->user_breaks && i < 4; i++) {
 		if (c->user_break[i].type != BP_EXEC) {
-			key = mix(mix(key, c->user_break[i].addr), (uint64_t)c->user_break[i].type << 8 | c->user_break[i].len);
+			key = mix(mix(key, c->user_break[i].addr),
+				(uint64_t)c->user_break[i].type << 8 | c->user_break[i].len);
 			c->watch_count++;
 		}
 	}
@@ -75,7 +76,8 @@ bool x86_page_watched(const struct x86_cpu *c, uint64_t gva)
 		if (enabled(c, i) && (type_of(c, i) & 1) && covers(c->dr[i], len_of(c, i), page, 0x1000))
 			return true;
 	for (unsigned i = 0; i < c->user_breaks && i < 4; i++)
-		if (c->user_break[i].type != BP_EXEC && covers(c->user_break[i].addr, c->user_break[i].len, page, 0x1000))
+		if (c->user_break[i].type != BP_EXEC &&
+			covers(c->user_break[i].addr, c->user_break[i].len, page, 0x1000))
 			return true;
 	return false;
 }
@@ -93,14 +95,16 @@ void x86_watch_hit(struct x86_cpu *c, uint64_t gva, unsigned size, bool write)
 		if (enabled(c, i) && data_type_hit(type_of(c, i), write) && covers(c->dr[i], len_of(c, i), gva, size))
 			c->watch_dr6 |= 1u << i;
 	for (unsigned i = 0; i < c->user_breaks && i < 4; i++)
-		if (data_type_hit(c->user_break[i].type, write) && covers(c->user_break[i].addr, c->user_break[i].len, gva, size))
+		if (data_type_hit(c->user_break[i].type, write) &&
+			covers(c->user_break[i].addr, c->user_break[i].len, gva, size))
 			c->watch_user |= 1u << i;
 }
 
 void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned width)
 {
 	for (int i = 0; i < 4; i++)
-		if ((c->cr4 & CR4_DE) && enabled(c, i) && type_of(c, i) == BP_IO && covers(c->dr[i], len_of(c, i), port, width))
+		if ((c->cr4 & CR4_DE) && enabled(c, i) && type_of(c, i) == BP_IO &&
+			covers(c->dr[i], len_of(c, i), port, width))
 			c->watch_dr6 |= 1u << i;
 }
 
@@ -170,7 +174,8 @@ bool x86_debug_after(struct x86_cpu *c)
 		c->exc_error = -1;
 	}
 	if (user)
-		return user_stop(c, c->watch_user ? REASON_HARDWARE : REASON_STEP, c->watch_user | (c->user_stepped ? DR6_BS : 0));
+		return user_stop(c, c->watch_user ? REASON_HARDWARE : REASON_STEP,
+			c->watch_user | (c->user_stepped ? DR6_BS : 0));
 	return true;
 }
 

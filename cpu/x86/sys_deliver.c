@@ -1,9 +1,16 @@
-/* sys_deliver.c - raising exceptions and delivering events through the IDT (SDM vol. 3, chapter 6): real mode, gates of protected mode,
- * IA-32e mode with IST, escalation to double and triple faults.
- * Task gates are not written yet: they stop with X86_STOP_INTERNAL. */
+/* sys_deliver.c - raising exceptions and delivering events through the IDT (SDM vol. 3, chapter 6): real mode, gates of
+ * protected mode, IA-32e mode with IST, escalation to double and triple faults. Task gates are not written yet: they
+ * stop with X86_STOP_INTERNAL. */
 #include "sys.h"
 
-enum { TYPE_EXTERNAL = 0, TYPE_NMI = 2, TYPE_HW_EXCEPTION = 3, TYPE_SOFT_INT = 4, TYPE_PRIV_SOFT = 5, TYPE_SOFT_EXCEPTION = 6 };
+enum {
+	TYPE_EXTERNAL = 0,
+	TYPE_NMI = 2,
+	TYPE_HW_EXCEPTION = 3,
+	TYPE_SOFT_INT = 4,
+	TYPE_PRIV_SOFT = 5,
+	TYPE_SOFT_EXCEPTION = 6
+};
 
 /* SDM vol. 3, table 6-4 and 6-5 */
 enum { CLASS_NONE, CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE };
@@ -11,7 +18,11 @@ enum { CLASS_NONE, CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOU
 static int class_of(int vector)
 {
 	switch (vector) {
-	case X86_DE: case X86_TS: case X86_NP: case X86_SS_FAULT: case X86_GP_FAULT: return CLASS_CONTRIBUTORY;
+	case X86_DE:
+	case X86_TS:
+	case X86_NP:
+	case X86_SS_FAULT:
+	case X86_GP_FAULT: return CLASS_CONTRIBUTORY;
 	case X86_PF: return CLASS_PAGE_FAULT;
 	case X86_DF: return CLASS_DOUBLE;
 	default: return CLASS_BENIGN;
@@ -37,7 +48,8 @@ void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error
 		c->rip = x86_op_rip(c, op);
 	int v = escalate(c->delivering, vector);
 	if (c->delivering && !c->exc_valid)
-		c->inject_valid = false; /* the event that was being delivered gives way to the fault (table 6-5, "handled serially") */
+		c->inject_valid = false; /* the event that was being delivered gives way to the fault (table 6-5,
+					    "handled serially") */
 	c->delivering = CLASS_NONE;
 	c->exc_valid = true;
 	c->exc_triple = v < 0;
@@ -75,7 +87,8 @@ bool x86_deliver_fault(struct x86_cpu *c)
 	} else if (c->inject_valid) {
 		bool hw = c->inject_type == TYPE_HW_EXCEPTION;
 		c->delivering = (uint8_t)(hw ? class_of(c->inject_vector) : CLASS_BENIGN);
-		x86_deliver(c, c->inject_vector, c->inject_type, c->inject_has_error ? (int)c->inject_error : -1, c->rip);
+		x86_deliver(
+			c, c->inject_vector, c->inject_type, c->inject_has_error ? (int)c->inject_error : -1, c->rip);
 		c->inject_valid = false;
 	}
 	c->delivering = CLASS_NONE;
@@ -152,7 +165,7 @@ static void read_gate(struct x86_cpu *c, struct event *e)
 		e->target &= 0xffff;
 	}
 	bool known = e->kind == SYS_INT32 || e->kind == SYS_TRAP32 ||
-		(bytes == 8 && (e->kind == SYS_INT16 || e->kind == SYS_TRAP16 || e->kind == SYS_TASK));
+		     (bytes == 8 && (e->kind == SYS_INT16 || e->kind == SYS_TRAP16 || e->kind == SYS_TASK));
 	if (!known || (is_soft(e) && e->dpl < c->cpl))
 		x86_gp(c, NULL, e->gate_error);
 	if (!(lo >> 47 & 1))
@@ -268,7 +281,8 @@ void x86_deliver(struct x86_cpu *c, int vector, int type, int error, uint64_t sa
 	struct event e = {.vector = vector, .type = type, .error = error, .rip = saved_rip};
 	e.ext = !is_soft(&e);
 	e.flags = x86_get_rflags(c);
-	/* Faults push RF, so that a breakpoint on the instruction is not met again (SDM vol. 3, 18.3.1.1); #DB and completed instructions do not. */
+	/* Faults push RF, so that a breakpoint on the instruction is not met again (SDM vol. 3, 18.3.1.1); #DB and
+	 * completed instructions do not. */
 	if (type == TYPE_HW_EXCEPTION && vector != X86_DB)
 		e.flags |= X86_RF;
 	if (c->mode == X86_MODE_REAL)

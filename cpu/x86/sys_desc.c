@@ -1,4 +1,5 @@
-/* sys_desc.c - descriptors in memory and in segment registers, the checks on stacks, the stacks of far transfers (SDM vol. 3, 3.4.5 and 5.3). */
+/* sys_desc.c - descriptors in memory and in segment registers, the checks on stacks, the stacks of far transfers (SDM
+ * vol. 3, 3.4.5 and 5.3). */
 #include "sys.h"
 
 void x86_desc_parse(struct x86_desc *d)
@@ -63,7 +64,8 @@ void x86_seg_null(struct x86_cpu *c, int seg, uint16_t sel, unsigned dpl)
 	c->seg[seg] = (struct x86_seg){.attr = SEG_UNUSABLE | dpl << 5, .sel = sel};
 }
 
-/* Real and virtual-8086 mode: the base alone follows the selector; in real mode limit and attributes stay (SDM vol. 3, 20.1.1). */
+/* Real and virtual-8086 mode: the base alone follows the selector; in real mode limit and attributes stay (SDM vol.
+ * 3, 20.1.1). */
 void x86_seg_real(struct x86_cpu *c, int seg, uint16_t sel)
 {
 	struct x86_seg *s = &c->seg[seg];
@@ -86,7 +88,8 @@ bool x86_in_limit(const struct x86_seg *s, uint64_t offset, unsigned size)
 	return last <= s->limit || s->limit == 0xffffffffu;
 }
 
-void x86_check_ss(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, unsigned cpl, int fault, unsigned ext, struct x86_desc *d)
+void x86_check_ss(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, unsigned cpl, int fault, unsigned ext,
+	struct x86_desc *d)
 {
 	int error = (int)((sel & ~3u) | ext);
 	if (!(sel & ~3))
@@ -106,7 +109,8 @@ void x86_stk_own(struct x86_cpu *c, struct x86_stk *s)
 	s->mask = s->flat64 ? ~(uint64_t)0 : s->ss.attr & SEG_DB ? 0xffffffffu : 0xffffu;
 }
 
-static uint64_t stk_linear(struct x86_cpu *c, const struct x86_op *op, const struct x86_stk *s, uint64_t sp, unsigned size)
+static uint64_t stk_linear(
+	struct x86_cpu *c, const struct x86_op *op, const struct x86_stk *s, uint64_t sp, unsigned size)
 {
 	if (s->flat64) {
 		if (!x86_canonical(c, sp) || !x86_canonical(c, sp + size - 1))
@@ -148,7 +152,8 @@ void x86_set_sp(struct x86_cpu *c, const struct x86_stk *s)
 		c->r[4] = (uint32_t)c->r[4];
 }
 
-void x86_stk_inner(struct x86_cpu *c, const struct x86_op *op, unsigned dpl, unsigned ext, struct x86_stk *s, struct x86_desc *ssd)
+void x86_stk_inner(
+	struct x86_cpu *c, const struct x86_op *op, unsigned dpl, unsigned ext, struct x86_stk *s, struct x86_desc *ssd)
 {
 	const struct x86_seg *tr = &c->seg[X86_TR];
 	bool big = tr->attr & 8; /* 32-bit TSS */
@@ -165,7 +170,8 @@ void x86_stk_inner(struct x86_cpu *c, const struct x86_op *op, unsigned dpl, uns
 	s->error = (sel & ~3u) | ext;
 }
 
-void x86_stk_inner64(struct x86_cpu *c, const struct x86_op *op, unsigned dpl, unsigned ist, unsigned ext, struct x86_stk *s)
+void x86_stk_inner64(
+	struct x86_cpu *c, const struct x86_op *op, unsigned dpl, unsigned ist, unsigned ext, struct x86_stk *s)
 {
 	const struct x86_seg *tr = &c->seg[X86_TR];
 	unsigned at = ist ? 0x24 + (ist - 1) * 8 : 4 + dpl * 8; /* SDM vol. 3, figure 8-11 */

@@ -1,5 +1,5 @@
-/* sys_far.c - far JMP, CALL and RETF: direct, indirect, through call gates, with change of privilege (SDM vol. 3, 5.8; vol. 2, CALL, JMP, RET).
- * Transfers to a TSS or a task gate are not written yet: they stop with X86_STOP_INTERNAL. */
+/* sys_far.c - far JMP, CALL and RETF: direct, indirect, through call gates, with change of privilege (SDM vol. 3, 5.8;
+ * vol. 2, CALL, JMP, RET). Transfers to a TSS or a task gate are not written yet: they stop with X86_STOP_INTERNAL. */
 #include "sys.h"
 
 static uint64_t truncate_ip(unsigned size, uint64_t ip)
@@ -90,7 +90,8 @@ static void read_call_gate(struct x86_cpu *c, const struct x86_op *op, struct x8
 }
 
 /* The gate's code segment; returns the CPL it runs at. JMP does not change privilege. */
-static unsigned gate_code(struct x86_cpu *c, const struct x86_op *op, const struct gate *g, bool jump, struct x86_desc *cs)
+static unsigned gate_code(
+	struct x86_cpu *c, const struct x86_op *op, const struct gate *g, bool jump, struct x86_desc *cs)
 {
 	unsigned error = g->sel & ~3u;
 	if (!error)
@@ -106,7 +107,8 @@ static unsigned gate_code(struct x86_cpu *c, const struct x86_op *op, const stru
 	return desc_is_conforming(cs) ? c->cpl : desc_dpl(cs);
 }
 
-static void copy_params(struct x86_cpu *c, const struct x86_op *op, struct x86_stk *from, struct x86_stk *to, const struct gate *g)
+static void copy_params(
+	struct x86_cpu *c, const struct x86_op *op, struct x86_stk *from, struct x86_stk *to, const struct gate *g)
 {
 	uint64_t v[32];
 	for (unsigned i = 0; i < g->params; i++)
@@ -115,7 +117,8 @@ static void copy_params(struct x86_cpu *c, const struct x86_op *op, struct x86_s
 		x86_stk_push(c, op, to, g->size, v[i]);
 }
 
-static const struct x86_op *call_inner(struct x86_cpu *c, const struct x86_op *op, const struct gate *g, struct x86_desc *cs, unsigned cpl)
+static const struct x86_op *call_inner(
+	struct x86_cpu *c, const struct x86_op *op, const struct gate *g, struct x86_desc *cs, unsigned cpl)
 {
 	struct x86_stk from, s;
 	struct x86_desc ss = {0};
@@ -172,13 +175,14 @@ static const struct x86_op *system_target(struct x86_cpu *c, const struct x86_op
 {
 	bool lm = x86_lma(c);
 	switch (d->attr & 0xf) {
-	case SYS_CALL32:
-		return through_gate(c, op, d, jump);
+	case SYS_CALL32: return through_gate(c, op, d, jump);
 	case SYS_CALL16:
 		if (!lm)
 			return through_gate(c, op, d, jump);
 		break;
-	case SYS_TSS16: case SYS_TSS32: case SYS_TASK:
+	case SYS_TSS16:
+	case SYS_TSS32:
+	case SYS_TASK:
 		if (!lm && desc_dpl(d) >= c->cpl && desc_dpl(d) >= (d->sel & 3u)) {
 			if (!(d->attr & SEG_P))
 				x86_raise(c, op, X86_NP, d->sel & ~3);
@@ -214,7 +218,7 @@ static const struct x86_op *far_transfer(struct x86_cpu *c, const struct x86_op 
 	if (!(cs.attr & SEG_S))
 		return system_target(c, op, &cs, jump);
 	bool ok = desc_is_code(&cs) &&
-		(desc_is_conforming(&cs) ? desc_dpl(&cs) <= c->cpl : (sel & 3) <= c->cpl && desc_dpl(&cs) == c->cpl);
+		  (desc_is_conforming(&cs) ? desc_dpl(&cs) <= c->cpl : (sel & 3) <= c->cpl && desc_dpl(&cs) == c->cpl);
 	if (!ok)
 		x86_gp(c, op, sel & ~3u);
 	check_code_present(c, op, &cs);
@@ -253,7 +257,8 @@ void x86_return_code(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, u
 	x86_desc_access(c, op, cs);
 }
 
-void x86_return_stack(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, const struct x86_desc *cs, struct x86_desc *ss)
+void x86_return_stack(
+	struct x86_cpu *c, const struct x86_op *op, uint16_t sel, const struct x86_desc *cs, struct x86_desc *ss)
 {
 	unsigned rpl = cs->sel & 3;
 	if (!(sel & ~3) && x86_lma(c) && (cs->attr & SEG_L) && rpl != 3 && (sel & 3) == rpl) {
@@ -285,7 +290,8 @@ uint64_t x86_return_sp_mask(const struct x86_cpu *c, const struct x86_desc *cs, 
 	return ss->attr & SEG_DB ? 0xffffffffu : 0xffffu;
 }
 
-static const struct x86_op *retf_outer(struct x86_cpu *c, const struct x86_op *op, struct x86_stk *s, struct x86_desc *cs, uint64_t ip)
+static const struct x86_op *retf_outer(
+	struct x86_cpu *c, const struct x86_op *op, struct x86_stk *s, struct x86_desc *cs, uint64_t ip)
 {
 	struct x86_desc ss;
 	s->sp = (s->sp & ~s->mask) | ((s->sp + op->imm) & s->mask);

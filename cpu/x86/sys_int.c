@@ -1,4 +1,5 @@
-/* sys_int.c - INT n, INT3, INTO, INT1 and IRET in all modes (SDM vol. 2, INT n and IRET). Return to another task (NT) is not written yet. */
+/* sys_int.c - INT n, INT3, INTO, INT1 and IRET in all modes (SDM vol. 2, INT n and IRET). Return to another task (NT)
+ * is not written yet. */
 #include "sys.h"
 
 static const struct x86_op *software(struct x86_cpu *c, const struct x86_op *op, int vector, int type)
@@ -56,8 +57,8 @@ static uint32_t iret_mask(const struct x86_cpu *c, unsigned size)
 	return mask;
 }
 
-/* RF only matters where instruction breakpoints are armed; elsewhere it is dropped at once, so that nothing needs to clear it after the next
- * instruction. */
+/* RF only matters where instruction breakpoints are armed; elsewhere it is dropped at once, so that nothing needs to
+ * clear it after the next instruction. */
 static void load_flags(struct x86_cpu *c, uint32_t flags, uint32_t mask)
 {
 	bool armed = (c->dr[7] & 0xff) || c->user_breaks;
@@ -89,14 +90,16 @@ static const struct x86_op *iret_real(struct x86_cpu *c, const struct x86_op *op
 	uint32_t flags = (uint32_t)x86_stk_pop(c, op, &s, op->size);
 	if (ip > c->seg[X86_CS].limit)
 		x86_gp(c, op, 0);
-	uint32_t mask = X86_ARITH | X86_TF | X86_IF | X86_DF_ | X86_NT | X86_IOPL | (op->size == 4 ? X86_RF | X86_AC_ | X86_ID : 0);
+	uint32_t mask = X86_ARITH | X86_TF | X86_IF | X86_DF_ | X86_NT | X86_IOPL |
+			(op->size == 4 ? X86_RF | X86_AC_ | X86_ID : 0);
 	x86_set_sp(c, &s);
 	x86_seg_real(c, X86_CS, cs);
 	load_flags(c, flags, mask & ~keep);
 	return finish(c, ip);
 }
 
-static const struct x86_op *iret_to_vm86(struct x86_cpu *c, const struct x86_op *op, struct x86_stk *s, uint64_t ip, uint16_t cs, uint32_t flags)
+static const struct x86_op *iret_to_vm86(
+	struct x86_cpu *c, const struct x86_op *op, struct x86_stk *s, uint64_t ip, uint16_t cs, uint32_t flags)
 {
 	static const uint8_t order[] = {X86_ES, X86_DS, X86_FS, X86_GS};
 	uint16_t sel[4];
@@ -115,8 +118,8 @@ static const struct x86_op *iret_to_vm86(struct x86_cpu *c, const struct x86_op 
 	return finish(c, ip);
 }
 
-static const struct x86_op *iret_outer(struct x86_cpu *c, const struct x86_op *op, struct x86_stk *s, struct x86_desc *cs, uint64_t ip,
-	uint32_t flags)
+static const struct x86_op *iret_outer(
+	struct x86_cpu *c, const struct x86_op *op, struct x86_stk *s, struct x86_desc *cs, uint64_t ip, uint32_t flags)
 {
 	struct x86_desc ss;
 	unsigned cpl = cs->sel & 3u;

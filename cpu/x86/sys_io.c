@@ -1,4 +1,5 @@
-/* sys_io.c - IN, OUT, INS, OUTS and who may use which port (SDM vol. 1, chapter 19). REP hands over up to a page of elements at a time. */
+/* sys_io.c - IN, OUT, INS, OUTS and who may use which port (SDM vol. 1, chapter 19). REP hands over up to a page of
+ * elements at a time. */
 #include "sys.h"
 
 static bool bitmap_allows(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width)
@@ -68,7 +69,8 @@ static void add_reg(struct x86_cpu *c, const struct x86_op *op, int n, uint64_t 
 	x86_put_reg(c, (unsigned)n, op->aux, c->r[n] + delta);
 }
 
-/* How many elements go at once: those up to the end of the page, if the page is plain memory; else one, so that each can fault or stop by itself. */
+/* How many elements go at once: those up to the end of the page, if the page is plain memory; else one, so that each
+ * can fault or stop by itself. */
 static uint32_t batch(struct x86_cpu *c, const struct x86_op *op, uint64_t count, uint64_t gva, bool write)
 {
 	uint32_t n = (uint32_t)((0x1000 - (gva & 0xfff)) / op->size);
@@ -107,13 +109,15 @@ static bool begin(struct x86_cpu *c, const struct x86_op *op, struct string_io *
 		x86_probe_write(c, op, s->gva, op->size);
 	s->n = batch(c, op, s->count, s->gva, input);
 	uint64_t bytes = (uint64_t)s->n * op->size;
-	if (s->n > 1 && (wraps(s->offset, bytes, mask) || (c->mode != X86_MODE_LONG && !x86_in_limit(&c->seg[seg], s->offset, (unsigned)bytes))))
+	if (s->n > 1 && (wraps(s->offset, bytes, mask) ||
+				(c->mode != X86_MODE_LONG && !x86_in_limit(&c->seg[seg], s->offset, (unsigned)bytes))))
 		s->n = 1;
 	return true;
 }
 
 /* Commit n elements; the instruction starts again while elements are left. */
-static const struct x86_op *advance(struct x86_cpu *c, const struct x86_op *op, const struct string_io *s, int index, uint32_t n)
+static const struct x86_op *advance(
+	struct x86_cpu *c, const struct x86_op *op, const struct string_io *s, int index, uint32_t n)
 {
 	uint64_t step = (uint64_t)n * op->size;
 	add_reg(c, op, index, c->eflags & X86_DF_ ? -step : step);

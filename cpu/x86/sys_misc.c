@@ -1,4 +1,5 @@
-/* sys_misc.c - small privileged instructions: INVLPG, WBINVD, HLT, CLI, STI, STAC, CLAC, VMCALL, CPUID, RDTSC, RDMSR ... (SDM vol. 2). */
+/* sys_misc.c - small privileged instructions: INVLPG, WBINVD, HLT, CLI, STI, STAC, CLAC, VMCALL, CPUID, RDTSC, RDMSR
+ * ... (SDM vol. 2). */
 #include "sys.h"
 
 const struct x86_op *x86_sys_ud(struct x86_cpu *c, const struct x86_op *op)

@@ -1,5 +1,5 @@
-/* sys_msr.c - the MSRs that the CPU owns: where they are kept, which values are legal (SDM vol. 4, table 2-2; vol. 3, 12.11 for the MTRRs).
- * Everything else is the environment's (APIC_BASE, x2APIC, TSC_DEADLINE) or #GP. */
+/* sys_msr.c - the MSRs that the CPU owns: where they are kept, which values are legal (SDM vol. 4, table 2-2; vol.
+ * 3, 12.11 for the MTRRs). Everything else is the environment's (APIC_BASE, x2APIC, TSC_DEADLINE) or #GP. */
 #include "sys.h"
 
 enum kind {
@@ -8,8 +8,9 @@ enum kind {
 	CONST,     /* reads as `valid`, writing faults */
 	IGNORED,   /* reads as `valid`, writing is accepted */
 	TYPES,     /* eight memory types, a bit of `valid` for each legal one */
-	MTRR_BASE, MTRR_MASK,
-	SPECIAL    /* own code below */
+	MTRR_BASE,
+	MTRR_MASK,
+	SPECIAL /* own code below */
 };
 
 struct msr {
@@ -21,9 +22,23 @@ struct msr {
 };
 
 enum {
-	MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_FEATURE_CONTROL = 0x3a, MSR_TSC_ADJUST = 0x3b, MSR_BIOS_UPDT = 0x79, MSR_BIOS_SIGN = 0x8b,
-	MSR_MTRRCAP = 0xfe, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179,
-	MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_PHYS = 0x200, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff,
+	MSR_TSC = 0x10,
+	MSR_PLATFORM_ID = 0x17,
+	MSR_FEATURE_CONTROL = 0x3a,
+	MSR_TSC_ADJUST = 0x3b,
+	MSR_BIOS_UPDT = 0x79,
+	MSR_BIOS_SIGN = 0x8b,
+	MSR_MTRRCAP = 0xfe,
+	MSR_SYSENTER_CS = 0x174,
+	MSR_SYSENTER_ESP = 0x175,
+	MSR_SYSENTER_EIP = 0x176,
+	MSR_MCG_CAP = 0x179,
+	MSR_MCG_STATUS = 0x17a,
+	MSR_MISC_ENABLE = 0x1a0,
+	MSR_DEBUGCTL = 0x1d9,
+	MSR_MTRR_PHYS = 0x200,
+	MSR_PAT = 0x277,
+	MSR_MTRR_DEF = 0x2ff,
 };
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
@@ -39,7 +54,7 @@ static const struct msr msrs[] = {
 	{MSR_FEATURE_CONTROL, 0, CONST, 0, 1, 0}, /* locked, nothing enabled */
 	{MSR_TSC_ADJUST, X86_F_TSC_ADJUST, SPECIAL, 0, 0, 0},
 	{MSR_BIOS_UPDT, 0, IGNORED, 0, 0, 0},
-	{MSR_BIOS_SIGN, 0, IGNORED, 0, UINT64_C(1) << 32, 0}, /* some revision, in the upper half */
+	{MSR_BIOS_SIGN, 0, IGNORED, 0, UINT64_C(1) << 32, 0},                  /* some revision, in the upper half */
 	{MSR_MTRRCAP, X86_F_MTRR, CONST, 0, MTRR_PAIRS | 1 << 8 | 1 << 10, 0}, /* fixed ones, write-combining */
 	{MSR_SYSENTER_CS, X86_F_SEP, MASK, AT(sysenter_cs), 0xffffffff, 0},
 	{MSR_SYSENTER_ESP, X86_F_SEP, CANONICAL, AT(sysenter_esp), 0, 0},
@@ -68,7 +83,8 @@ static bool find_mtrr(uint32_t index, struct msr *m)
 {
 	if (index >= MSR_MTRR_PHYS && index < MSR_MTRR_PHYS + 2 * MTRR_PAIRS) {
 		unsigned n = index - MSR_MTRR_PHYS;
-		*m = (struct msr){index, X86_F_MTRR, n & 1 ? MTRR_MASK : MTRR_BASE, (uint16_t)(AT(mtrr_phys) + n * 8), MTRR_TYPES, 0};
+		*m = (struct msr){index, X86_F_MTRR, n & 1 ? MTRR_MASK : MTRR_BASE, (uint16_t)(AT(mtrr_phys) + n * 8),
+			MTRR_TYPES, 0};
 		return true;
 	}
 	for (unsigned i = 0; i < sizeof fixed_mtrrs / sizeof *fixed_mtrrs; i++) {
@@ -136,7 +152,8 @@ static bool write_efer(struct x86_cpu *c, uint64_t v)
 	return true;
 }
 
-/* `guest`: TSC and TSC_ADJUST move together (SDM vol. 3, 18.17.3); the user's writes set one alone, so that state can be restored in any order. */
+/* `guest`: TSC and TSC_ADJUST move together (SDM vol. 3, 18.17.3); the user's writes set one alone, so that state can
+ * be restored in any order. */
 static bool write_special(struct x86_cpu *c, uint32_t index, uint64_t v, bool guest)
 {
 	uint64_t delta;
@@ -156,8 +173,7 @@ static bool write_special(struct x86_cpu *c, uint32_t index, uint64_t v, bool gu
 			return false;
 		c->mtrr_def_type = v;
 		return true;
-	case MSR_EFER:
-		return write_efer(c, v);
+	case MSR_EFER: return write_efer(c, v);
 	}
 	return false;
 }

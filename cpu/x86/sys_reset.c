@@ -16,11 +16,16 @@ static const struct {
 	uint16_t offset;
 	uint64_t value;
 } reset_values[] = {
-	{offsetof(struct x86_cpu, rip), 0xfff0},        {offsetof(struct x86_cpu, r[2]), 0x600}, /* family 6 */
-	{offsetof(struct x86_cpu, cr2), 0},             {offsetof(struct x86_cpu, cr3), 0},
-	{offsetof(struct x86_cpu, cr4), 0},             {offsetof(struct x86_cpu, cr8), 0},
-	{offsetof(struct x86_cpu, efer), 0},            {offsetof(struct x86_cpu, gdt_base), 0},
-	{offsetof(struct x86_cpu, idt_base), 0},        {offsetof(struct x86_cpu, dr[6]), 0xffff0ff0},
+	{offsetof(struct x86_cpu, rip), 0xfff0},
+	{offsetof(struct x86_cpu, r[2]), 0x600}, /* family 6 */
+	{offsetof(struct x86_cpu, cr2), 0},
+	{offsetof(struct x86_cpu, cr3), 0},
+	{offsetof(struct x86_cpu, cr4), 0},
+	{offsetof(struct x86_cpu, cr8), 0},
+	{offsetof(struct x86_cpu, efer), 0},
+	{offsetof(struct x86_cpu, gdt_base), 0},
+	{offsetof(struct x86_cpu, idt_base), 0},
+	{offsetof(struct x86_cpu, dr[6]), 0xffff0ff0},
 	{offsetof(struct x86_cpu, dr[7]), 0x400},
 };
 

@@ -1,4 +1,5 @@
-/* sys_seg.c - segment registers: loads with their checks, the derived mode, addresses with limit checks (SDM vol. 3, 3.4, 5.2 - 5.7). */
+/* sys_seg.c - segment registers: loads with their checks, the derived mode, addresses with limit checks (SDM vol.
+ * 3, 3.4, 5.2 - 5.7). */
 #include "sys.h"
 
 static enum x86_mode mode_now(const struct x86_cpu *c)
@@ -17,7 +18,8 @@ static enum x86_mode mode_now(const struct x86_cpu *c)
 
 static bool is_flat(const struct x86_seg *s)
 {
-	return s->limit == 0xffffffffu && (s->attr & (SEG_UNUSABLE | SEG_P | SEG_S | SEG_CODE | SEG_EXPDOWN | SEG_W)) == (SEG_P | SEG_S | SEG_W);
+	return s->limit == 0xffffffffu &&
+	       (s->attr & (SEG_UNUSABLE | SEG_P | SEG_S | SEG_CODE | SEG_EXPDOWN | SEG_W)) == (SEG_P | SEG_S | SEG_W);
 }
 
 static void update_mmu_mode(struct x86_cpu *c)
@@ -76,7 +78,8 @@ uint64_t x86_linear(struct x86_cpu *c, const struct x86_op *op, int seg, uint64_
 		if (s->attr & SEG_UNUSABLE)
 			x86_raise(c, op, fault, 0);
 		bool code = s->attr & SEG_CODE;
-		if (write ? code || !(s->attr & SEG_W) : code && !(s->attr & SEG_W)) /* bit 1: writable data, readable code */
+		if (write ? code || !(s->attr & SEG_W)
+			  : code && !(s->attr & SEG_W)) /* bit 1: writable data, readable code */
 			x86_gp(c, op, 0);
 	}
 	if (!x86_in_limit(s, offset, size))

@@ -1,7 +1,13 @@
-/* sys_syscall.c - SYSCALL, SYSRET, SYSENTER, SYSEXIT with Intel's rules, as the portable models show GenuineIntel (SDM vol. 2). */
+/* sys_syscall.c - SYSCALL, SYSRET, SYSENTER, SYSEXIT with Intel's rules, as the portable models show GenuineIntel (SDM
+ * vol. 2). */
 #include "sys.h"
 
-enum { CODE64 = 0xa09b, CODE32 = 0xc09b, DATA = 0xc093, USER = 0x60 }; /* access rights of the flat segments that they load */
+enum {
+	CODE64 = 0xa09b,
+	CODE32 = 0xc09b,
+	DATA = 0xc093,
+	USER = 0x60
+}; /* access rights of the flat segments that they load */
 
 static void load_flat(struct x86_cpu *c, int seg, unsigned sel, unsigned attr)
 {

@@ -1,4 +1,5 @@
-/* sys_table.c - descriptor-table registers and the instructions that look at descriptors: LGDT .. STR, LAR, LSL, VERR, VERW (SDM vol. 2). */
+/* sys_table.c - descriptor-table registers and the instructions that look at descriptors: LGDT .. STR, LAR, LSL, VERR,
+ * VERW (SDM vol. 2). */
 #include "sys.h"
 
 static void need_protected(struct x86_cpu *c, const struct x86_op *op)

@@ -4,11 +4,11 @@
 /* How the operands are put into the operation. */
 enum form {
 	NONE,
-	RM_SRC,   /* r/m in operand 0 or the last explicit one, read through x86_rm16 */
-	RM_DST,   /* operand 0 is r/m, written */
-	REG_RM,   /* operand 0 a register, operand 1 r/m */
-	MEM,      /* only the memory operand */
-	REG0,     /* operand 0 a register, as dst and src */
+	RM_SRC, /* r/m in operand 0 or the last explicit one, read through x86_rm16 */
+	RM_DST, /* operand 0 is r/m, written */
+	REG_RM, /* operand 0 a register, operand 1 r/m */
+	MEM,    /* only the memory operand */
+	REG0,   /* operand 0 a register, as dst and src */
 };
 
 struct row {
@@ -18,7 +18,8 @@ struct row {
 	x86_fn fn;
 };
 
-/* Instructions of extensions that are not shown have no handler anywhere and so are #UD; named here are those a translator could mistake. */
+/* Instructions of extensions that are not shown have no handler anywhere and so are #UD; named here are those a
+ * translator could mistake. */
 static const struct row rows[] = {
 	{ZYDIS_MNEMONIC_LDS, NONE, X86_DS, false, x86_sys_load_far_ptr},
 	{ZYDIS_MNEMONIC_LES, NONE, X86_ES, false, x86_sys_load_far_ptr},
@@ -121,9 +122,7 @@ static void fill(const struct x86_insn *d, struct x86_op *op, const struct row *
 		op->src = reg_of(d, 1);
 		op->aux = mem_mark(d, 1);
 		break;
-	case REG0: /* aux: the segment */
-		op->dst = op->src = reg_of(d, 0);
-		break;
+	case REG0: /* aux: the segment */ op->dst = op->src = reg_of(d, 0); break;
 	}
 }
 
@@ -182,7 +181,8 @@ static x86_fn move(const struct x86_insn *d, struct x86_op *op, bool *ends)
 
 static x86_fn push_pop(const struct x86_insn *d, struct x86_op *op, bool *ends, bool pop)
 {
-	if (d->o[0].type != ZYDIS_OPERAND_TYPE_REGISTER || ZydisRegisterGetClass(d->o[0].reg.value) != ZYDIS_REGCLASS_SEGMENT)
+	if (d->o[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+		ZydisRegisterGetClass(d->o[0].reg.value) != ZYDIS_REGCLASS_SEGMENT)
 		return NULL;
 	op->dst = op->src = (uint8_t)segment_number(d->o[0].reg.value);
 	*ends = pop;
@@ -232,8 +232,11 @@ x86_fn x86_translate_sys(const struct x86_insn *d, struct x86_op *op, bool *ends
 	case ZYDIS_MNEMONIC_MOV: return move(d, op, ends);
 	case ZYDIS_MNEMONIC_PUSH: return push_pop(d, op, ends, false);
 	case ZYDIS_MNEMONIC_POP: return push_pop(d, op, ends, true);
-	case ZYDIS_MNEMONIC_JMP: case ZYDIS_MNEMONIC_CALL: case ZYDIS_MNEMONIC_RET: return far_branch(d, op, ends);
-	case ZYDIS_MNEMONIC_IN: case ZYDIS_MNEMONIC_OUT: return port(d, op, ends);
+	case ZYDIS_MNEMONIC_JMP:
+	case ZYDIS_MNEMONIC_CALL:
+	case ZYDIS_MNEMONIC_RET: return far_branch(d, op, ends);
+	case ZYDIS_MNEMONIC_IN:
+	case ZYDIS_MNEMONIC_OUT: return port(d, op, ends);
 	case ZYDIS_MNEMONIC_INSB: return port_string(d, op, ends, 1, true);
 	case ZYDIS_MNEMONIC_INSW: return port_string(d, op, ends, 2, true);
 	case ZYDIS_MNEMONIC_INSD: return port_string(d, op, ends, 4, true);

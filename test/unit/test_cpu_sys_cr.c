@@ -37,11 +37,11 @@ static void control_registers(void **state)
 	} rows[] = {
 		{true, 3, MOV_CR0, 0x80010031, 13},
 		{true, 0, MOV_CR0, 0x80010031, -1},
-		{true, 0, MOV_CR0, 0x80010030, 13},         /* PG without PE */
-		{true, 0, MOV_CR0, 0xa0010031, 13},         /* NW without CD */
+		{true, 0, MOV_CR0, 0x80010030, 13}, /* PG without PE */
+		{true, 0, MOV_CR0, 0xa0010031, 13}, /* NW without CD */
 		{true, 0, MOV_CR0, 0xe0010031, -1},
-		{true, 0, MOV_CR0, 0x180010031, 13},        /* upper half */
-		{true, 0, MOV_CR0, 0x31, 13},               /* PG cannot be cleared in 64-bit code */
+		{true, 0, MOV_CR0, 0x180010031, 13}, /* upper half */
+		{true, 0, MOV_CR0, 0x31, 13},        /* PG cannot be cleared in 64-bit code */
 		{false, 0, MOV_CR0, 0x31, -1},
 		{true, 0, MOV_CR3, PML4, -1},
 		{true, 0, MOV_CR3, PML4 | UINT64_C(1) << 46, 13}, /* beyond the address width */
@@ -67,7 +67,8 @@ static void cr8_is_four_bits(void **state)
 	struct rig *r = *state;
 	rig_long(r, 0);
 	r->c->r[0] = 9;
-	GUEST(r, 0x44, 0x0f, 0x22, 0xc0, 0x44, 0x0f, 0x20, 0xc3, 0xb0, 0x10, 0x44, 0x0f, 0x22, 0xc0); /* CR8=9; RBX=CR8; CR8=16 */
+	GUEST(r, 0x44, 0x0f, 0x22, 0xc0, 0x44, 0x0f, 0x20, 0xc3, 0xb0, 0x10, 0x44, 0x0f, 0x22,
+		0xc0); /* CR8=9; RBX=CR8; CR8=16 */
 	assert_int_equal(run_to_handler(r), 13);
 	assert_int_equal(r->c->r[3], 9);
 }
@@ -89,7 +90,7 @@ static void lmsw_sets_pe_only(void **state)
 {
 	struct rig *r = *state;
 	rig_prot(r, 0);
-	r->c->r[0] = 0xe; /* MP EM TS, PE clear */
+	r->c->r[0] = 0xe;                                               /* MP EM TS, PE clear */
 	GUEST(r, 0x0f, 0x01, 0xf0, 0x0f, 0x01, 0xe3, 0x0f, 0x06, 0xf4); /* LMSW AX; SMSW EBX; CLTS; HLT */
 	run_to_hlt(r, CODE + 9);
 	assert_int_equal(r->c->r[3], 0x3f);
@@ -119,20 +120,49 @@ static void msr_values(void **state)
 		uint64_t value;
 		bool ok;
 	} rows[] = {
-		{0xc0000080, 0xd01, true},  {0xc0000080, 0xd03, false}, {0xc0000080, 0x401, false}, /* EFER: reserved bit; LME with paging on */
+		{0xc0000080, 0xd01, true},
+		{0xc0000080, 0xd03, false},
+		{0xc0000080, 0x401, false}, /* EFER: reserved bit; LME with paging on */
 		{0xc0000080, 0x901, true},  /* LMA is not writable, so writing 0 there is ignored */
 		{0xc0000081, ~UINT64_C(0), true},
-		{0xc0000082, UINT64_C(0xffff800000000000), true}, {0xc0000082, UINT64_C(0x800000000000), false},
-		{0xc0000084, 0x47700, true}, {0xc0000084, UINT64_C(1) << 32, false},
-		{0xc0000100, UINT64_C(0x7fffffffffff), true}, {0xc0000101, UINT64_C(0x1000000000000), false}, {0xc0000102, 5, true},
-		{0xc0000103, 0xffffffff, true}, {0xc0000103, UINT64_C(1) << 32, false},
-		{0x174, 0x10, true}, {0x175, UINT64_C(0xffff800000000000), true}, {0x176, UINT64_C(0x800000000000), false},
-		{0x277, UINT64_C(0x0007010600070106), true}, {0x277, UINT64_C(0x0007040600070402), false}, {0x277, 8, false},
-		{0xfe, 0x508, false}, {0x200, 0x6, true}, {0x200, 0x2, false}, {0x200, UINT64_C(1) << 46, false}, {0x201, 0x800, true},
-		{0x201, 0x400, false}, {0x210, 0, false}, {0x250, UINT64_C(0x0606060606060606), true}, {0x26f, 3, false},
-		{0x2ff, 0xc06, true}, {0x2ff, 0xc03, false}, {0x2ff, 0x1000, false},
-		{0x1a0, 1, true}, {0x1a0, 2, false}, {0x17a, 0, true}, {0x17a, 8, false}, {0x179, 0, false}, {0x3a, 1, false},
-		{0x8b, 0, true}, {0x10a, 0, false}, {0x48, 0, false}, {0xdeadbeef, 0, false}, {0x1d9, 1, false},
+		{0xc0000082, UINT64_C(0xffff800000000000), true},
+		{0xc0000082, UINT64_C(0x800000000000), false},
+		{0xc0000084, 0x47700, true},
+		{0xc0000084, UINT64_C(1) << 32, false},
+		{0xc0000100, UINT64_C(0x7fffffffffff), true},
+		{0xc0000101, UINT64_C(0x1000000000000), false},
+		{0xc0000102, 5, true},
+		{0xc0000103, 0xffffffff, true},
+		{0xc0000103, UINT64_C(1) << 32, false},
+		{0x174, 0x10, true},
+		{0x175, UINT64_C(0xffff800000000000), true},
+		{0x176, UINT64_C(0x800000000000), false},
+		{0x277, UINT64_C(0x0007010600070106), true},
+		{0x277, UINT64_C(0x0007040600070402), false},
+		{0x277, 8, false},
+		{0xfe, 0x508, false},
+		{0x200, 0x6, true},
+		{0x200, 0x2, false},
+		{0x200, UINT64_C(1) << 46, false},
+		{0x201, 0x800, true},
+		{0x201, 0x400, false},
+		{0x210, 0, false},
+		{0x250, UINT64_C(0x0606060606060606), true},
+		{0x26f, 3, false},
+		{0x2ff, 0xc06, true},
+		{0x2ff, 0xc03, false},
+		{0x2ff, 0x1000, false},
+		{0x1a0, 1, true},
+		{0x1a0, 2, false},
+		{0x17a, 0, true},
+		{0x17a, 8, false},
+		{0x179, 0, false},
+		{0x3a, 1, false},
+		{0x8b, 0, true},
+		{0x10a, 0, false},
+		{0x48, 0, false},
+		{0xdeadbeef, 0, false},
+		{0x1d9, 1, false},
 	};
 	struct rig *r = *state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -241,7 +271,7 @@ static void cpuid_of_the_table(void **state)
 		GUEST(r, 0x0f, 0xa2, 0xf4);
 		run_to_hlt(r, CODE + 3);
 		assert_int_equal(r->c->r[1] >> 27 & 1, on);
-		assert_int_equal(r->c->r[2] & 1, 1); /* FPU */
+		assert_int_equal(r->c->r[2] & 1, 1);       /* FPU */
 		assert_int_equal(r->c->r[1] >> 28 & 1, 0); /* AVX is not implemented */
 	}
 	r->c->r[0] = 0xd;
@@ -280,9 +310,17 @@ static void undefined_here(void **state)
 		uint8_t code[4], len;
 		int vector;
 	} rows[] = {
-		{{0x0f, 0xaa}, 2, 6}, {{0x0f, 0x01, 0xc1}, 3, 6}, {{0x0f, 0x01, 0xd9}, 3, 6}, {{0x0f, 0x01, 0xd8}, 3, 6},
-		{{0x0f, 0x01, 0xc8}, 3, 6}, {{0x0f, 0x01, 0xc9}, 3, 6}, {{0x0f, 0x01, 0xc2}, 3, 6}, {{0x0f, 0x33}, 2, 13},
-		{{0x0f, 0x37}, 2, 6}, {{0x0f, 0x0b}, 2, 6}, {{0x8e, 0xc8}, 2, 6},
+		{{0x0f, 0xaa}, 2, 6},
+		{{0x0f, 0x01, 0xc1}, 3, 6},
+		{{0x0f, 0x01, 0xd9}, 3, 6},
+		{{0x0f, 0x01, 0xd8}, 3, 6},
+		{{0x0f, 0x01, 0xc8}, 3, 6},
+		{{0x0f, 0x01, 0xc9}, 3, 6},
+		{{0x0f, 0x01, 0xc2}, 3, 6},
+		{{0x0f, 0x33}, 2, 13},
+		{{0x0f, 0x37}, 2, 6},
+		{{0x0f, 0x0b}, 2, 6},
+		{{0x8e, 0xc8}, 2, 6},
 	};
 	struct rig *r = *state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -308,8 +346,8 @@ static void hypercall(void **state)
 }
 static void privileged(void **state)
 {
-	static const uint8_t rows[][3] = {{0xf4}, {0x0f, 0x09}, {0x0f, 0x08}, {0x0f, 0x06}, {0x0f, 0x01, 0x38}, {0x0f, 0x23, 0xc0},
-		{0x0f, 0x20, 0xc0}, {0x0f, 0x30}, {0x0f, 0x01, 0xf8}, {0xfa}, {0xfb}};
+	static const uint8_t rows[][3] = {{0xf4}, {0x0f, 0x09}, {0x0f, 0x08}, {0x0f, 0x06}, {0x0f, 0x01, 0x38},
+		{0x0f, 0x23, 0xc0}, {0x0f, 0x20, 0xc0}, {0x0f, 0x30}, {0x0f, 0x01, 0xf8}, {0xfa}, {0xfb}};
 	struct rig *r = *state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		rig_long(r, 3);
@@ -329,7 +367,8 @@ static void smap(void **state)
 		poke(r, PT + i * 8, 8, (uint64_t)i << 12 | (i == DATA >> 12 ? 7 : 3));
 	r->c->cr4 |= 1 << 21;
 	x86_state_changed(r->c, true);
-	GUEST(r, 0x0f, 0x01, 0xcb, 0xa0, 0, 0, 5, 0, 0, 0, 0, 0, 0x0f, 0x01, 0xca, 0xa0, 0, 0, 5, 0, 0, 0, 0, 0); /* STAC; read; CLAC; read */
+	GUEST(r, 0x0f, 0x01, 0xcb, 0xa0, 0, 0, 5, 0, 0, 0, 0, 0, 0x0f, 0x01, 0xca, 0xa0, 0, 0, 5, 0, 0, 0, 0,
+		0); /* STAC; read; CLAC; read */
 	assert_int_equal(run_to_handler(r), 14);
 	assert_int_equal(frame(r, 0, 8), 1);
 	assert_int_equal(frame(r, 1, 8), CODE + 15);
@@ -364,10 +403,24 @@ static void reset_and_init(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(control_registers), RIG_TEST(no_such_control_register), RIG_TEST(cr8_is_four_bits), RIG_TEST(bad_pdpte),
-		RIG_TEST(lmsw_sets_pe_only), RIG_TEST(msr_values), RIG_TEST(efer_keeps_lma), RIG_TEST(msr_reads), RIG_TEST(msr_needs_cpl0),
-		RIG_TEST(deferred_msr), RIG_TEST(tsc_and_adjust_move_together), RIG_TEST(rdtsc_and_tsd), RIG_TEST(cpuid_of_the_table),
-		RIG_TEST(xsetbv_values), RIG_TEST(undefined_here), RIG_TEST(hypercall), RIG_TEST(privileged), RIG_TEST(smap),
+		RIG_TEST(control_registers),
+		RIG_TEST(no_such_control_register),
+		RIG_TEST(cr8_is_four_bits),
+		RIG_TEST(bad_pdpte),
+		RIG_TEST(lmsw_sets_pe_only),
+		RIG_TEST(msr_values),
+		RIG_TEST(efer_keeps_lma),
+		RIG_TEST(msr_reads),
+		RIG_TEST(msr_needs_cpl0),
+		RIG_TEST(deferred_msr),
+		RIG_TEST(tsc_and_adjust_move_together),
+		RIG_TEST(rdtsc_and_tsd),
+		RIG_TEST(cpuid_of_the_table),
+		RIG_TEST(xsetbv_values),
+		RIG_TEST(undefined_here),
+		RIG_TEST(hypercall),
+		RIG_TEST(privileged),
+		RIG_TEST(smap),
 		RIG_TEST(reset_and_init),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

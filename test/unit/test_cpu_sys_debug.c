@@ -41,7 +41,8 @@ static void instruction_breakpoint_is_a_fault(void **state)
 	c->dr[7] = 0x404;
 	x86_state_changed(c, false);
 	GUEST(r, 0x90, 0x90, 0x90, 0xf4);
-	CODE_AT(r, handler(1), 0x0f, 0xba, 0x6c, 0x24, 0x10, 0x10, 0x48, 0xff, 0xc1, 0x48, 0xcf); /* BTS [RSP+16],16; INC RCX; IRETQ */
+	CODE_AT(r, handler(1), 0x0f, 0xba, 0x6c, 0x24, 0x10, 0x10, 0x48, 0xff, 0xc1, 0x48,
+		0xcf); /* BTS [RSP+16],16; INC RCX; IRETQ */
 	run_to_hlt(r, CODE + 4);
 	assert_int_equal(c->r[1], 1); /* once: RF let it pass */
 	assert_int_equal(c->dr[6], 0xffff0ff2);
@@ -56,7 +57,8 @@ static void data_breakpoints(void **state)
 	c->dr[7] = 0x400 | 2 | 1 << 16 | 3 << 18; /* writes, four bytes */
 	x86_state_changed(c, false);
 	/* MOV EAX,[DATA+4]; MOV [DATA+8],EAX; MOV [DATA+7],AX */
-	GUEST(r, 0x8b, 0x04, 0x25, 4, 0, 5, 0, 0x89, 0x04, 0x25, 8, 0, 5, 0, 0x66, 0x89, 0x04, 0x25, 7, 0, 5, 0, 0x90, 0xf4);
+	GUEST(r, 0x8b, 0x04, 0x25, 4, 0, 5, 0, 0x89, 0x04, 0x25, 8, 0, 5, 0, 0x66, 0x89, 0x04, 0x25, 7, 0, 5, 0, 0x90,
+		0xf4);
 	assert_int_equal(run_to_handler(r), 1);
 	assert_int_equal(frame(r, 0, 8), CODE + 22);
 	assert_int_equal(c->dr[6], 0xffff0ff1);
@@ -104,7 +106,8 @@ static void debug_register_values(void **state)
 	rig_long(r, 0);
 	r->c->r[0] = 0xffffd9ff;
 	r->c->r[3] = 0;
-	GUEST(r, 0x0f, 0x23, 0xe0, 0x0f, 0x23, 0xf3, 0x0f, 0x21, 0xf1, 0x0f, 0x21, 0xea, 0xf4); /* DR4=RAX (DR6), DR6=RBX, RCX=DR6, RDX=DR5 */
+	GUEST(r, 0x0f, 0x23, 0xe0, 0x0f, 0x23, 0xf3, 0x0f, 0x21, 0xf1, 0x0f, 0x21, 0xea,
+		0xf4); /* DR4=RAX (DR6), DR6=RBX, RCX=DR6, RDX=DR5 */
 	run_to_hlt(r, CODE + 13);
 	assert_int_equal(r->c->r[1], 0xffff0ff0);
 	assert_int_equal(r->c->r[2], 0x400);
@@ -181,10 +184,18 @@ static void user_int3(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(single_step_traps_behind_the_instruction), RIG_TEST(int_n_is_not_stepped_into), RIG_TEST(step_over_mov_ss_waits),
-		RIG_TEST(instruction_breakpoint_is_a_fault), RIG_TEST(data_breakpoints), RIG_TEST(access_breakpoint_catches_reads),
-		RIG_TEST(port_breakpoint), RIG_TEST(general_detect), RIG_TEST(debug_register_values), RIG_TEST(user_steps),
-		RIG_TEST(user_breakpoints), RIG_TEST(user_int3),
+		RIG_TEST(single_step_traps_behind_the_instruction),
+		RIG_TEST(int_n_is_not_stepped_into),
+		RIG_TEST(step_over_mov_ss_waits),
+		RIG_TEST(instruction_breakpoint_is_a_fault),
+		RIG_TEST(data_breakpoints),
+		RIG_TEST(access_breakpoint_catches_reads),
+		RIG_TEST(port_breakpoint),
+		RIG_TEST(general_detect),
+		RIG_TEST(debug_register_values),
+		RIG_TEST(user_steps),
+		RIG_TEST(user_breakpoints),
+		RIG_TEST(user_int3),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static void int_n_through_a_user_gate(void **state)
 	GUEST(r, 0xcd, 0x80);
 	assert_int_equal(run_to_handler(r), 0x80);
 	assert_int_equal(frame(r, 0, 8), CODE + 2);
-	assert_int_equal(frame(r, 2, 8), 0x202); /* no RF */
+	assert_int_equal(frame(r, 2, 8), 0x202);       /* no RF */
 	assert_int_equal(r->c->eflags & 0x200, 0x200); /* a trap gate keeps IF */
 }
 static void absent_gate_is_np(void **state)
@@ -233,7 +233,7 @@ static void real_mode_int_and_iret(void **state)
 {
 	struct rig *r = *state;
 	rig_real(r);
-	GUEST(r, 0xfb, 0x90, 0xcd, 0x21, 0xf4); /* STI; NOP; INT 0x21; HLT */
+	GUEST(r, 0xfb, 0x90, 0xcd, 0x21, 0xf4);      /* STI; NOP; INT 0x21; HLT */
 	CODE_AT(r, handler(0x21), 0xb0, 0x5a, 0xcf); /* MOV AL, 0x5a; IRET */
 	run_to_hlt(r, 5);
 	assert_int_equal(r->c->r[0] & 0xff, 0x5a);
@@ -259,8 +259,8 @@ static void vm86_and_back(void **state)
 	struct x86_cpu *c = r->c;
 	rig_prot(r, 0);
 	/* push GS FS DS ES SS ESP EFLAGS CS EIP; IRETD */
-	GUEST(r, 0x6a, 0x44, 0x6a, 0x33, 0x6a, 0x22, 0x6a, 0x11, 0x68, 0x00, 0x40, 0x00, 0x00, 0x68, 0x00, 0x01, 0x00, 0x00,
-		0x68, 0x02, 0x00, 0x02, 0x00, 0x68, 0x00, 0x60, 0x00, 0x00, 0x68, 0x10, 0x00, 0x00, 0x00, 0xcf);
+	GUEST(r, 0x6a, 0x44, 0x6a, 0x33, 0x6a, 0x22, 0x6a, 0x11, 0x68, 0x00, 0x40, 0x00, 0x00, 0x68, 0x00, 0x01, 0x00,
+		0x00, 0x68, 0x02, 0x00, 0x02, 0x00, 0x68, 0x00, 0x60, 0x00, 0x00, 0x68, 0x10, 0x00, 0x00, 0x00, 0xcf);
 	CODE_AT(r, 0x60010, 0x8c, 0xd8, 0xf4); /* MOV AX, DS; HLT (#GP at CPL 3) */
 	assert_int_equal(run_to_handler(r), 13);
 	assert_int_equal(c->r[0], 0x22);
@@ -348,15 +348,33 @@ static void nmi_is_masked_until_iret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(ud_from_user_in_long_mode), RIG_TEST(gp_names_the_selector), RIG_TEST(pf_read_absent),
-		RIG_TEST(pf_user_write_read_only), RIG_TEST(pf_user_reads_supervisor), RIG_TEST(pf_reserved_bit), RIG_TEST(pf_no_execute),
-		RIG_TEST(int_n_needs_the_gates_dpl), RIG_TEST(int_n_through_a_user_gate), RIG_TEST(absent_gate_is_np),
-		RIG_TEST(exception_through_absent_gate_has_ext), RIG_TEST(ist_switches_stacks), RIG_TEST(contributory_twice_is_double),
-		RIG_TEST(page_fault_in_page_fault_is_double), RIG_TEST(fault_in_double_fault_is_triple), RIG_TEST(prot_same_privilege),
-		RIG_TEST(prot_from_user), RIG_TEST(prot_16_bit_gate), RIG_TEST(bad_inner_stack_is_ts),
-		RIG_TEST(task_gate_is_not_passed_over), RIG_TEST(real_mode_int_and_iret), RIG_TEST(real_mode_fault_has_no_error_code),
-		RIG_TEST(vm86_and_back), RIG_TEST(vm86_int_needs_iopl), RIG_TEST(deferred_delivery_starts_again),
-		RIG_TEST(injected_interrupt), RIG_TEST(nmi_is_masked_until_iret),
+		RIG_TEST(ud_from_user_in_long_mode),
+		RIG_TEST(gp_names_the_selector),
+		RIG_TEST(pf_read_absent),
+		RIG_TEST(pf_user_write_read_only),
+		RIG_TEST(pf_user_reads_supervisor),
+		RIG_TEST(pf_reserved_bit),
+		RIG_TEST(pf_no_execute),
+		RIG_TEST(int_n_needs_the_gates_dpl),
+		RIG_TEST(int_n_through_a_user_gate),
+		RIG_TEST(absent_gate_is_np),
+		RIG_TEST(exception_through_absent_gate_has_ext),
+		RIG_TEST(ist_switches_stacks),
+		RIG_TEST(contributory_twice_is_double),
+		RIG_TEST(page_fault_in_page_fault_is_double),
+		RIG_TEST(fault_in_double_fault_is_triple),
+		RIG_TEST(prot_same_privilege),
+		RIG_TEST(prot_from_user),
+		RIG_TEST(prot_16_bit_gate),
+		RIG_TEST(bad_inner_stack_is_ts),
+		RIG_TEST(task_gate_is_not_passed_over),
+		RIG_TEST(real_mode_int_and_iret),
+		RIG_TEST(real_mode_fault_has_no_error_code),
+		RIG_TEST(vm86_and_back),
+		RIG_TEST(vm86_int_needs_iopl),
+		RIG_TEST(deferred_delivery_starts_again),
+		RIG_TEST(injected_interrupt),
+		RIG_TEST(nmi_is_masked_until_iret),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_cpu_sys_far.c - far transfers, call gates, IRET, SYSCALL, SYSENTER, and the way from real to long mode by guest code. */
+/* test_cpu_sys_far.c - far transfers, call gates, IRET, SYSCALL, SYSENTER, and the way from real to long mode by guest
+ * code. */
 #include "test_cpu_sys_rig.h"
 
 static void far_jump_loads_cs(void **state)
@@ -130,7 +131,8 @@ static void iretq_same_level_pops_the_stack(void **state)
 {
 	struct rig *r = *state;
 	rig_long(r, 0);
-	GUEST(r, 0x6a, 0x00, 0x68, 0, 0, 4, 0, 0x6a, 0x02, 0x6a, 0x18, 0x68, 0, 0, 6, 0, 0x48, 0xcf); /* null SS, RSP USTACK */
+	GUEST(r, 0x6a, 0x00, 0x68, 0, 0, 4, 0, 0x6a, 0x02, 0x6a, 0x18, 0x68, 0, 0, 6, 0, 0x48,
+		0xcf); /* null SS, RSP USTACK */
 	CODE_AT(r, 0x60000, 0xf4);
 	run_to_hlt(r, 0x60001);
 	assert_int_equal(r->c->r[4], USTACK);
@@ -180,7 +182,8 @@ static void syscall_and_sysret(void **state)
 	c->fmask = 0x200;
 	c->eflags |= 0x200;
 	GUEST(r, 0x0f, 0x05, 0xf4); /* SYSCALL; HLT faults in user mode */
-	CODE_AT(r, 0x60000, 0x48, 0x89, 0xe0, 0x8c, 0xd3, 0x9c, 0x5a, 0x48, 0x0f, 0x07); /* MOV RAX,RSP; MOV EBX,SS; PUSHF; POP RDX; SYSRETQ */
+	CODE_AT(r, 0x60000, 0x48, 0x89, 0xe0, 0x8c, 0xd3, 0x9c, 0x5a, 0x48, 0x0f,
+		0x07); /* MOV RAX,RSP; MOV EBX,SS; PUSHF; POP RDX; SYSRETQ */
 	assert_int_equal(run_to_handler(r), 13);
 	assert_int_equal(c->r[0], USTACK);
 	assert_int_equal(c->r[3], 0x20);
@@ -219,7 +222,8 @@ static void sysenter_and_sysexit(void **state)
 	c->sysenter_esp = KSTACK - 0x100;
 	c->sysenter_eip = 0x60000;
 	GUEST(r, 0x0f, 0x34);
-	CODE_AT(r, 0x60000, 0x8c, 0xc8, 0x89, 0xe3, 0xba, 0, 0, 7, 0, 0xb9, 0, 0, 4, 0, 0x0f, 0x35); /* MOV EAX,CS; MOV EBX,ESP; ...; SYSEXIT */
+	CODE_AT(r, 0x60000, 0x8c, 0xc8, 0x89, 0xe3, 0xba, 0, 0, 7, 0, 0xb9, 0, 0, 4, 0, 0x0f,
+		0x35); /* MOV EAX,CS; MOV EBX,ESP; ...; SYSEXIT */
 	CODE_AT(r, 0x70000, 0xf4);
 	assert_int_equal(run_to_handler(r), 13);
 	assert_int_equal(c->r[0], K32);
@@ -244,15 +248,16 @@ static void real_to_protected_to_long(void **state)
 	rig_tables(r);
 	poke(r, 0x8000, 2, 0x7f);
 	poke(r, 0x8002, 4, GDT);
-	CODE_AT(r, CODE, 0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x0f, 0x01, 0x16, 0x00, 0x80, /* CLI; AX=0; DS=0; LGDT [0x8000] */
-		0x0f, 0x20, 0xc0, 0x66, 0x83, 0xc8, 0x01, 0x0f, 0x22, 0xc0,          /* CR0 |= 1 */
-		0x66, 0xea, 0x00, 0x00, 0x06, 0x00, 0x08, 0x00);                     /* JMP 0x08:0x60000 */
-	CODE_AT(r, 0x60000, 0xb8, 0x10, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xd0,             /* DS = SS = 0x10 */
-		0x0f, 0x20, 0xe0, 0x0c, 0x20, 0x0f, 0x22, 0xe0,                      /* CR4 |= PAE */
-		0xb8, 0x00, 0x00, 0x01, 0x00, 0x0f, 0x22, 0xd8,                      /* CR3 = PML4 */
+	CODE_AT(r, CODE, 0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x0f, 0x01, 0x16, 0x00,
+		0x80,                                                       /* CLI; AX=0; DS=0; LGDT [0x8000] */
+		0x0f, 0x20, 0xc0, 0x66, 0x83, 0xc8, 0x01, 0x0f, 0x22, 0xc0, /* CR0 |= 1 */
+		0x66, 0xea, 0x00, 0x00, 0x06, 0x00, 0x08, 0x00);            /* JMP 0x08:0x60000 */
+	CODE_AT(r, 0x60000, 0xb8, 0x10, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xd0,    /* DS = SS = 0x10 */
+		0x0f, 0x20, 0xe0, 0x0c, 0x20, 0x0f, 0x22, 0xe0,             /* CR4 |= PAE */
+		0xb8, 0x00, 0x00, 0x01, 0x00, 0x0f, 0x22, 0xd8,             /* CR3 = PML4 */
 		0xb9, 0x80, 0x00, 0x00, 0xc0, 0x0f, 0x32, 0x80, 0xcc, 0x01, 0x0f, 0x30, /* EFER |= LME */
-		0x0f, 0x20, 0xc0, 0x0d, 0x00, 0x00, 0x00, 0x80, 0x0f, 0x22, 0xc0,    /* CR0 |= PG */
-		0xea, 0x00, 0x00, 0x07, 0x00, 0x18, 0x00);                           /* JMP 0x18:0x70000 */
+		0x0f, 0x20, 0xc0, 0x0d, 0x00, 0x00, 0x00, 0x80, 0x0f, 0x22, 0xc0,       /* CR0 |= PG */
+		0xea, 0x00, 0x00, 0x07, 0x00, 0x18, 0x00);                              /* JMP 0x18:0x70000 */
 	CODE_AT(r, 0x70000, 0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 0xf4);
 	run_to_hlt(r, 0x7000b);
 	assert_true(c->r[0] == UINT64_C(0x0807060504030201));
@@ -268,8 +273,8 @@ static void out_of_protected_mode_keeps_limits(void **state)
 	x86_state_changed(c, true);
 	poke(r, 0x300000, 4, 0x12345678);
 	/* CR0 &= ~1; JMP CODE>>4:next; AX=0; DS=0; EBX=0x300000; MOV EAX,[EBX] (flat limit survives); HLT */
-	GUEST(r, 0x0f, 0x20, 0xc0, 0x24, 0xfe, 0x0f, 0x22, 0xc0, 0xea, 0x0d, 0x00, 0x00, 0x20, 0x31, 0xc0, 0x8e, 0xd8, 0x66, 0xbb, 0, 0,
-		0x30, 0, 0x67, 0x66, 0x8b, 0x03, 0xf4);
+	GUEST(r, 0x0f, 0x20, 0xc0, 0x24, 0xfe, 0x0f, 0x22, 0xc0, 0xea, 0x0d, 0x00, 0x00, 0x20, 0x31, 0xc0, 0x8e, 0xd8,
+		0x66, 0xbb, 0, 0, 0x30, 0, 0x67, 0x66, 0x8b, 0x03, 0xf4);
 	run_to_hlt(r, 28);
 	assert_int_equal(c->r[0], 0x12345678);
 }
@@ -277,13 +282,28 @@ static void out_of_protected_mode_keeps_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(far_jump_loads_cs), RIG_TEST(far_jump_beyond_the_limit), RIG_TEST(far_call_to_absent_code), RIG_TEST(far_call_to_data),
-		RIG_TEST(far_call_to_other_privilege), RIG_TEST(far_call_and_return), RIG_TEST(call_gate_copies_parameters),
-		RIG_TEST(call_gate_in_long_mode), RIG_TEST(call_gate_below_rpl), RIG_TEST(iretq_to_user), RIG_TEST(iretq_to_compatibility_mode),
-		RIG_TEST(iretq_same_level_pops_the_stack), RIG_TEST(iretq_non_canonical), RIG_TEST(iret_with_nt_in_long_mode),
-		RIG_TEST(iret_does_not_give_iopl_to_users), RIG_TEST(syscall_and_sysret),
-		RIG_TEST(sysret_to_non_canonical_faults_in_the_kernel), RIG_TEST(syscall_without_sce), RIG_TEST(sysenter_and_sysexit),
-		RIG_TEST(sysenter_with_null_cs), RIG_TEST(real_to_protected_to_long), RIG_TEST(out_of_protected_mode_keeps_limits),
+		RIG_TEST(far_jump_loads_cs),
+		RIG_TEST(far_jump_beyond_the_limit),
+		RIG_TEST(far_call_to_absent_code),
+		RIG_TEST(far_call_to_data),
+		RIG_TEST(far_call_to_other_privilege),
+		RIG_TEST(far_call_and_return),
+		RIG_TEST(call_gate_copies_parameters),
+		RIG_TEST(call_gate_in_long_mode),
+		RIG_TEST(call_gate_below_rpl),
+		RIG_TEST(iretq_to_user),
+		RIG_TEST(iretq_to_compatibility_mode),
+		RIG_TEST(iretq_same_level_pops_the_stack),
+		RIG_TEST(iretq_non_canonical),
+		RIG_TEST(iret_with_nt_in_long_mode),
+		RIG_TEST(iret_does_not_give_iopl_to_users),
+		RIG_TEST(syscall_and_sysret),
+		RIG_TEST(sysret_to_non_canonical_faults_in_the_kernel),
+		RIG_TEST(syscall_without_sce),
+		RIG_TEST(sysenter_and_sysexit),
+		RIG_TEST(sysenter_with_null_cs),
+		RIG_TEST(real_to_protected_to_long),
+		RIG_TEST(out_of_protected_mode_keeps_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

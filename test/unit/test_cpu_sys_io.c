@@ -164,9 +164,15 @@ static void deferred_rep_ins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(in_changes_only_its_bytes), RIG_TEST(out_widths), RIG_TEST(tss_bitmap), RIG_TEST(rep_outsb_in_pages),
-		RIG_TEST(rep_with_zero_count), RIG_TEST(rep_insw_faults_in_the_middle), RIG_TEST(insb_backwards_16_bit),
-		RIG_TEST(outs_takes_an_override), RIG_TEST(deferred_rep_ins),
+		RIG_TEST(in_changes_only_its_bytes),
+		RIG_TEST(out_widths),
+		RIG_TEST(tss_bitmap),
+		RIG_TEST(rep_outsb_in_pages),
+		RIG_TEST(rep_with_zero_count),
+		RIG_TEST(rep_insw_faults_in_the_middle),
+		RIG_TEST(insb_backwards_16_bit),
+		RIG_TEST(outs_takes_an_override),
+		RIG_TEST(deferred_rep_ins),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* test_cpu_sys_rig.h - little guests for the system part of the software CPU: memory with a GDT, an IDT, a TSS and page tables,
- * handlers that halt (so that the place of the halt says which vector was delivered), and ways to start in each mode. */
+/* test_cpu_sys_rig.h - little guests for the system part of the software CPU: memory with a GDT, an IDT, a TSS and page
+ * tables, handlers that halt (so that the place of the halt says which vector was delivered), and ways to start in each
+ * mode. */
 #ifndef TEST_CPU_SYS_RIG_H
 #define TEST_CPU_SYS_RIG_H
 
@@ -14,9 +15,20 @@
 
 enum {
 	MEM = 4 << 20,
-	GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, HANDLERS = 0x5000, LDT = 0x7000,
-	PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000, PT = 0x13000,
-	CODE = 0x20000, KSTACK = 0x30000, IST1 = 0x38000, USTACK = 0x40000, DATA = 0x50000,
+	GDT = 0x1000,
+	IDT = 0x2000,
+	TSS = 0x3000,
+	HANDLERS = 0x5000,
+	LDT = 0x7000,
+	PML4 = 0x10000,
+	PDPT = 0x11000,
+	PD = 0x12000,
+	PT = 0x13000,
+	CODE = 0x20000,
+	KSTACK = 0x30000,
+	IST1 = 0x38000,
+	USTACK = 0x40000,
+	DATA = 0x50000,
 	HOLE = MEM /* from here on no memory: MMIO */
 };
 enum { K32 = 0x08, KDATA = 0x10, K64 = 0x18, U32 = 0x20 | 3, UDATA = 0x28 | 3, U64 = 0x30 | 3, TR = 0x38, FREE = 0x48 };
@@ -105,17 +117,19 @@ static inline uint64_t peek(struct rig *r, uint64_t at, unsigned size)
 static inline uint64_t descriptor(uint32_t base, uint32_t limit, uint32_t attr)
 {
 	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(attr & 0xf0ff) << 40 |
-		(uint64_t)(limit & 0xf0000) << 32 | (uint64_t)(base >> 24) << 56;
+	       (uint64_t)(limit & 0xf0000) << 32 | (uint64_t)(base >> 24) << 56;
 }
 static inline void gate64(struct rig *r, unsigned vector, unsigned sel, uint64_t target, unsigned attr, unsigned ist)
 {
-	poke(r, IDT + vector * 16, 8, (target & 0xffff) | (uint64_t)sel << 16 | (uint64_t)ist << 32 | (uint64_t)attr << 40 |
-		(target >> 16 & 0xffff) << 48);
+	poke(r, IDT + vector * 16, 8,
+		(target & 0xffff) | (uint64_t)sel << 16 | (uint64_t)ist << 32 | (uint64_t)attr << 40 |
+			(target >> 16 & 0xffff) << 48);
 	poke(r, IDT + vector * 16 + 8, 8, target >> 32);
 }
 static inline void gate32(struct rig *r, unsigned vector, unsigned sel, uint32_t target, unsigned attr)
 {
-	poke(r, IDT + vector * 8, 8, (target & 0xffff) | (uint64_t)sel << 16 | (uint64_t)attr << 40 | (uint64_t)(target >> 16) << 48);
+	poke(r, IDT + vector * 8, 8,
+		(target & 0xffff) | (uint64_t)sel << 16 | (uint64_t)attr << 40 | (uint64_t)(target >> 16) << 48);
 }
 static inline uint64_t handler(unsigned vector)
 {
@@ -126,12 +140,17 @@ static inline void rig_start(struct rig *r)
 {
 	memset(r, 0, sizeof *r);
 	r->mem = calloc(1, MEM);
-	r->env = (struct x86_env){.page = rig_page, .mmio = rig_mmio, .io = rig_io, .rdmsr = rig_rdmsr, .wrmsr = rig_wrmsr, .poll = rig_poll,
+	r->env = (struct x86_env){.page = rig_page,
+		.mmio = rig_mmio,
+		.io = rig_io,
+		.rdmsr = rig_rdmsr,
+		.wrmsr = rig_wrmsr,
+		.poll = rig_poll,
 		.tsc = rig_tsc};
 	r->c = x86_new(&r->env, r, &r->attn);
 	assert_non_null(r->c);
-	static const uint64_t flat[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff, 0x00cffb000000ffff,
-		0x00cff3000000ffff, 0x00affb000000ffff};
+	static const uint64_t flat[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff,
+		0x00cffb000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff};
 	memcpy(r->mem + GDT, flat, sizeof flat);
 	memset(r->mem + HANDLERS, 0xf4, 0x1000); /* HLT */
 	r->c->insn_limit = 100000;
@@ -190,7 +209,7 @@ static inline void rig_long(struct rig *r, unsigned cpl)
 		gate64(r, v, K64, handler(v), 0x8e, 0);
 	c->cr0 = 0x80010031;
 	c->cr3 = PML4;
-	c->cr4 = 0x620; /* PAE, OSFXSR, OSXMMEXCPT */
+	c->cr4 = 0x620;  /* PAE, OSFXSR, OSXMMEXCPT */
 	c->efer = 0xd01; /* SCE, LME, LMA, NXE */
 	x86_state_changed(c, true);
 }

@@ -24,15 +24,14 @@ static void limits(void **state)
 		uint32_t at;
 		bool allowed;
 	} rows[] = {
-		{{0, 0xfff, 0x4093, 0}, 0xffc, true},       {{0, 0xfff, 0x4093, 0}, 0xffd, false},
-		{{0, 0x1fff, 0xc093, 0}, 0x1ffc, true},     {{0, 0x1fff, 0xc093, 0}, 0x1ffe, false},
-		{{0, 0xffffffff, 0xc093, 0}, 0x3ffff0, true},
-		{{0, 0xfff, 0x4097, 0}, 0x1000, true},      {{0, 0xfff, 0x4097, 0}, 0xfff, false}, /* expand-down */
-		{{0, 0xfff, 0x0097, 0}, 0xfffc, true},      {{0, 0xfff, 0x0097, 0}, 0xfffd, false}, /* 16-bit one ends at 64 KiB */
-		{{0, 0xfff, 0x4097, 0}, 0x10000, true},
-		{{0, 0xffffffff, 0xc099, 0}, 0x1000, false}, /* execute only */
-		{{0, 0xffffffff, 0xc09b, 0}, 0x1000, true},
-		{{0, 0xffffffff, 0x10000, 0}, 0x1000, false}, /* null */
+		{{0, 0xfff, 0x4093, 0}, 0xffc, true}, {{0, 0xfff, 0x4093, 0}, 0xffd, false},
+		{{0, 0x1fff, 0xc093, 0}, 0x1ffc, true}, {{0, 0x1fff, 0xc093, 0}, 0x1ffe, false},
+		{{0, 0xffffffff, 0xc093, 0}, 0x3ffff0, true}, {{0, 0xfff, 0x4097, 0}, 0x1000, true},
+		{{0, 0xfff, 0x4097, 0}, 0xfff, false}, /* expand-down */
+		{{0, 0xfff, 0x0097, 0}, 0xfffc, true},
+		{{0, 0xfff, 0x0097, 0}, 0xfffd, false}, /* 16-bit one ends at 64 KiB */
+		{{0, 0xfff, 0x4097, 0}, 0x10000, true}, {{0, 0xffffffff, 0xc099, 0}, 0x1000, false}, /* execute only */
+		{{0, 0xffffffff, 0xc09b, 0}, 0x1000, true}, {{0, 0xffffffff, 0x10000, 0}, 0x1000, false}, /* null */
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
 		assert_int_equal(reads(*state, &rows[i].ds, rows[i].at), rows[i].allowed);
@@ -86,11 +85,25 @@ static void loads(void **state)
 		uint16_t attr;
 		int vector;
 	} rows[] = {
-		{0, DS, 0, 0xc093, -1}, {0, DS, 3, 0xc093, 13}, {3, DS, 3, 0xc093, 13}, {3, DS, 3, 0xc0f3, -1}, {3, DS, 0, 0xc0f3, -1},
-		{0, DS, 0, 0xc013, 11}, {0, DS, 0, 0xc091, -1}, {0, DS, 0, 0xc099, 13}, {0, DS, 0, 0xc09b, -1}, {3, DS, 3, 0xc09f, -1},
-		{3, DS, 3, 0xc09b, 13}, {0, DS, 0, 0x0082, 13},
-		{0, SS, 0, 0xc093, -1}, {0, SS, 0, 0xc013, 12}, {0, SS, 0, 0xc091, 13}, {0, SS, 3, 0xc093, 13}, {0, SS, 0, 0xc0f3, 13},
-		{3, SS, 3, 0xc0f3, -1}, {0, SS, 0, 0xc09b, 13},
+		{0, DS, 0, 0xc093, -1},
+		{0, DS, 3, 0xc093, 13},
+		{3, DS, 3, 0xc093, 13},
+		{3, DS, 3, 0xc0f3, -1},
+		{3, DS, 0, 0xc0f3, -1},
+		{0, DS, 0, 0xc013, 11},
+		{0, DS, 0, 0xc091, -1},
+		{0, DS, 0, 0xc099, 13},
+		{0, DS, 0, 0xc09b, -1},
+		{3, DS, 3, 0xc09f, -1},
+		{3, DS, 3, 0xc09b, 13},
+		{0, DS, 0, 0x0082, 13},
+		{0, SS, 0, 0xc093, -1},
+		{0, SS, 0, 0xc013, 12},
+		{0, SS, 0, 0xc091, 13},
+		{0, SS, 3, 0xc093, 13},
+		{0, SS, 0, 0xc0f3, 13},
+		{3, SS, 3, 0xc0f3, -1},
+		{0, SS, 0, 0xc09b, 13},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
 		assert_int_equal(load(*state, rows[i].cpl, rows[i].reg, rows[i].rpl, rows[i].attr), rows[i].vector);
@@ -126,7 +139,8 @@ static void ldt_selectors(void **state)
 	poke(r, GDT + FREE, 8, descriptor(LDT, 0x17, 0x82));
 	poke(r, LDT + 0x10, 8, descriptor(0x5000, 0xfff, 0x4093));
 	/* MOV AX,FREE; LLDT AX; MOV AX,0x14; MOV FS,AX; SLDT EBX; MOV AX,0x1c; MOV FS,AX */
-	GUEST(r, 0x66, 0xb8, FREE, 0, 0x0f, 0x00, 0xd0, 0x66, 0xb8, 0x14, 0, 0x8e, 0xe0, 0x0f, 0x00, 0xc3, 0x66, 0xb8, 0x1c, 0, 0x8e, 0xe0);
+	GUEST(r, 0x66, 0xb8, FREE, 0, 0x0f, 0x00, 0xd0, 0x66, 0xb8, 0x14, 0, 0x8e, 0xe0, 0x0f, 0x00, 0xc3, 0x66, 0xb8,
+		0x1c, 0, 0x8e, 0xe0);
 	assert_int_equal(run_to_handler(r), 13);
 	assert_int_equal(frame(r, 0, 4), 0x1c);
 	assert_int_equal(r->c->seg[X86_FS].base, 0x5000);
@@ -138,7 +152,8 @@ static void ltr_marks_busy(void **state)
 	rig_long(r, 0);
 	poke(r, GDT + FREE, 8, descriptor(0x4000, 0x67, 0x89));
 	poke(r, GDT + FREE + 8, 8, 0xffff8000);
-	GUEST(r, 0x66, 0xb8, FREE, 0, 0x0f, 0x00, 0xd8, 0x0f, 0x00, 0xcb, 0x0f, 0x00, 0xd8); /* LTR; STR EBX; LTR again: busy */
+	GUEST(r, 0x66, 0xb8, FREE, 0, 0x0f, 0x00, 0xd8, 0x0f, 0x00, 0xcb, 0x0f, 0x00,
+		0xd8); /* LTR; STR EBX; LTR again: busy */
 	assert_int_equal(run_to_handler(r), 13);
 	assert_int_equal(frame(r, 0, 8), FREE);
 	assert_int_equal(r->mem[GDT + FREE + 5], 0x8b);
@@ -161,7 +176,8 @@ static bool zf_of(struct rig *r, unsigned cpl, const uint8_t *code, unsigned n, 
 }
 static void looks(void **state)
 {
-	static const uint8_t lar[] = {0x0f, 0x02, 0xc3}, lsl[] = {0x0f, 0x03, 0xc3}, verr[] = {0x0f, 0x00, 0xe3}, verw[] = {0x0f, 0x00, 0xeb};
+	static const uint8_t lar[] = {0x0f, 0x02, 0xc3}, lsl[] = {0x0f, 0x03, 0xc3}, verr[] = {0x0f, 0x00, 0xe3},
+			     verw[] = {0x0f, 0x00, 0xeb};
 	struct rig *r = *state;
 	assert_true(zf_of(r, 0, lar, 3, FREE, 0xd093));
 	assert_int_equal(r->c->r[0], 0xd09300);
@@ -171,7 +187,7 @@ static void looks(void **state)
 	assert_int_equal(r->c->r[0], 0xabcde);
 	assert_false(zf_of(r, 3, lar, 3, FREE | 3, 0xc093));
 	assert_true(zf_of(r, 3, lar, 3, FREE | 3, 0xc09f)); /* conforming */
-	assert_false(zf_of(r, 0, lsl, 3, FREE, 0x008c)); /* call gate: LAR yes, LSL no */
+	assert_false(zf_of(r, 0, lsl, 3, FREE, 0x008c));    /* call gate: LAR yes, LSL no */
 	assert_true(zf_of(r, 0, lar, 3, FREE, 0x008c));
 	assert_false(zf_of(r, 0, lar, 3, FREE, 0x008e)); /* interrupt gate */
 	assert_false(zf_of(r, 0, lar, 3, 0, 0xc093));
@@ -214,8 +230,8 @@ static void fs_and_gs_bases(void **state)
 	poke(r, DATA, 1, 0x11);
 	poke(r, DATA + 0x100, 1, 0x22);
 	/* WRFSBASE RAX; SWAPGS; MOV BL,GS:[0]; MOV CL,FS:[0]; RDGSBASE RDX; HLT */
-	GUEST(r, 0xf3, 0x48, 0x0f, 0xae, 0xd0, 0x0f, 0x01, 0xf8, 0x65, 0x8a, 0x1c, 0x25, 0, 0, 0, 0, 0x64, 0x8a, 0x0c, 0x25, 0, 0, 0, 0,
-		0xf3, 0x48, 0x0f, 0xae, 0xca, 0xf4);
+	GUEST(r, 0xf3, 0x48, 0x0f, 0xae, 0xd0, 0x0f, 0x01, 0xf8, 0x65, 0x8a, 0x1c, 0x25, 0, 0, 0, 0, 0x64, 0x8a, 0x0c,
+		0x25, 0, 0, 0, 0, 0xf3, 0x48, 0x0f, 0xae, 0xca, 0xf4);
 	run_to_hlt(r, CODE + 30);
 	assert_int_equal(c->r[3], 0x11);
 	assert_int_equal(c->r[1], 0x22);
@@ -257,10 +273,21 @@ static void address_size_wraps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(limits), RIG_TEST(write_to_read_only), RIG_TEST(stack_limit_is_ss), RIG_TEST(loads), RIG_TEST(accessed_bit_is_set),
-		RIG_TEST(null_ss_only_in_64_bit_supervisor_code), RIG_TEST(ldt_selectors), RIG_TEST(ltr_marks_busy),
-		RIG_TEST(looks), RIG_TEST(tables_round_trip), RIG_TEST(lgdt_non_canonical),
-		RIG_TEST(fs_and_gs_bases), RIG_TEST(fsgsbase_needs_cr4), RIG_TEST(far_pointers_and_16_bit_stack), RIG_TEST(address_size_wraps),
+		RIG_TEST(limits),
+		RIG_TEST(write_to_read_only),
+		RIG_TEST(stack_limit_is_ss),
+		RIG_TEST(loads),
+		RIG_TEST(accessed_bit_is_set),
+		RIG_TEST(null_ss_only_in_64_bit_supervisor_code),
+		RIG_TEST(ldt_selectors),
+		RIG_TEST(ltr_marks_busy),
+		RIG_TEST(looks),
+		RIG_TEST(tables_round_trip),
+		RIG_TEST(lgdt_non_canonical),
+		RIG_TEST(fs_and_gs_bases),
+		RIG_TEST(fsgsbase_needs_cr4),
+		RIG_TEST(far_pointers_and_16_bit_stack),
+		RIG_TEST(address_size_wraps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
