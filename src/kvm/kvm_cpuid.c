@@ -34,6 +34,8 @@ static void honour(const struct vma_vm *vm, struct kvm_cpuid_entry2 *e)
 		e->ecx |= apic;
 }
 
+enum { KVM_SIGNATURE_EBX = 0x4b4d564b }; /* "KVMK", Documentation/virt/kvm/x86/cpuid.rst */
+
 static bool is_paravirt(uint32_t leaf)
 {
 	return leaf >= 0x40000000 && leaf < 0x40010000;
@@ -142,7 +144,7 @@ int vma_kvm_cpuid_set(struct vma_vcpu *v)
 		return VMA_E_NOMEM;
 	for (size_t i = 0; i < vm->cpuid_count; i++) {
 		entry_in(&vm->cpuid[i], v->index, &t->entries[i]);
-		paravirt |= is_paravirt(vm->cpuid[i].leaf);
+		paravirt |= is_paravirt(vm->cpuid[i].leaf) && vm->cpuid[i].ebx == KVM_SIGNATURE_EBX;
 	}
 	rc = vma_kvm_vcpu_ioctl(v, KVM_SET_CPUID2, t);
 	os_free(t);

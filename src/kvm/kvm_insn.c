@@ -94,6 +94,11 @@ static uint64_t reg(const struct cursor *c, unsigned n)
 	return by_number[n & 15];
 }
 
+static int mode_of(const struct kvm_sregs *s)
+{
+	return s->cs.l && (s->efer & 1 << 10) ? 64 : s->cs.db ? 32 : 16;
+}
+
 static bool prefix(struct cursor *c, uint8_t b)
 {
 	const struct kvm_sregs *s = c->sregs;
@@ -118,6 +123,13 @@ static bool prefix(struct cursor *c, uint8_t b)
 	}
 	c->rex = 0; /* counts only right before the opcode */
 	return true;
+}
+
+bool vma_kvm_insn_is_prefix(uint8_t byte, const struct kvm_sregs *sregs)
+{
+	struct cursor c = {.sregs = sregs, .mode = mode_of(sregs)};
+
+	return prefix(&c, byte);
 }
 
 static void prefixes(struct cursor *c)
@@ -293,11 +305,6 @@ static bool is_redundant(const struct cursor *c, const struct vma_kvm_insn *insn
 	if ((c->rep && !string && insn->width < 8) || (c->rex == 0x40 && insn->width != 1))
 		return true;
 	return c->lock && insn->kind != INSN_STORE;
-}
-
-static int mode_of(const struct kvm_sregs *s)
-{
-	return s->cs.l && (s->efer & 1 << 10) ? 64 : s->cs.db ? 32 : 16;
 }
 
 int vma_kvm_insn_decode(const uint8_t *bytes, size_t size, const struct kvm_regs *regs, const struct kvm_sregs *sregs,

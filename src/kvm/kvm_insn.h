@@ -32,5 +32,6 @@ struct vma_kvm_insn {
 /* Decode one instruction of at most `size` bytes with these registers; 0 when it is none that is known here. */
 int vma_kvm_insn_decode(const uint8_t *bytes, size_t size, const struct kvm_regs *regs, const struct kvm_sregs *sregs,
 			struct vma_kvm_insn *insn);
+bool vma_kvm_insn_is_prefix(uint8_t byte, const struct kvm_sregs *sregs);
 
 #endif

@@ -164,18 +164,32 @@ static bool makes(const struct vma_exit *e, const struct kvm_regs *regs, const s
 	return e->kind == VMA_EXIT_IO ? makes_output(e, regs, i) : makes_store(e, i);
 }
 
-/* Longest first: a prefix with effect belongs to the instruction. */
+static bool ends_here(const struct vma_exit *e, const uint8_t *code, size_t n, const struct kvm_regs *regs,
+		      const struct kvm_sregs *sregs, struct vma_kvm_insn *i)
+{
+	if (vma_kvm_insn_decode(code + LONGEST - n, n, regs, sregs, i) != (int)n || i->redundant)
+		return false;
+	return makes(e, regs, i) && !(i->rep && i->kind != INSN_STORE);
+}
+
+/* The shortest that fits, one whose value is known before others; then with the prefixes before it that have an effect. */
 static bool find_past(const struct vma_exit *e, const uint8_t *code, const struct kvm_regs *regs,
 		      const struct kvm_sregs *sregs, struct found *f)
 {
+	struct vma_kvm_insn longer;
+	size_t n = 0;
+
 	f->at = false;
-	for (size_t n = LONGEST; n; n--) {
-		if (vma_kvm_insn_decode(code + LONGEST - n, n, regs, sregs, &f->insn) != (int)n || f->insn.redundant)
-			continue;
-		if (makes(e, regs, &f->insn) && !(f->insn.rep && f->insn.kind != INSN_STORE))
-			return true;
-	}
-	return false;
+	for (int guess = 0; guess < 2 && !n; guess++)
+		for (size_t try = 1; try <= LONGEST && !n; try++)
+			if (ends_here(e, code, try, regs, sregs, &f->insn) && (guess || f->insn.value_known))
+				n = try;
+	if (!n)
+		return false;
+	while (n < LONGEST && vma_kvm_insn_is_prefix(code[LONGEST - n - 1], sregs) &&
+	       ends_here(e, code, ++n, regs, sregs, &longer))
+		f->insn = longer;
+	return true;
 }
 
 /* A repeated string instruction keeps RIP until it is entered with no elements left. */
