@@ -247,6 +247,7 @@ static void vm_close(struct vma_vm *vm)
 {
 	struct vma_kvm_vm *k = vm->priv;
 
+	vma_kvm_park_close(vm);
 	if (k->fd >= 0)
 		os_close(k->fd);
 	if (k->system >= 0)
@@ -269,6 +270,8 @@ static int vm_open(struct vma_vm *vm)
 		return vma_fail_os(rc, "sigaction for the kick signal");
 	k->system = os_open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	rc = k->system < 0 ? vma_fail_os(k->system, "open /dev/kvm") : open_parts(vm);
+	if (!rc)
+		rc = vma_kvm_park_open(vm);
 	if (rc)
 		vm_close(vm);
 	return rc;

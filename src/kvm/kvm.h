@@ -20,6 +20,7 @@ extern struct vma_kvm_host vma_kvm_host;
 struct vma_kvm_vm {
 	int system; /* /dev/kvm */
 	int fd;
+	int *parked; /* max_vcpus entries: descriptor of a destroyed vCPU + 1; negative: its opening failed halfway */
 };
 
 struct vma_kvm_vcpu {
@@ -81,6 +82,12 @@ int vma_kvm_run(struct vma_vcpu *v);
 int vma_kvm_complete(struct vma_vcpu *v);
 void vma_kvm_kick(struct vma_kick *k);
 void vma_kvm_kick_hook(void); /* on the owner thread, in signal context */
+/* kvm_park.c */
+int vma_kvm_park_open(struct vma_vm *vm);
+void vma_kvm_park_close(struct vma_vm *vm);
+void vma_kvm_park(struct vma_vcpu *v, int fd, bool ready);
+int vma_kvm_unpark(struct vma_vcpu *v, bool *ready); /* a descriptor; -1: this number is new */
+int vma_kvm_renew(struct vma_vcpu *v);  /* what the core does not reset */
 /* kvm_exit.c: fill v->exit from kvm_run, return its kind; VMA_EXIT_CANCELED for exits without a meaning */
 int vma_kvm_exit(struct vma_vcpu *v);
 int vma_kvm_window(struct vma_vcpu *v); /* fill it as VMA_EXIT_IRQ_WINDOW */

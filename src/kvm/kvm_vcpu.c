@@ -181,36 +181,50 @@ static int set_tsc(struct vma_vcpu *v)
 	return vma_kvm_vcpu_ioctl(v, KVM_SET_TSC_KHZ, (void *)(uintptr_t)khz);
 }
 
-void vma_kvm_vcpu_close(struct vma_vcpu *v)
+static void close_parts(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;
 
 	if (k->run)
 		os_unmap(k->run, vma_kvm_host.run_size);
 	os_free(k->xsave);
-	if (k->fd >= 0)
-		os_close(k->fd);
 	k->run = NULL;
 	k->xsave = NULL;
-	k->fd = -1;
+}
+
+void vma_kvm_vcpu_close(struct vma_vcpu *v)
+{
+	close_parts(v);
+	vma_kvm_park(v, VMA_KVM_VCPU(v)->fd, true);
+}
+
+/* CPUID and the TSC's frequency are the VM's: a parked one has them. */
+static int open_parts(struct vma_vcpu *v, bool ready)
+{
+	int rc = map_run(v);
+
+	if (!rc && ready)
+		return vma_kvm_renew(v);
+	if (!rc)
+		rc = vma_kvm_cpuid_set(v);
+	return rc ? rc : set_tsc(v);
 }
 
 int vma_kvm_vcpu_open(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;
-	int rc;
+	bool ready;
+	int fd = vma_kvm_unpark(v, &ready), rc;
 
-	k->fd = -1;
-	rc = vma_kvm_vm_ioctl(v->vm, KVM_CREATE_VCPU, (void *)(uintptr_t)v->index);
-	if (rc < 0)
-		return rc;
-	k->fd = rc;
-	rc = map_run(v);
-	if (!rc)
-		rc = vma_kvm_cpuid_set(v);
-	if (!rc)
-		rc = set_tsc(v);
-	if (rc)
-		vma_kvm_vcpu_close(v);
+	if (fd < 0)
+		fd = vma_kvm_vm_ioctl(v->vm, KVM_CREATE_VCPU, (void *)(uintptr_t)v->index);
+	if (fd < 0)
+		return fd;
+	k->fd = fd;
+	rc = open_parts(v, ready);
+	if (rc) {
+		close_parts(v);
+		vma_kvm_park(v, fd, ready);
+	}
 	return rc;
 }
