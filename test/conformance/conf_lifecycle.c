@@ -1,23 +1,487 @@
 /* conf_lifecycle.c - checks of life of VMs and vCPUs, and threads (T001-T008). */
-#include "conformance.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+/* ------ T001: nothing grows ------ */
+
+struct usage {
+	long fds, maps, pages;
+};
+
+static long count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	long n = 0;
+
+	if (!dir)
+		return -1;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static long count_lines(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	long n = 0;
+
+	if (!file)
+		return -1;
+	for (int c; (c = getc(file)) != EOF;)
+		n += c == '\n';
+	fclose(file);
+	return n;
+}
+
+static int measure(struct usage *u)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	long size;
+	int n;
+
+	if (!file)
+		return 0;
+	n = fscanf(file, "%ld %ld", &size, &u->pages);
+	fclose(file);
+	u->fds = count_entries("/proc/self/fd");
+	u->maps = count_lines("/proc/self/maps");
+	return n == 2 && u->fds >= 0 && u->maps >= 0;
+}
+
+static int open_and_close(struct conf *conf, int times)
+{
+	for (int i = 0; i < times; i++) {
+		struct guest g;
+
+		CONF_TRY(guest_open(&g, conf, NULL, NULL, 0));
+		guest_close(&g);
+	}
+	return CONF_PASS;
+}
+
+static int no_growth(struct conf *conf)
+{
+	enum { PAGES_ALLOWED = 512 }; /* a leak of 2 KiB in each of the thousand */
+	struct usage before, after;
+
+	CONF_TRY(open_and_close(conf, 20));
+	if (!measure(&before))
+		return conf_skip(conf, "this host has no /proc to count descriptors, mappings and memory by");
+	CONF_TRY(open_and_close(conf, 1000));
+	CONF_EXPECT(conf, measure(&after));
+	CONF_EQUAL(conf, after.fds, before.fds);
+	if (after.maps > before.maps + 8)
+		return conf_fail(conf, "%ld mappings after 1000 VMs, %ld before", after.maps, before.maps);
+	if (after.pages > before.pages + PAGES_ALLOWED)
+		return conf_fail(conf, "%ld pages resident after 1000 VMs, %ld before", after.pages, before.pages);
+	return CONF_PASS;
+}
+
+/* ------ T002: two VMs ------ */
+
+static int rip_is(struct guest *g, uint64_t want)
+{
+	CONF_EQUAL(g->conf, guest_get(g, VMA_X86_RIP), want);
+	return CONF_PASS;
+}
+
+static int second_vm(struct conf *conf)
+{
+	struct guest first, second;
+
+	CONF_TRY(guest_open(&first, conf, NULL, NULL, 0));
+	if (conf->info.max_vms == 1) {
+		vma_vm_config config = {.size = sizeof config, .accel = conf->accel, .arch = conf->arch};
+		vma_vm *vm;
+
+		CONF_EQUAL(conf, vma_vm_create(&config, &vm), VMA_E_LIMIT);
+	} else {
+		CONF_TRY(guest_open(&second, conf, NULL, NULL, 0));
+		guest_set(&first, VMA_X86_RIP, 0x1111);
+		guest_set(&second, VMA_X86_RIP, 0x2222);
+		CONF_TRY(rip_is(&first, 0x1111));
+		CONF_TRY(rip_is(&second, 0x2222));
+		guest_close(&second);
+		CONF_TRY(rip_is(&first, 0x1111));
+	}
+	guest_close(&first);
+	CONF_TRY(guest_open(&second, conf, NULL, NULL, 0));
+	CONF_TRY(rip_is(&second, GUEST_CODE));
+	guest_close(&second);
+	return CONF_PASS;
+}
+
+/* ------ T003: another thread's vCPU ------ */
+
+static int foreign_ops(struct guest *g)
+{
+	struct conf *conf = g->conf;
+	uint32_t id = VMA_X86_RAX;
+	uint64_t value = 7;
+	size_t size = 0;
+	vma_x86_regs regs;
+	vma_x86_sregs sregs;
+	vma_x86_events events;
+	vma_mp mp;
+
+	CONF_EQUAL(conf, vma_vcpu_run(g->v), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_complete(g->v), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_get(g->v, &id, &value, 1), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_set(g->v, &id, &value, 1), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_x86_get_regs(g->v, &regs), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_x86_get_sregs(g->v, &sregs), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_x86_get_events(g->v, &events), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_x86_nmi(g->v), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_get_mp(g->v, &mp), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_set_mp(g->v, VMA_MP_RUNNABLE), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_reset(g->v), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_save(g->v, NULL, &size, 0), VMA_E_WRONG_THREAD);
+	CONF_EQUAL(conf, vma_vcpu_destroy(g->v), VMA_E_WRONG_THREAD);
+	return CONF_PASS;
+}
+
+struct task {
+	struct guest *g;
+	int (*fn)(struct guest *g);
+	int result;
+};
+
+static void *run_task(void *arg)
+{
+	struct task *task = arg;
+
+	task->result = task->fn(task->g);
+	return NULL;
+}
+
+static int on_other_thread(struct guest *g, int (*fn)(struct guest *g))
+{
+	struct task task = {.g = g, .fn = fn, .result = CONF_FAIL};
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, run_task, &task))
+		return conf_fail(g->conf, "no thread");
+	pthread_join(thread, NULL);
+	return task.result;
+}
+
+static int destroy_vcpu(struct guest *g)
+{
+	CONF_OK(g->conf, vma_vcpu_destroy(g->v));
+	return CONF_PASS;
+}
+
+static int create_vcpu(struct guest *g)
+{
+	CONF_OK(g->conf, vma_vcpu_create(g->vm, 0, &g->v));
+	return CONF_PASS;
+}
+
+/* A vCPU whose thread has ended can only be destroyed. */
+static int orphan(struct guest *g)
+{
+	uint32_t id = VMA_X86_RAX;
+	uint64_t value;
+
+	CONF_TRY(destroy_vcpu(g));
+	CONF_TRY(on_other_thread(g, create_vcpu));
+	CONF_EQUAL(g->conf, vma_vcpu_get(g->v, &id, &value, 1), VMA_E_OWNER_GONE);
+	CONF_EQUAL(g->conf, vma_vcpu_run(g->v), VMA_E_OWNER_GONE);
+	CONF_OK(g->conf, vma_vcpu_destroy(g->v));
+	CONF_TRY(create_vcpu(g));
+	return CONF_PASS;
+}
+
+static int wrong_thread_body(struct guest *g)
+{
+	guest_set(g, VMA_X86_RAX, 42);
+	CONF_TRY(on_other_thread(g, foreign_ops));
+	CONF_EQUAL(g->conf, guest_get(g, VMA_X86_RAX), 42);
+	return orphan(g);
+}
+
+static int wrong_thread(struct conf *conf)
+{
+	return guest_with(conf, NULL, NULL, 0, wrong_thread_body);
+}
+
+/* ------ T004: vCPUs from several threads at once ------ */
+
+enum { CREATORS = 4, CREATE_ROUNDS = 50 };
+
+struct creator {
+	struct guest *g;
+	pthread_barrier_t *start;
+	uint32_t index;
+	int error;
+	uint64_t rip;
+};
+
+static void *create_one(void *arg)
+{
+	struct creator *c = arg;
+	uint32_t id = VMA_X86_RIP;
+	vma_vcpu *v;
+
+	pthread_barrier_wait(c->start);
+	c->error = vma_vcpu_create(c->g->vm, c->index, &v);
+	if (c->error < 0)
+		return NULL;
+	c->error = vma_vcpu_get(v, &id, &c->rip, 1);
+	if (!c->error)
+		c->error = vma_vcpu_destroy(v);
+	return NULL;
+}
+
+static int create_round(struct guest *g)
+{
+	struct creator creators[CREATORS];
+	pthread_t threads[CREATORS];
+	pthread_barrier_t start;
+
+	pthread_barrier_init(&start, NULL, CREATORS);
+	for (uint32_t i = 0; i < CREATORS; i++) {
+		creators[i] = (struct creator){.g = g, .start = &start, .index = i + 1};
+		if (pthread_create(&threads[i], NULL, create_one, &creators[i]))
+			return conf_fail(g->conf, "no thread");
+	}
+	for (int i = 0; i < CREATORS; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&start);
+	for (int i = 0; i < CREATORS; i++) {
+		CONF_EQUAL(g->conf, creators[i].error, 0);
+		CONF_EQUAL(g->conf, creators[i].rip, 0xfff0); /* SDM vol. 3, table 10-1 */
+	}
+	return CONF_PASS;
+}
+
+static int create_at_once(struct conf *conf)
+{
+	const struct guest_options options = {.mode = GUEST_LONG, .cpus = CREATORS + 1};
+
+	if (conf->info.max_vcpus <= CREATORS)
+		return conf_skip(conf, "this accelerator has %u vCPUs a VM", conf->info.max_vcpus);
+	for (int i = 0; i < CREATE_ROUNDS; i++)
+		CONF_TRY(guest_with(conf, &options, NULL, 0, create_round));
+	return CONF_PASS;
+}
+
+/* ------ T005: kicks after the end ------ */
+
+struct storm {
+	vma_kick *kick;
+	atomic_int stop;
+	atomic_long sent;
+};
+
+static void *kick_storm(void *arg)
+{
+	struct storm *s = arg;
+
+	while (!atomic_load(&s->stop)) {
+		vma_kick_send(s->kick);
+		atomic_fetch_add(&s->sent, 1);
+	}
+	vma_kick_unref(s->kick);
+	return NULL;
+}
+
+static int outlive(struct conf *conf)
+{
+	struct storm storm = {.kick = NULL};
+	pthread_t thread;
+	struct guest g;
+	long sent;
+
+	CONF_TRY(guest_open(&g, conf, NULL, NULL, 0));
+	CONF_OK(conf, vma_vcpu_kick_handle(g.v, &storm.kick));
+	if (pthread_create(&thread, NULL, kick_storm, &storm))
+		return conf_fail(conf, "no thread");
+	while (!atomic_load(&storm.sent))
+		usleep(100);
+	guest_close(&g);
+	sent = atomic_load(&storm.sent);
+	while (atomic_load(&storm.sent) < sent + 100)
+		usleep(100);
+	atomic_store(&storm.stop, 1);
+	pthread_join(thread, NULL);
+	return CONF_PASS;
+}
+
+static int kick_after_end(struct conf *conf)
+{
+	for (int i = 0; i < 20; i++)
+		CONF_TRY(outlive(conf));
+	return CONF_PASS;
+}
+
+/* ------ T006: ends in odd orders ------ */
+
+static int recreate(struct guest *g)
+{
+	struct conf *conf = g->conf;
+
+	CONF_TRY(guest_run(g, VMA_EXIT_IO));
+	CONF_EQUAL(conf, g->exit->pending, 1);
+	CONF_OK(conf, vma_vcpu_destroy(g->v));
+	CONF_OK(conf, vma_vcpu_create(g->vm, 0, &g->v));
+	g->exit = vma_vcpu_exit(g->v);
+	CONF_TRY(guest_set_mode(g, g->v, GUEST_LONG));
+	CONF_TRY(guest_run(g, VMA_EXIT_IO));
+	memset(g->exit->io.data, 0x5a, 1);
+	CONF_TRY(guest_run(g, VMA_EXIT_HLT));
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RAX), 0x5a);
+	return CONF_PASS;
+}
+
+/* The VM goes with the exit pending and the memory mapped; the memory goes when its last reference does. */
+static int memory_outlives(struct guest *g)
+{
+	vma_mem *mem = g->mem;
+
+	CONF_TRY(guest_run(g, VMA_EXIT_IO));
+	vma_mem_ref(mem);
+	guest_close(g);
+	memset(vma_mem_hva(mem), 0xa5, (size_t)vma_mem_size(mem));
+	vma_mem_unref(mem);
+	return CONF_PASS;
+}
+
+static int memory_first(struct guest *g)
+{
+	vma_mem_unref(g->mem); /* the mapping keeps it */
+	g->mem = NULL;
+	return recreate(g);
+}
+
+static int odd_ends(struct conf *conf)
+{
+	static const uint8_t code[] = {0xe4, 0x10, 0xf4}; /* in al, 0x10; hlt */
+
+	CONF_TRY(guest_with(conf, NULL, code, sizeof code, recreate));
+	CONF_TRY(guest_with(conf, NULL, code, sizeof code, memory_outlives));
+	return guest_with(conf, NULL, code, sizeof code, memory_first);
+}
+
+/* ------ T007: the configuration is frozen ------ */
+
+static int frozen(struct conf *conf)
+{
+	vma_vm_config config = {.size = sizeof config, .accel = conf->accel, .arch = conf->arch};
+	vma_x86_cpuid table[128];
+	size_t count = 128;
+	vma_vcpu *v;
+	vma_vm *vm;
+
+	CONF_OK(conf, vma_vm_create(&config, &vm));
+	CONF_EQUAL(conf, vma_vcpu_create(vm, 0, &v), VMA_E_STATE);
+	CONF_OK(conf, vma_x86_get_cpuid(vm, table, &count));
+	CONF_OK(conf, vma_x86_set_cpuid(vm, table, count));
+	CONF_OK(conf, vma_vm_finalize(vm));
+	CONF_EQUAL(conf, vma_x86_set_cpuid(vm, table, count), VMA_E_STATE);
+	CONF_EQUAL(conf, vma_vm_msr_exits(vm, 0x10, 1, 1), VMA_E_STATE);
+	CONF_EQUAL(conf, vma_vm_finalize(vm), VMA_E_STATE);
+	CONF_OK(conf, vma_vcpu_create(vm, 0, &v));
+	CONF_EQUAL(conf, vma_vcpu_index(v), 0);
+	CONF_OK(conf, vma_vcpu_destroy(v));
+	CONF_OK(conf, vma_vm_destroy(vm));
+	return CONF_PASS;
+}
+
+/* ------ T008: fork and exec ------ */
+
+/* Descriptors above the first three that a program started by exec would inherit. */
+static int inherited(void)
+{
+	int n = 0;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		n += flags >= 0 && !(flags & FD_CLOEXEC);
+	}
+	return n;
+}
+
+/* Everything that a careless child might do with what it inherited. It may die of it. */
+static void meddle(struct guest *g)
+{
+	uint64_t value = 0x1234;
+	uint32_t id = VMA_X86_RBX;
+	vma_kick *kick;
+
+	alarm(2);
+	vma_vcpu_set(g->v, &id, &value, 1);
+	if (!vma_vcpu_kick_handle(g->v, &kick))
+		vma_kick_send(kick);
+	vma_vcpu_run(g->v);
+	vma_vcpu_run(g->v);
+	vma_vm_unmap(g->vm, 0, GUEST_RAM);
+	vma_vm_destroy(g->vm);
+}
+
+static int child_is_harmless(struct guest *g)
+{
+	struct conf *conf = g->conf;
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return conf_skip(conf, "this host does not fork");
+	if (!child) {
+		meddle(g);
+		_exit(0);
+	}
+	/* The child's kick may reach this thread as a signal. */
+	while (waitpid(child, &status, 0) < 0)
+		CONF_EQUAL(conf, errno, EINTR);
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RBX), GUEST_DATA);
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), GUEST_CODE);
+	CONF_EQUAL(conf, guest_read64(g, GUEST_DATA), 0);
+	CONF_TRY(guest_run(g, VMA_EXIT_HLT));
+	CONF_EQUAL(conf, guest_read64(g, GUEST_DATA), 1);
+	return CONF_PASS;
+}
+
+static int forked_body(struct guest *g)
+{
+	guest_set(g, VMA_X86_RBX, GUEST_DATA);
+	return child_is_harmless(g);
+}
+
+static int forked(struct conf *conf)
+{
+	static const uint8_t code[] = {0x48, 0xff, 0x03, 0xf4}; /* inc qword [rbx]; hlt */
+	int before = inherited();
+	struct guest g;
+
+	CONF_TRY(guest_open(&g, conf, NULL, NULL, 0));
+	CONF_EQUAL(conf, inherited(), before);
+	guest_close(&g);
+	return guest_with(conf, NULL, code, sizeof code, forked_body);
+}
 
 static const struct conf_check checks[] = {
-	{1, "Create+destroy VM/vCPU 1000×: no fd/handle/mmap/RSS growth", "any lifecycle", NULL,
-	 "not written yet"},
-	{2, "2nd VM in the same process works or returns E_LIMIT, and works after destroying the first", "any lifecycle", NULL,
-	 "not written yet"},
-	{3, "VCPU op from foreign thread → E_WRONG_THREAD (strict) or transparent RPC; never UB", "any lifecycle", NULL,
-	 "not written yet"},
-	{4, "Create N vCPUs from N threads simultaneously 50×", "any lifecycle", NULL,
-	 "not written yet"},
-	{5, "Destroy VM while another thread holds a kick handle; kick → inert, no crash", "any lifecycle", NULL,
-	 "not written yet"},
-	{6, "Destroy vCPU with pending exit; destroy VM with mapped memory; order reversed", "any lifecycle", NULL,
-	 "not written yet"},
-	{7, "Config changes after finalize → E_STATE, partition still usable", "any lifecycle", NULL,
-	 "not written yet"},
-	{8, "Fork()/exec with VM open: child cannot corrupt parent's VM", "any lifecycle", NULL,
-	 "not written yet"},
+	{1, "A thousand VMs leave no descriptor, mapping or memory behind", "any lifecycle", no_growth, NULL},
+	{2, "A second VM in the process works or is refused as a limit, and works after the first", "any lifecycle",
+	 second_vm, NULL},
+	{3, "A vCPU refuses other threads, and only goes when its thread has ended", "any lifecycle", wrong_thread, NULL},
+	{4, "vCPUs created from four threads at once, fifty times", "any lifecycle", create_at_once, NULL},
+	{5, "A kick handle is inert after its vCPU is gone, also in the midst of it", "any lifecycle", kick_after_end, NULL},
+	{6, "vCPU, VM and memory may go in any order, with an exit pending", "any lifecycle guest", odd_ends, NULL},
+	{7, "The configuration is frozen by finalize, and the VM still works after a refusal", "any lifecycle", frozen, NULL},
+	{8, "A forked child cannot change the parent's VM, and exec inherits nothing", "any lifecycle guest", forked, NULL},
 };
 
 CONF_GROUP(lifecycle, checks, NULL, 0);

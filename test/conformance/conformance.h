@@ -79,6 +79,13 @@ int conf_skip(struct conf *conf, const char *format, ...) __attribute__((format(
 			return conf_fail(conf, "%s:%d: %s is %#llx, not %#llx", conf_file(__FILE__), __LINE__, #got,   \
 			                 conf_got_, conf_want_);                                                       \
 	} while (0)
+/* Leave with a result other than CONF_PASS. */
+#define CONF_TRY(call)                                                                                                 \
+	do {                                                                                                           \
+		int conf_try_ = (call);                                                                                \
+		if (conf_try_ != CONF_PASS)                                                                            \
+			return conf_try_;                                                                              \
+	} while (0)
 const char *conf_file(const char *path); /* its last part */
 
 /* Run check `check` in this process; conf->accel and conf->arch are set. Returns an enum conf_result; conf->reason holds why, unless

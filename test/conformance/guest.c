@@ -127,6 +127,18 @@ void guest_close(struct guest *g)
 	g->v = NULL;
 }
 
+int guest_with(struct conf *conf, const struct guest_options *options, const void *code, size_t size,
+	       int (*body)(struct guest *g))
+{
+	struct guest g;
+	int result;
+
+	CONF_TRY(guest_open(&g, conf, options, code, size));
+	result = body(&g);
+	guest_close(&g);
+	return result;
+}
+
 /* ------ running with a limit ------ */
 
 struct watchdog {
@@ -176,17 +188,78 @@ static int run_watched(struct guest *g, int *kind)
 	return CONF_PASS;
 }
 
-int guest_run(struct guest *g, int kind)
+static int judge(struct guest *g, int got, int kind)
 {
-	int got = 0, result = run_watched(g, &got);
-	if (result != CONF_PASS)
-		return result;
 	if (got < 0)
 		return conf_fail(g->conf, "run: %s: %s", vma_error_name(got), vma_why());
 	if (got != kind)
 		return conf_fail(g->conf, "exit %s instead of %s at rip %#llx", vma_exit_name(got), vma_exit_name(kind),
 				 (unsigned long long)guest_get(g, VMA_X86_RIP));
 	return CONF_PASS;
+}
+
+int guest_run(struct guest *g, int kind)
+{
+	int got = 0;
+	CONF_TRY(run_watched(g, &got));
+	return judge(g, got, kind);
+}
+
+int guest_run_out(struct guest *g, uint16_t port, unsigned width, uint32_t *value)
+{
+	struct conf *conf = g->conf;
+	uint32_t v = 0;
+	CONF_TRY(guest_run(g, VMA_EXIT_IO));
+	CONF_EQUAL(conf, g->exit->io.write, 1);
+	CONF_EQUAL(conf, g->exit->io.port, port);
+	CONF_EQUAL(conf, g->exit->io.width, width);
+	CONF_EQUAL(conf, g->exit->io.count, 1);
+	memcpy(&v, g->exit->io.data, width);
+	if (value)
+		*value = v;
+	return CONF_PASS;
+}
+
+void guest_traps(struct guest *g)
+{
+	for (unsigned v = 0; v < 32; v++) {
+		const uint8_t stub[] = {0xe6, (uint8_t)v, 0xf4}; /* out v, al; hlt */
+		guest_code(g, GUEST_TRAPS + 4 * v, stub, sizeof stub);
+		guest_gate(g, v, GUEST_TRAPS + 4 * v);
+	}
+}
+
+int guest_run_trap(struct guest *g, unsigned vector)
+{
+	return guest_run_out(g, (uint16_t)vector, 1, NULL);
+}
+
+static int serve(struct guest *g, struct guest_mmio *device)
+{
+	struct conf *conf = g->conf;
+	vma_exit *e = g->exit;
+	uint64_t at = e->mmio.gpa - device->base;
+	CONF_EXPECT(conf, e->mmio.length >= 1 && e->mmio.length <= 8);
+	CONF_EXPECT(conf, at < sizeof device->bytes && at + e->mmio.length <= sizeof device->bytes);
+	if (e->mmio.write)
+		memcpy(device->bytes + at, e->mmio.data, e->mmio.length);
+	else
+		memcpy(e->mmio.data, device->bytes + at, e->mmio.length);
+	device->writes += e->mmio.write;
+	device->reads += !e->mmio.write;
+	return CONF_PASS;
+}
+
+int guest_run_mmio(struct guest *g, struct guest_mmio *device, int kind)
+{
+	for (int i = 0; i < 4096; i++) {
+		int got = 0;
+		CONF_TRY(run_watched(g, &got));
+		if (got != VMA_EXIT_MMIO || kind == VMA_EXIT_MMIO)
+			return judge(g, got, kind);
+		CONF_TRY(serve(g, device));
+	}
+	return conf_fail(g->conf, "more than 4096 MMIO exits");
 }
 
 /* ------ registers and memory ------ */
@@ -215,4 +288,11 @@ void guest_gate(struct guest *g, unsigned vector, uint64_t handler)
 void guest_code(struct guest *g, uint64_t gpa, const void *code, size_t size)
 {
 	memcpy(g->ram + gpa, code, size);
+}
+
+uint64_t guest_read64(struct guest *g, uint64_t gpa)
+{
+	uint64_t value;
+	memcpy(&value, g->ram + gpa, sizeof value);
+	return value;
 }

@@ -1,7 +1,7 @@
 /* guest.h - tiny x86 guests for the checks: a VM with 2 MiB of memory at 0, one vCPU (or more) in a mode of choice, and code as raw bytes,
  * so that no assembler is needed.
  *
- *   0x1000 GDT   0x2000 IDT (long mode: 256 gates)   0x3000 TSS   0x7000 top of the stack   0x8000 code   0x10000 data for the check
+ *   0x1000 GDT   0x2000 IDT (long mode: 256 gates)   0x3000 TSS   0x7000 top of the stack   0x8000 code   0x9000 handlers of guest_traps   0x10000 data for the check
  *   0x100000 page tables (identity, 2 MiB pages, 4 GiB)   0x40000000 and up: nothing mapped, so MMIO */
 #ifndef CONFORMANCE_GUEST_H
 #define CONFORMANCE_GUEST_H
@@ -16,6 +16,7 @@ enum {
 	GUEST_TSS = 0x3000,
 	GUEST_STACK = 0x7000,
 	GUEST_CODE = 0x8000,
+	GUEST_TRAPS = 0x9000,
 	GUEST_DATA = 0x10000,
 	GUEST_TABLES = 0x100000,
 	GUEST_MMIO = 0x40000000
@@ -52,12 +53,32 @@ struct guest {
 /* Returns CONF_PASS, or CONF_FAIL with the reason noted. options may be NULL: long mode, no interrupt controllers. On failure nothing is left open. */
 int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size);
 void guest_close(struct guest *g); /* twice is allowed */
+/* Open, run `body` (which may use the CONF_ macros with g->conf), close. */
+int guest_with(struct conf *conf, const struct guest_options *options, const void *code, size_t size,
+	       int (*body)(struct guest *g));
 
 /* Put the vCPU into a mode with the descriptor tables above. */
 int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode);
 /* Run until an exit; CONF_PASS if its kind is `kind`, else CONF_FAIL with what it was instead. A guest that does not exit within ten seconds is
  * kicked and fails. */
 int guest_run(struct guest *g, int kind);
+/* Run until an OUT of one element of that width at that port; *value (may be NULL) gets what was written. */
+int guest_run_out(struct guest *g, uint16_t port, unsigned width, uint32_t *value);
+/* Gates and handlers for vectors 0..31: exception v arrives as an OUT to port v, with the stack as the processor left it and RIP at
+ * GUEST_TRAPS + 4 * v (at the OUT) or past it. Long mode. */
+void guest_traps(struct guest *g);
+/* Run until exception `vector`, or fail. The error code or RIP that was pushed is at the guest's RSP. */
+int guest_run_trap(struct guest *g, unsigned vector);
+uint64_t guest_read64(struct guest *g, uint64_t gpa);
+
+/* A device that answers every MMIO access out of its memory, however the access was cut into fragments. */
+struct guest_mmio {
+	uint64_t base;
+	uint8_t bytes[0x2000];
+	unsigned reads, writes; /* exits */
+};
+/* Run to `kind`, serving MMIO exits on the way. */
+int guest_run_mmio(struct guest *g, struct guest_mmio *device, int kind);
 /* One register. */
 uint64_t guest_get(struct guest *g, uint32_t id);
 void guest_set(struct guest *g, uint32_t id, uint64_t value);
