@@ -1,5 +1,5 @@
-/* acpi.c - ACPI 6.4 tables of a PC with fixed hardware (5.2): RSDP, XSDT, FADT, FACS, DSDT, MADT. The RSDP comes first, at the start of
- * the area that a guest without boot information searches. */
+/* acpi.c - ACPI 6.4 tables of a PC with fixed hardware (5.2): RSDP, XSDT, FADT, FACS, DSDT, MADT. The RSDP comes first,
+ * at the start of the area that a guest without boot information searches. */
 #include "acpi.h"
 
 #include <string.h>
@@ -11,20 +11,43 @@
 
 #define OEM_ID "VMACC "
 #define OEM_TABLE "VMACCEL "
-#define HEADER 36u /* 5.2.6: signature, length, revision, checksum, OEM fields, creator */
+#define HEADER 36u    /* 5.2.6: signature, length, revision, checksum, OEM fields, creator */
 #define CPUS_MAX 254u /* APIC ids of one byte; 255 is everybody */
 
 /* 5.2.9, table 5.9: offsets in the FADT */
 enum {
-	FADT_FACS = 36, FADT_DSDT = 40, FADT_SCI_INT = 46, FADT_PM1A_EVT = 56, FADT_PM1A_CNT = 64, FADT_PM_TMR = 76,
-	FADT_PM1_EVT_LEN = 88, FADT_PM1_CNT_LEN = 89, FADT_PM_TMR_LEN = 91, FADT_P_LVL2_LAT = 96, FADT_P_LVL3_LAT = 98,
-	FADT_CENTURY = 108, FADT_BOOT_ARCH = 109, FADT_FLAGS = 112, FADT_RESET_REG = 116, FADT_RESET_VALUE = 128,
-	FADT_X_DSDT = 140, FADT_X_PM1A_EVT = 148, FADT_X_PM1A_CNT = 172, FADT_X_PM_TMR = 208, FADT_SIZE = 276,
+	FADT_FACS = 36,
+	FADT_DSDT = 40,
+	FADT_SCI_INT = 46,
+	FADT_PM1A_EVT = 56,
+	FADT_PM1A_CNT = 64,
+	FADT_PM_TMR = 76,
+	FADT_PM1_EVT_LEN = 88,
+	FADT_PM1_CNT_LEN = 89,
+	FADT_PM_TMR_LEN = 91,
+	FADT_P_LVL2_LAT = 96,
+	FADT_P_LVL3_LAT = 98,
+	FADT_CENTURY = 108,
+	FADT_BOOT_ARCH = 109,
+	FADT_FLAGS = 112,
+	FADT_RESET_REG = 116,
+	FADT_RESET_VALUE = 128,
+	FADT_X_DSDT = 140,
+	FADT_X_PM1A_EVT = 148,
+	FADT_X_PM1A_CNT = 172,
+	FADT_X_PM_TMR = 208,
+	FADT_SIZE = 276,
 	FADT_REVISION = 6
 };
 enum { BOOT_LEGACY_DEVICES = 1 << 0, BOOT_NO_VGA = 1 << 2 }; /* no 8042: Linux must not look for a keyboard */
-enum { FLAG_WBINVD = 1 << 0, FLAG_PROC_C1 = 1 << 2, FLAG_NO_SLEEP_BUTTON = 1 << 5, FLAG_NO_RTC_WAKE = 1 << 6,
-       FLAG_TIMER_32 = 1 << 8, FLAG_RESET = 1 << 10 };
+enum {
+	FLAG_WBINVD = 1 << 0,
+	FLAG_PROC_C1 = 1 << 2,
+	FLAG_NO_SLEEP_BUTTON = 1 << 5,
+	FLAG_NO_RTC_WAKE = 1 << 6,
+	FLAG_TIMER_32 = 1 << 8,
+	FLAG_RESET = 1 << 10
+};
 #define RTC_CENTURY 0x32
 #define RESET_PORT 0xcf9
 #define RESET_VALUE 0x06

@@ -3,8 +3,20 @@
 
 #include <string.h>
 
-enum { OP_ZERO = 0x00, OP_ONE = 0x01, OP_NAME = 0x08, OP_BYTE = 0x0a, OP_WORD = 0x0b, OP_DWORD = 0x0c, OP_QWORD = 0x0e,
-       OP_SCOPE = 0x10, OP_BUFFER = 0x11, OP_PACKAGE = 0x12, OP_EXT = 0x5b, OP_EXT_DEVICE = 0x82 };
+enum {
+	OP_ZERO = 0x00,
+	OP_ONE = 0x01,
+	OP_NAME = 0x08,
+	OP_BYTE = 0x0a,
+	OP_WORD = 0x0b,
+	OP_DWORD = 0x0c,
+	OP_QWORD = 0x0e,
+	OP_SCOPE = 0x10,
+	OP_BUFFER = 0x11,
+	OP_PACKAGE = 0x12,
+	OP_EXT = 0x5b,
+	OP_EXT_DEVICE = 0x82
+};
 enum { RES_IO = 0x47, RES_IO_DECODE_16 = 1, RES_IRQ = 0x22, RES_END = 0x79 }; /* 6.4.2, small resource items */
 
 void aml_init(struct aml *aml, void *to, size_t size)
@@ -77,7 +89,8 @@ static void begin(struct aml *aml)
 		aml->open[aml->depth++] = aml->used;
 }
 
-/* 20.2.4: the length counts its own bytes; bits 7:6 of the first say how many follow. It is put in front of what was written. */
+/* 20.2.4: the length counts its own bytes; bits 7:6 of the first say how many follow. It is put in front of what was
+ * written. */
 void aml_end(struct aml *aml)
 {
 	uint8_t length[4];
@@ -163,9 +176,19 @@ void aml_name_io_irq(struct aml *aml, const char *name, uint16_t port, uint8_t c
 {
 	const uint8_t low = (uint8_t)port, high = (uint8_t)(port >> 8);
 	const uint8_t resources[] = {
-		RES_IO, RES_IO_DECODE_16, low, high, low, high, 1, count, /* minimum, maximum, alignment, length */
-		RES_IRQ, (uint8_t)(1u << irq), (uint8_t)((1u << irq) >> 8),
-		RES_END, 0,
+		RES_IO,
+		RES_IO_DECODE_16,
+		low,
+		high,
+		low,
+		high,
+		1,
+		count, /* minimum, maximum, alignment, length */
+		RES_IRQ,
+		(uint8_t)(1u << irq),
+		(uint8_t)((1u << irq) >> 8),
+		RES_END,
+		0,
 	};
 
 	put_byte(aml, OP_NAME);

@@ -1,4 +1,5 @@
-/* aml.h - ACPI machine language (ACPI 6.4, chapter 20), the few terms that the tables here use, written into a buffer of the caller. */
+/* aml.h - ACPI machine language (ACPI 6.4, chapter 20), the few terms that the tables here use, written into a buffer
+ * of the caller. */
 #ifndef VMM_AML_H
 #define VMM_AML_H
 

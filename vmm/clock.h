@@ -1,4 +1,5 @@
-/* clock.h - the time that devices see, and their timers. The source can be a test's own. Timers run under the machine lock. */
+/* clock.h - the time that devices see, and their timers. The source can be a test's own. Timers run under the machine
+ * lock. */
 #ifndef VMM_CLOCK_H
 #define VMM_CLOCK_H
 
@@ -23,7 +24,7 @@ struct machine_clock {
 };
 
 void clock_init(struct machine_clock *clock, const struct vmm_clock_source *source);
-uint64_t clock_ns(const struct machine_clock *clock);     /* since the machine's start */
+uint64_t clock_ns(const struct machine_clock *clock);      /* since the machine's start */
 int64_t clock_realtime(const struct machine_clock *clock); /* UTC, ns since 1970 */
 
 void timer_add(struct machine_clock *clock, struct device_timer *timer, void (*fired)(void *device), void *device);

@@ -112,11 +112,12 @@ static int open_file(struct console *c, const struct vmm_config *config, struct 
 
 	if (!config->console_path)
 		return vmm_fail(error, VMM_STATUS_USAGE, "the console's file has no name");
-	c->fd = uv_fs_open(NULL, &request, config->console_path, UV_FS_O_WRONLY | UV_FS_O_CREAT | UV_FS_O_TRUNC, 0644, NULL);
+	c->fd = uv_fs_open(NULL, &request, config->console_path, UV_FS_O_WRONLY | UV_FS_O_CREAT | UV_FS_O_TRUNC, 0644,
+			   NULL);
 	uv_fs_req_cleanup(&request);
 	if (c->fd < 0)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: the console cannot be written there: %s", config->console_path,
-				uv_strerror(c->fd));
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s: the console cannot be written there: %s",
+				config->console_path, uv_strerror(c->fd));
 	return 0;
 }
 

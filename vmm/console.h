@@ -1,5 +1,5 @@
-/* console.h - where the guest's output goes. Bytes enter a bounded buffer under the machine lock, a thread of its own writes them out, so
- * that a terminal that is stopped or a pipe that is full blocks nobody who holds that lock. */
+/* console.h - where the guest's output goes. Bytes enter a bounded buffer under the machine lock, a thread of its own
+ * writes them out, so that a terminal that is stopped or a pipe that is full blocks nobody who holds that lock. */
 #ifndef VMM_CONSOLE_H
 #define VMM_CONSOLE_H
 
@@ -16,7 +16,8 @@ struct console {
 	int fd;
 	void (*write)(void *opaque, const void *data, size_t size);
 	void *write_opaque;
-	/* Called on the writer's thread without the console's lock: there is room again after a "no"; everything is written. */
+	/* Called on the writer's thread without the console's lock: there is room again after a "no"; everything is
+	 * written. */
 	void (*room)(void *opaque);
 	void (*drained)(void *opaque);
 	void *opaque;
@@ -40,13 +41,13 @@ struct console {
 /* 0, or -1 and *error. The callbacks may be set afterwards, before the first byte. */
 int console_open(struct console *console, const struct vmm_config *config, struct vmm_error *error);
 int console_put(struct console *console, uint8_t byte); /* 1: taken; 0: no room */
-int console_has_room(struct console *console);           /* a "no" makes `room` be called later */
+int console_has_room(struct console *console);          /* a "no" makes `room` be called later */
 /* Wait until there is room, or for 100 ms: the caller looks whether it has to stop and comes back. */
 void console_wait(struct console *console);
 int console_is_drained(struct console *console);
 uint64_t console_marker_at(struct console *console);
-/* Write out the rest and end the thread. 1 if it is done. With `abandon` it does not wait for a writer that is stuck: 0 then, and the
- * console must stay where it is. */
+/* Write out the rest and end the thread. 1 if it is done. With `abandon` it does not wait for a writer that is stuck: 0
+ * then, and the console must stay where it is. */
 int console_close(struct console *console, int abandon);
 
 #endif

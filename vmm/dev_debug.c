@@ -1,4 +1,5 @@
-/* dev_debug.c - ports for people: a write to 0xf4 ends the machine with a status, 0x80 swallows POST codes (and Linux's I/O delays). */
+/* dev_debug.c - ports for people: a write to 0xf4 ends the machine with a status, 0x80 swallows POST codes (and Linux's
+ * I/O delays). */
 #include "devices.h"
 
 static uint64_t debug_read(void *device, uint64_t offset, unsigned width)
@@ -24,7 +25,8 @@ void debug_exit_init(struct debug_exit *debug, const struct device_host *host)
 	*debug = (struct debug_exit){.host = host};
 }
 
-const struct device_ops debug_exit_ops = {.name = "debug-exit", .max_width = 4, .read = debug_read, .write = debug_write};
+const struct device_ops debug_exit_ops = {
+	.name = "debug-exit", .max_width = 4, .read = debug_read, .write = debug_write};
 
 static uint64_t post_read(void *device, uint64_t offset, unsigned width)
 {

@@ -1,5 +1,5 @@
-/* dev_i8042.c - the keyboard controller as far as resetting the machine needs it: nothing is attached, every command is taken at once,
- * 0xfe pulses the reset line; and port 0x92, the fast way to the same line. */
+/* dev_i8042.c - the keyboard controller as far as resetting the machine needs it: nothing is attached, every command is
+ * taken at once, 0xfe pulses the reset line; and port 0x92, the fast way to the same line. */
 #include <string.h>
 
 #include "devices.h"

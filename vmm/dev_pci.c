@@ -1,5 +1,6 @@
-/* dev_pci.c - PCI configuration mechanism 1 (PCI Local Bus Specification 3.0, 3.2.2.3.2) on a machine without PCI: everything reads as all
- * ones. The reset control register at 0xcf9 (Intel ICH9 data sheet, 13.7.5) lies in the middle of its ports. */
+/* dev_pci.c - PCI configuration mechanism 1 (PCI Local Bus Specification 3.0, 3.2.2.3.2) on a machine without PCI:
+ * everything reads as all ones. The reset control register at 0xcf9 (Intel ICH9 data sheet, 13.7.5) lies in the middle
+ * of its ports. */
 #include <string.h>
 
 #include "devices.h"

@@ -1,5 +1,5 @@
-/* dev_pm.c - ACPI fixed hardware (ACPI 6.4, 4.8.3): PM1a event block, PM1a control block, PM timer of 32 bits. The machine is always in
- * ACPI mode: SCI_EN reads as 1. */
+/* dev_pm.c - ACPI fixed hardware (ACPI 6.4, 4.8.3): PM1a event block, PM1a control block, PM timer of 32 bits. The
+ * machine is always in ACPI mode: SCI_EN reads as 1. */
 #include <string.h>
 
 #include "devices.h"

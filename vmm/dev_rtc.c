@@ -1,19 +1,34 @@
-/* dev_rtc.c - the clock of a PC (Motorola MC146818A data sheet; MC146818 registers as IBM's AT placed them) with its alarm, update and
- * periodic interrupts. The time is the host's plus an offset, so nothing runs while no interrupt is asked for. */
+/* dev_rtc.c - the clock of a PC (Motorola MC146818A data sheet; MC146818 registers as IBM's AT placed them) with its
+ * alarm, update and periodic interrupts. The time is the host's plus an offset, so nothing runs while no interrupt is
+ * asked for. */
 #include <string.h>
 
 #include "devices.h"
 
-enum { REG_SECOND = 0, REG_SECOND_ALARM = 1, REG_MINUTE = 2, REG_MINUTE_ALARM = 3, REG_HOUR = 4, REG_HOUR_ALARM = 5,
-       REG_WEEKDAY = 6, REG_DAY = 7, REG_MONTH = 8, REG_YEAR = 9, REG_A = 10, REG_B = 11, REG_C = 12, REG_D = 13,
-       REG_CENTURY = 0x32 };
+enum {
+	REG_SECOND = 0,
+	REG_SECOND_ALARM = 1,
+	REG_MINUTE = 2,
+	REG_MINUTE_ALARM = 3,
+	REG_HOUR = 4,
+	REG_HOUR_ALARM = 5,
+	REG_WEEKDAY = 6,
+	REG_DAY = 7,
+	REG_MONTH = 8,
+	REG_YEAR = 9,
+	REG_A = 10,
+	REG_B = 11,
+	REG_C = 12,
+	REG_D = 13,
+	REG_CENTURY = 0x32
+};
 enum { A_UIP = 0x80, A_RATE = 0x0f };
 enum { B_SET = 0x80, B_PERIODIC = 0x40, B_ALARM = 0x20, B_UPDATE = 0x10, B_BINARY = 4, B_24H = 2 };
 enum { C_IRQ = 0x80 };
 enum { D_VALID = 0x80 };
 #define A_RESET 0x26 /* 32.768 kHz, 1024 Hz */
 #define HOUR_PM 0x80
-#define ALARM_ANY 0xc0 /* 0xc0 to 0xff: any value matches */
+#define ALARM_ANY 0xc0    /* 0xc0 to 0xff: any value matches */
 #define UPDATE_NS 2228000 /* UIP is up for 244 us before and 1984 us during an update */
 
 struct moment {
@@ -162,8 +177,8 @@ static void plan(struct rtc *rtc)
 
 static int alarm_matches(const struct rtc_state *s)
 {
-	static const uint8_t pairs[][2] = {{REG_SECOND, REG_SECOND_ALARM}, {REG_MINUTE, REG_MINUTE_ALARM},
-					   {REG_HOUR, REG_HOUR_ALARM}};
+	static const uint8_t pairs[][2] = {
+		{REG_SECOND, REG_SECOND_ALARM}, {REG_MINUTE, REG_MINUTE_ALARM}, {REG_HOUR, REG_HOUR_ALARM}};
 
 	for (unsigned i = 0; i < 3; i++) {
 		uint8_t alarm = s->ram[pairs[i][1]];
@@ -174,7 +189,8 @@ static int alarm_matches(const struct rtc_state *s)
 	return 1;
 }
 
-/* Every second since the last look is an update; the alarm is looked up for each, for a host that slept (a day at most). */
+/* Every second since the last look is an update; the alarm is looked up for each, for a host that slept (a day at
+ * most). */
 static void catch_up(struct rtc *rtc)
 {
 	struct rtc_state *s = &rtc->state;
@@ -310,8 +326,8 @@ static void rtc_restored(void *device)
 	plan(rtc);
 }
 
-/* Memory sizes where firmware would have put them: KiB below 640 KiB, KiB from 1 MiB (at most 63 MiB), 64-KiB units from 16 MiB, and above
- * 4 GiB. */
+/* Memory sizes where firmware would have put them: KiB below 640 KiB, KiB from 1 MiB (at most 63 MiB), 64-KiB units
+ * from 16 MiB, and above 4 GiB. */
 static void store_sizes(struct rtc_state *s, uint64_t low, uint64_t high)
 {
 	uint64_t above_1m = low > 0x100000 ? (low - 0x100000) >> 10 : 0;

@@ -1,5 +1,5 @@
-/* dev_serial.c - a 16550A UART (National Semiconductor PC16550D data sheet). Sending takes no time: a byte goes to the console at
- * once, and while the console has no room the transmitter shows itself busy. */
+/* dev_serial.c - a 16550A UART (National Semiconductor PC16550D data sheet). Sending takes no time: a byte goes to the
+ * console at once, and while the console has no room the transmitter shows itself busy. */
 #include <string.h>
 
 #include "devices.h"

@@ -1,5 +1,5 @@
-/* devices.h - the devices of the machine. Each knows its own file's registers and reaches the rest of the machine by `struct
- * device_host` alone, so that a test can drive it without a VM. */
+/* devices.h - the devices of the machine. Each knows its own file's registers and reaches the rest of the machine by
+ * `struct device_host` alone, so that a test can drive it without a VM. */
 #ifndef VMM_DEVICES_H
 #define VMM_DEVICES_H
 
@@ -28,8 +28,8 @@ struct serial {
 		uint8_t thr_pending; /* the "transmitter empty" interrupt waits to be seen */
 		uint8_t trigger;     /* of the receive FIFO */
 		uint8_t rx_head, rx_count;
-		uint8_t level;       /* of the interrupt line */
-		uint8_t loop_msr;    /* modem lines as the loop shows them */
+		uint8_t level;    /* of the interrupt line */
+		uint8_t loop_msr; /* modem lines as the loop shows them */
 		uint8_t pad;
 		uint8_t rx[SERIAL_FIFO];
 	} state;
@@ -40,16 +40,16 @@ struct serial {
 extern const struct device_ops serial_ops;
 void serial_init(struct serial *serial, const struct device_host *host, unsigned gsi);
 size_t serial_input(struct serial *serial, const uint8_t *data, size_t size); /* how much was taken */
-void serial_room(struct serial *serial);                                       /* the console has room again */
+void serial_room(struct serial *serial);                                      /* the console has room again */
 
 /* MC146818 clock and its 128 bytes (dev_rtc.c): ports 0x70 and 0x71. */
 struct rtc {
 	struct rtc_state {
 		uint8_t index, flags_pending, setting, level;
 		uint8_t pad[4];
-		uint8_t ram[128];  /* time registers hold what the guest wrote while it sets them */
-		int64_t offset;    /* seconds that the guest's clock is ahead of the host's */
-		int64_t last_update; /* guest second of the last update interrupt */
+		uint8_t ram[128];       /* time registers hold what the guest wrote while it sets them */
+		int64_t offset;         /* seconds that the guest's clock is ahead of the host's */
+		int64_t last_update;    /* guest second of the last update interrupt */
 		uint64_t next_periodic; /* clock_ns */
 	} state;
 	const struct device_host *host;
@@ -59,7 +59,8 @@ struct rtc {
 extern const struct device_ops rtc_ops;
 void rtc_init(struct rtc *rtc, const struct device_host *host, unsigned gsi, uint64_t mem_low, uint64_t mem_high);
 
-/* Keyboard controller, as far as resetting the machine needs it (dev_i8042.c): ports 0x60 to 0x64, of them 0x61 is the PIT's. */
+/* Keyboard controller, as far as resetting the machine needs it (dev_i8042.c): ports 0x60 to 0x64, of them 0x61 is the
+ * PIT's. */
 struct i8042 {
 	struct i8042_state {
 		uint8_t command, output_port;
@@ -70,7 +71,8 @@ struct i8042 {
 extern const struct device_ops i8042_data_ops, i8042_command_ops, port92_ops;
 void i8042_init(struct i8042 *i8042, const struct device_host *host);
 
-/* PCI configuration mechanism 1 without devices, and the reset register that shares its ports (dev_pci.c): 0xcf8 to 0xcff. */
+/* PCI configuration mechanism 1 without devices, and the reset register that shares its ports (dev_pci.c): 0xcf8 to
+ * 0xcff. */
 struct pci_config {
 	struct pci_config_state {
 		uint8_t reset_control;

@@ -67,11 +67,13 @@ static int check_segment(struct elf_image *image, const struct elf_segment *s, c
 		return bad(error, name, "a segment lies at an impossible offset");
 	if (!ram_at(ram, s->paddr, s->memsz))
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: its segment of %" PRIu64 " bytes at 0x%" PRIx64 " does not fit into the guest's memory", name,
-				s->memsz, s->paddr);
+				"%s: its segment of %" PRIu64 " bytes at 0x%" PRIx64
+				" does not fit into the guest's memory",
+				name, s->memsz, s->paddr);
 	if (layout_is_taken(s->paddr, s->memsz))
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: its segment of %" PRIu64 " bytes at 0x%" PRIx64 " overlaps the boot data at " LAYOUT_TAKEN_TEXT,
+				"%s: its segment of %" PRIu64 " bytes at 0x%" PRIx64
+				" overlaps the boot data at " LAYOUT_TAKEN_TEXT,
 				name, s->memsz, s->paddr);
 	if (s->paddr < image->low)
 		image->low = s->paddr;
@@ -160,8 +162,7 @@ int elf_load(const struct elf_image *image, const struct source *source, const s
 	return 0;
 }
 
-int elf_open(struct elf_image *image, const struct source *source, const struct guest_ram *ram,
-	     struct vmm_error *error)
+int elf_open(struct elf_image *image, const struct source *source, const struct guest_ram *ram, struct vmm_error *error)
 {
 	uint64_t size = source->size < ELF_HEAD ? source->size : ELF_HEAD;
 	uint8_t *head = scratch_alloc(ELF_HEAD);
@@ -184,11 +185,13 @@ static int find_pvh(const uint8_t *notes, uint64_t size, uint32_t *entry)
 	while (size - at >= 12) {
 		uint64_t name_size = get_le32(notes + at), desc_size = get_le32(notes + at + 4);
 		uint32_t type = get_le32(notes + at + 8);
-		uint64_t name = at + 12, desc = name + ((name_size + 3) & ~3ull), next = desc + ((desc_size + 3) & ~3ull);
+		uint64_t name = at + 12, desc = name + ((name_size + 3) & ~3ull),
+			 next = desc + ((desc_size + 3) & ~3ull);
 
 		if (desc > size || desc_size > size - desc)
 			return 0;
-		if (type == XEN_ELFNOTE_PHYS32_ENTRY && name_size == 4 && !memcmp(notes + name, "Xen", 4) && desc_size >= 4) {
+		if (type == XEN_ELFNOTE_PHYS32_ENTRY && name_size == 4 && !memcmp(notes + name, "Xen", 4) &&
+		    desc_size >= 4) {
 			*entry = get_le32(notes + desc);
 			return 1;
 		}
@@ -229,7 +232,8 @@ void elf_stream_init(struct elf_stream *stream, const char *name, const struct g
 	stream->position = 0;
 }
 
-/* Kernels carry their zeroes in the file; guest memory is zero already, and a page that is not touched costs nothing. */
+/* Kernels carry their zeroes in the file; guest memory is zero already, and a page that is not touched costs nothing.
+ */
 static void copy_nonzero(uint8_t *to, const uint8_t *from, uint64_t size)
 {
 	static const uint8_t zeroes[4096];

@@ -1,5 +1,5 @@
-/* elf.h - ELF images (32 and 64 bit, little-endian, x86) placed in guest memory by their physical addresses, either from a source
- * that can be read anywhere or from a stream of bytes. */
+/* elf.h - ELF images (32 and 64 bit, little-endian, x86) placed in guest memory by their physical addresses, either
+ * from a source that can be read anywhere or from a stream of bytes. */
 #ifndef VMM_ELF_H
 #define VMM_ELF_H
 
@@ -16,18 +16,18 @@ struct elf_segment {
 enum { ELF_PT_LOAD = 1, ELF_PT_NOTE = 4 };
 
 struct elf_image {
-	unsigned bits; /* 32 or 64 */
+	unsigned bits;  /* 32 or 64 */
 	uint64_t entry; /* physical: a virtual one is translated by its segment */
 	unsigned count;
 	struct elf_segment segment[ELF_SEGMENTS];
-	uint64_t low, high;  /* bounds of the PT_LOAD segments in guest memory; high is past the end */
-	uint64_t file_end;   /* past the last byte that a PT_LOAD segment needs */
+	uint64_t low, high; /* bounds of the PT_LOAD segments in guest memory; high is past the end */
+	uint64_t file_end;  /* past the last byte that a PT_LOAD segment needs */
 };
 
 /* 1: the bytes begin like an ELF file. */
 int elf_is(const uint8_t *head, size_t size);
-/* Read headers out of the file's first bytes and check each segment against guest memory. `name` is for messages. Returns 0; 1: more of
- * the head is needed; -1 and *error. */
+/* Read headers out of the file's first bytes and check each segment against guest memory. `name` is for messages.
+ * Returns 0; 1: more of the head is needed; -1 and *error. */
 int elf_parse(struct elf_image *image, const uint8_t *head, size_t size, const struct guest_ram *ram, const char *name,
 	      struct vmm_error *error);
 /* Read and parse the headers of a source. */

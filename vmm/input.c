@@ -7,7 +7,8 @@
 
 #define ESCAPE 1 /* Ctrl-a */
 
-static const char help[] = "\r\nCtrl-a x  end the machine\r\nCtrl-a h  this help\r\nCtrl-a Ctrl-a  Ctrl-a to the guest\r\n";
+static const char help[] =
+	"\r\nCtrl-a x  end the machine\r\nCtrl-a h  this help\r\nCtrl-a Ctrl-a  Ctrl-a to the guest\r\n";
 
 size_t input_keys(struct input *input, const uint8_t *data, size_t size, uint8_t *out)
 {
@@ -31,7 +32,8 @@ size_t input_keys(struct input *input, const uint8_t *data, size_t size, uint8_t
 	return n;
 }
 
-/* A process that dies in raw mode must not leave the user's terminal in it. uv_tty_reset_mode may be called in a handler. */
+/* A process that dies in raw mode must not leave the user's terminal in it. uv_tty_reset_mode may be called in a
+ * handler. */
 static void on_fatal(int number)
 {
 	uv_tty_reset_mode();
@@ -46,12 +48,13 @@ static void at_exit(void)
 
 static void guard_terminal(void)
 {
-	static const int fatal[] = {SIGSEGV, SIGABRT, SIGFPE, SIGILL,
+	static const int fatal[] = {
+		SIGSEGV, SIGABRT, SIGFPE, SIGILL,
 #ifdef SIGBUS
-				    SIGBUS,
+		SIGBUS,
 #endif
 #ifdef SIGQUIT
-				    SIGQUIT,
+		SIGQUIT,
 #endif
 	};
 	static int registered;

@@ -1,4 +1,5 @@
-/* input.h - the user's side of the console: terminal modes, the escape key, input to the serial port. All on the thread of vmm_run. */
+/* input.h - the user's side of the console: terminal modes, the escape key, input to the serial port. All on the thread
+ * of vmm_run. */
 #ifndef VMM_INPUT_H
 #define VMM_INPUT_H
 
@@ -27,9 +28,9 @@ struct input {
 
 /* Begin to read descriptor 0; raw mode if it is a terminal. What cannot be read is no input. */
 void input_start(struct input *input, uv_loop_t *loop);
-void input_more(struct input *input);  /* the guest takes input again */
+void input_more(struct input *input);   /* the guest takes input again */
 void input_resume(struct input *input); /* after the process was stopped: raw mode once more */
-void input_stop(struct input *input);  /* the terminal is as before when it returns; run the loop once for the handle */
+void input_stop(struct input *input); /* the terminal is as before when it returns; run the loop once for the handle */
 
 /* What the keys mean; for tests. Copies what goes to the guest to `out` (as long as `data`); returns its length. */
 size_t input_keys(struct input *input, const uint8_t *data, size_t size, uint8_t *out);

@@ -15,7 +15,7 @@
 #define LAYOUT_CMDLINE_MAX 0x10000u
 #define LAYOUT_GDT 0x90000u
 #define LAYOUT_BOOT_PARAMS 0x91000u
-#define LAYOUT_INFO 0x92000u /* PVH start info or Multiboot information; two pages */
+#define LAYOUT_INFO 0x92000u        /* PVH start info or Multiboot information; two pages */
 #define LAYOUT_PAGE_TABLES 0x94000u /* six pages: PML4, PDPT, four page directories */
 #define LAYOUT_BOOT_END 0x9a000u
 #define LAYOUT_EBDA 0x9fc00u

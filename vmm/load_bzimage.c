@@ -1,5 +1,6 @@
-/* load_bzimage.c - Linux on x86 (Documentation/arch/x86/boot.rst). The ELF file inside the bzImage is unpacked by the host straight into
- * guest memory and entered at its 64-bit entry; or the bzImage unpacks itself, by the classic entries. */
+/* load_bzimage.c - Linux on x86 (Documentation/arch/x86/boot.rst). The ELF file inside the bzImage is unpacked by the
+ * host straight into guest memory and entered at its 64-bit entry; or the bzImage unpacks itself, by the classic
+ * entries. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 struct bzimage {
 	uint8_t header[HDR_END_MAX]; /* the file's first bytes */
 	unsigned end, version;
-	uint64_t code;  /* file offset of the protected-mode part */
+	uint64_t code;      /* file offset of the protected-mode part */
 	uint64_t low, high; /* of the kernel in guest memory, with the room it needs while it starts */
 };
 
@@ -49,15 +50,18 @@ static int read_header(struct bzimage *bz, const struct source *kernel, struct v
 	if (bz->end > HDR_END_MAX)
 		bz->end = HDR_END_MAX;
 	if (bz->end > size)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: truncated: the bzImage ends within its header", kernel->name);
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s: truncated: the bzImage ends within its header",
+				kernel->name);
 	if (bz->version < VERSION_OLDEST || !(bz->header[HDR_LOADFLAGS] & LOADFLAGS_LOADED_HIGH))
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: boot protocol %u.%02u is too old, a bzImage of protocol 2.06 (Linux 2.6.22) or later is needed",
+				"%s: boot protocol %u.%02u is too old, a bzImage of protocol 2.06 (Linux 2.6.22) or "
+				"later is needed",
 				kernel->name, bz->version >> 8, bz->version & 0xff);
 	sectors = bz->header[HDR_SETUP_SECTS] ? bz->header[HDR_SETUP_SECTS] : 4;
 	bz->code = (uint64_t)(sectors + 1) * SECTOR;
 	if (bz->code >= kernel->size)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: truncated: the bzImage ends within its setup code", kernel->name);
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s: truncated: the bzImage ends within its setup code",
+				kernel->name);
 	return 0;
 }
 
@@ -81,11 +85,13 @@ static int check_room(const struct bzimage *bz, const struct boot_request *reque
 	if (bz->high <= request->ram->region[0].size)
 		return 0;
 	return vmm_fail(error, VMM_STATUS_USAGE,
-			"%s: this kernel needs %" PRIu64 " MiB of memory to start, the guest has %" PRIu64 " MiB below 4 GiB",
+			"%s: this kernel needs %" PRIu64 " MiB of memory to start, the guest has %" PRIu64
+			" MiB below 4 GiB",
 			request->kernel->name, (bz->high + (1u << 20) - 1) >> 20, request->ram->region[0].size >> 20);
 }
 
-/* The ELF file inside: 0: loaded, entry in *entry; 1: it cannot be entered directly (*error says why); -1: failed for good. */
+/* The ELF file inside: 0: loaded, entry in *entry; 1: it cannot be entered directly (*error says why); -1: failed for
+ * good. */
 static int unpack_payload(struct bzimage *bz, const struct boot_request *request, struct boot_result *result,
 			  struct vmm_error *error)
 {
@@ -96,23 +102,28 @@ static int unpack_payload(struct bzimage *bz, const struct boot_request *request
 	int failed;
 
 	if (bz->version < VERSION_PAYLOAD || !offset || size < sizeof(magic))
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: the bzImage does not say where its payload is", kernel->name), 1;
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s: the bzImage does not say where its payload is",
+				kernel->name),
+		       1;
 	if (source_read(kernel, bz->code + offset, magic, sizeof(magic), "payload", error) < 0)
 		return -1;
 	if (!unpack_format(magic, sizeof(magic)))
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its kernel is compressed in an unknown way (%02x %02x %02x %02x)",
-				kernel->name, magic[0], magic[1], magic[2], magic[3]),
+		return vmm_fail(error, VMM_STATUS_USAGE,
+				"%s: its kernel is compressed in an unknown way (%02x %02x %02x %02x)", kernel->name,
+				magic[0], magic[1], magic[2], magic[3]),
 		       1;
 	elf = scratch_alloc(sizeof(*elf));
 	if (!elf)
 		return vmm_fail(error, VMM_STATUS_VMM, "%s: no memory to unpack it", kernel->name);
 	elf_stream_init(elf, kernel->name, request->ram);
-	failed = unpack(kernel, bz->code + offset, size, elf_stream_sink, elf, error) < 0 || elf_stream_end(elf, error) < 0;
+	failed = unpack(kernel, bz->code + offset, size, elf_stream_sink, elf, error) < 0 ||
+		 elf_stream_end(elf, error) < 0;
 	if (!failed && elf->image.bits != 64)
 		failed = vmm_fail(error, VMM_STATUS_USAGE, "%s: the unpacked kernel is not a 64-bit one", kernel->name);
 	if (!failed && (elf->image.entry < elf->image.low || elf->image.entry >= elf->image.high))
-		failed = vmm_fail(error, VMM_STATUS_USAGE, "%s: the unpacked kernel's entry 0x%" PRIx64 " lies outside of it",
-				  kernel->name, elf->image.entry);
+		failed = vmm_fail(error, VMM_STATUS_USAGE,
+				  "%s: the unpacked kernel's entry 0x%" PRIx64 " lies outside of it", kernel->name,
+				  elf->image.entry);
 	if (!failed) {
 		note_room(bz, elf->image.low, elf->image.high);
 		result->start.mode = X86_LONG;
@@ -136,7 +147,8 @@ static int load_classic(struct bzimage *bz, const struct boot_request *request, 
 	note_room(bz, CLASSIC_ADDRESS, CLASSIC_ADDRESS + size);
 	if (check_room(bz, request, error) < 0)
 		return -1;
-	if (source_read(kernel, bz->code, ram_at(request->ram, CLASSIC_ADDRESS, size), size, "protected-mode code", error) < 0)
+	if (source_read(kernel, bz->code, ram_at(request->ram, CLASSIC_ADDRESS, size), size, "protected-mode code",
+			error) < 0)
 		return -1;
 	result->start.mode = use_64 ? X86_LONG : X86_PROTECTED;
 	result->start.rip = CLASSIC_ADDRESS + (use_64 ? ENTRY_64 : 0);

@@ -1,5 +1,5 @@
-/* load_multiboot.c - the Multiboot Specification 0.6.96: ELF files of 32 bits, of 64 bits whose entry lies below 4 GiB, and anything that
- * says its addresses in the header itself (the "a.out kludge"). */
+/* load_multiboot.c - the Multiboot Specification 0.6.96: ELF files of 32 bits, of 64 bits whose entry lies below 4 GiB,
+ * and anything that says its addresses in the header itself (the "a.out kludge"). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +18,31 @@
 #define FLAGS_MUST 0xffffu
 
 /* 3.1.1: offsets in the header */
-enum { HDR_FLAGS = 4, HDR_CHECKSUM = 8, HDR_HEADER = 12, HDR_LOAD = 16, HDR_LOAD_END = 20, HDR_BSS_END = 24, HDR_ENTRY = 28,
-       HDR_SHORT = 12, HDR_LONG = 32 };
+enum {
+	HDR_FLAGS = 4,
+	HDR_CHECKSUM = 8,
+	HDR_HEADER = 12,
+	HDR_LOAD = 16,
+	HDR_LOAD_END = 20,
+	HDR_BSS_END = 24,
+	HDR_ENTRY = 28,
+	HDR_SHORT = 12,
+	HDR_LONG = 32
+};
 
 /* 3.3: offsets in the information */
-enum { INFO_FLAGS = 0, INFO_MEM_LOWER = 4, INFO_MEM_UPPER = 8, INFO_CMDLINE = 16, INFO_MODS_COUNT = 20, INFO_MODS_ADDR = 24,
-       INFO_MMAP_LENGTH = 44, INFO_MMAP_ADDR = 48, INFO_LOADER_NAME = 64, INFO_SIZE = 116 };
+enum {
+	INFO_FLAGS = 0,
+	INFO_MEM_LOWER = 4,
+	INFO_MEM_UPPER = 8,
+	INFO_CMDLINE = 16,
+	INFO_MODS_COUNT = 20,
+	INFO_MODS_ADDR = 24,
+	INFO_MMAP_LENGTH = 44,
+	INFO_MMAP_ADDR = 48,
+	INFO_LOADER_NAME = 64,
+	INFO_SIZE = 116
+};
 enum { HAS_MEM = 1 << 0, HAS_CMDLINE = 1 << 2, HAS_MODS = 1 << 3, HAS_MMAP = 1 << 6, HAS_LOADER_NAME = 1 << 9 };
 #define MMAP_ENTRY 24 /* size (of what follows), address, length, type */
 #define MODULE_AT (LAYOUT_INFO + 0x80)
@@ -84,16 +103,16 @@ static int load_kludge(const struct boot_request *request, const struct header *
 	void *to;
 
 	if (load > at || skip > header->offset || (load_end && load_end < load))
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: the addresses of its Multiboot header contradict each other",
-				kernel->name);
+		return vmm_fail(error, VMM_STATUS_USAGE,
+				"%s: the addresses of its Multiboot header contradict each other", kernel->name);
 	size = load_end ? load_end - load : kernel->size - offset;
 	placed->low = load;
 	placed->high = load + size > bss_end ? load + size : bss_end;
 	placed->entry = get_le32(header->bytes + HDR_ENTRY);
 	to = ram_at(request->ram, load, placed->high - load);
 	if (!to || layout_is_taken(load, placed->high - load))
-		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: its %" PRIu64 " bytes at 0x%" PRIx64 " %s", kernel->name, placed->high - load, load,
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its %" PRIu64 " bytes at 0x%" PRIx64 " %s", kernel->name,
+				placed->high - load, load,
 				to ? "overlap " LAYOUT_TAKEN_TEXT : "do not fit into the guest's memory");
 	return source_read(kernel, offset, to, size, "Multiboot image", error);
 }
@@ -166,13 +185,14 @@ int load_multiboot(const struct boot_request *request, struct boot_result *resul
 	if (found <= 0)
 		return found ? -1 : vmm_fail(error, VMM_STATUS_USAGE, "%s: it has no Multiboot header", kernel->name);
 	if (get_le32(header.bytes + HDR_FLAGS) & FLAGS_MUST & ~FLAGS_KNOWN)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its Multiboot header demands something unknown (flags 0x%" PRIx32 ")",
+		return vmm_fail(error, VMM_STATUS_USAGE,
+				"%s: its Multiboot header demands something unknown (flags 0x%" PRIx32 ")",
 				kernel->name, get_le32(header.bytes + HDR_FLAGS));
 	if (load_image(request, &header, &placed, &kind, error) < 0)
 		return -1;
 	if (placed.entry < placed.low || placed.entry >= placed.high || placed.entry >= LAYOUT_HIGH)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its entry 0x%" PRIx64 " lies outside of it%s", kernel->name,
-				placed.entry, placed.entry >= LAYOUT_HIGH ? ", above 4 GiB" : "");
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its entry 0x%" PRIx64 " lies outside of it%s",
+				kernel->name, placed.entry, placed.entry >= LAYOUT_HIGH ? ", above 4 GiB" : "");
 	if (load_cmdline(request, kernel->name, LAYOUT_CMDLINE_MAX, error) < 0 ||
 	    load_initrd(request, placed.high, LAYOUT_HIGH, &initrd, &initrd_size, error) < 0)
 		return -1;

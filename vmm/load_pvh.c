@@ -1,4 +1,5 @@
-/* load_pvh.c - ELF kernels with a PVH entry: Xen's x86/HVM direct boot ABI (xen/include/public/arch-x86/hvm/start_info.h). */
+/* load_pvh.c - ELF kernels with a PVH entry: Xen's x86/HVM direct boot ABI
+ * (xen/include/public/arch-x86/hvm/start_info.h). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,11 +11,19 @@
 
 /* struct hvm_start_info, version 1 */
 enum {
-	START_MAGIC = 0, START_VERSION = 4, START_NR_MODULES = 12, START_MODLIST = 16, START_CMDLINE = 24, START_RSDP = 32,
-	START_MEMMAP = 40, START_MEMMAP_ENTRIES = 48, START_SIZE = 56
+	START_MAGIC = 0,
+	START_VERSION = 4,
+	START_NR_MODULES = 12,
+	START_MODLIST = 16,
+	START_CMDLINE = 24,
+	START_RSDP = 32,
+	START_MEMMAP = 40,
+	START_MEMMAP_ENTRIES = 48,
+	START_SIZE = 56
 };
 #define START_MAGIC_VALUE 0x336ec578u
-/* Behind it, both at 8-byte alignment: one module (address, size, command line, reserved), then the map (address, size, type, reserved) */
+/* Behind it, both at 8-byte alignment: one module (address, size, command line, reserved), then the map (address, size,
+ * type, reserved) */
 #define MODULE_AT (LAYOUT_INFO + 0x40)
 #define MEMMAP_AT (LAYOUT_INFO + 0x80)
 #define MEMMAP_ENTRY 24
@@ -59,7 +68,8 @@ int load_pvh(const struct boot_request *request, struct boot_result *result, str
 		return -1;
 	if (!found)
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: an ELF file with neither a PVH entry (Xen note 18) nor a Multiboot header", kernel->name);
+				"%s: an ELF file with neither a PVH entry (Xen note 18) nor a Multiboot header",
+				kernel->name);
 	if (entry < image.low || entry >= image.high)
 		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its PVH entry 0x%" PRIx32 " lies outside of its segments",
 				kernel->name, entry);

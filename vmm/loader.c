@@ -34,8 +34,8 @@ int load_cmdline(const struct boot_request *request, const char *prefix, uint64_
 		return vmm_fail(error, VMM_STATUS_USAGE, "the guest's memory is too small for a command line");
 	if (before > max || length + blank > max - before)
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: the command line has %zu bytes, this kernel takes at most %" PRIu64, request->kernel->name,
-				before + blank + length, max);
+				"%s: the command line has %zu bytes, this kernel takes at most %" PRIu64,
+				request->kernel->name, before + blank + length, max);
 	snprintf(to, LAYOUT_CMDLINE_MAX, "%s%s%s", prefix ? prefix : "", blank ? " " : "", request->cmdline);
 	return 0;
 }
@@ -56,7 +56,8 @@ int load_initrd(const struct boot_request *request, uint64_t floor, uint64_t lim
 	floor = (floor + 4095) & ~4095ull;
 	if (floor > limit || initrd->size > limit - floor || ((limit - initrd->size) & ~4095ull) < floor)
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: the initrd of %" PRIu64 " bytes does not fit into the guest's memory beside the kernel "
+				"%s: the initrd of %" PRIu64
+				" bytes does not fit into the guest's memory beside the kernel "
 				"(%" PRIu64 " bytes are free); give it more memory",
 				initrd->name, initrd->size, floor > limit ? 0 : limit - floor);
 	*size = initrd->size;
@@ -77,11 +78,12 @@ int load_flat(const struct boot_request *request, struct boot_result *result, st
 		return vmm_fail(error, VMM_STATUS_USAGE, "%s: the file is empty", kernel->name);
 	if (!to || at >= below)
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: %" PRIu64 " bytes at 0x%" PRIx64 " do not fit into the guest's memory%s", kernel->name,
-				kernel->size, at, at >= below ? " where it can be entered" : "");
+				"%s: %" PRIu64 " bytes at 0x%" PRIx64 " do not fit into the guest's memory%s",
+				kernel->name, kernel->size, at, at >= below ? " where it can be entered" : "");
 	if (layout_is_taken(at, kernel->size))
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: %" PRIu64 " bytes at 0x%" PRIx64 " overlap " LAYOUT_TAKEN_TEXT,
-				kernel->name, kernel->size, at);
+		return vmm_fail(error, VMM_STATUS_USAGE,
+				"%s: %" PRIu64 " bytes at 0x%" PRIx64 " overlap " LAYOUT_TAKEN_TEXT, kernel->name,
+				kernel->size, at);
 	if (request->initrd)
 		return vmm_fail(error, VMM_STATUS_USAGE, "%s: a flat binary takes no initrd", request->initrd->name);
 	if (load_cmdline(request, NULL, LAYOUT_CMDLINE_MAX, error) < 0)

@@ -1,5 +1,6 @@
-/* loader.h - kernels into guest memory. The kind is found by looking at the file. Loaders write guest memory and say in which state
- * the first vCPU starts; they know neither accelerator nor devices, so that tests and fuzzers can call them with plain memory. */
+/* loader.h - kernels into guest memory. The kind is found by looking at the file. Loaders write guest memory and say in
+ * which state the first vCPU starts; they know neither accelerator nor devices, so that tests and fuzzers can call them
+ * with plain memory. */
 #ifndef VMM_LOADER_H
 #define VMM_LOADER_H
 
@@ -45,10 +46,11 @@ int is_multiboot(const struct source *kernel);
 
 /* Shared by the loaders. */
 
-/* The command line with its NUL at LAYOUT_CMDLINE, prefix and line joined by a blank where both are there; at most `max` bytes without the
- * NUL. `prefix` may be NULL. */
+/* The command line with its NUL at LAYOUT_CMDLINE, prefix and line joined by a blank where both are there; at most
+ * `max` bytes without the NUL. `prefix` may be NULL. */
 int load_cmdline(const struct boot_request *request, const char *prefix, uint64_t max, struct vmm_error *error);
-/* The initrd as high as possible, page aligned, within [floor, limit) of the memory below 4 GiB. *gpa and *size are 0 without one. */
+/* The initrd as high as possible, page aligned, within [floor, limit) of the memory below 4 GiB. *gpa and *size are 0
+ * without one. */
 int load_initrd(const struct boot_request *request, uint64_t floor, uint64_t limit, uint64_t *gpa, uint64_t *size,
 		struct vmm_error *error);
 

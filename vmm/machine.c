@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 struct vmm_result *machine_end(struct vmm *vmm, enum vmm_end end, int status)
 {
 	if (vmm->ended)
@@ -125,7 +124,8 @@ static int make_memory(struct vmm *vmm, struct vmm_error *error)
 	uint8_t *hva;
 
 	if (vma_mem_anon(vmm->config.mem, &vmm->mem) < 0)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu64 " MiB of guest memory: %s", vmm->config.mem >> 20, vma_why());
+		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu64 " MiB of guest memory: %s", vmm->config.mem >> 20,
+				vma_why());
 	hva = vma_mem_hva(vmm->mem);
 	vmm->arch->layout(vmm);
 	for (unsigned i = 0; i < vmm->ram.count; i++) {
@@ -151,17 +151,18 @@ static int choose_accel(struct vmm *vmm, struct vmm_error *error)
 			return vmm_fail(error, VMM_STATUS_ACCEL, "no accelerator can be used here: %s", vma_why());
 	}
 	if (vma_platform_find(vmm->accel, config->arch, &info) < 0)
-		return vmm_fail(error, VMM_STATUS_ACCEL, "%s: this accelerator is not built in", vma_accel_name(vmm->accel));
+		return vmm_fail(error, VMM_STATUS_ACCEL, "%s: this accelerator is not built in",
+				vma_accel_name(vmm->accel));
 	if (!info.available)
 		return vmm_fail(error, VMM_STATUS_ACCEL, "%s: %s%s%s", info.name, info.why, *info.remedy ? "; " : "",
 				info.remedy);
 	if (config->cpus > info.max_vcpus)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu32 " CPUs: %s has at most %" PRIu32, config->cpus, info.name,
-				info.max_vcpus);
+		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu32 " CPUs: %s has at most %" PRIu32, config->cpus,
+				info.name, info.max_vcpus);
 	if (info.gpa_bits < 64 && top->gpa + top->size > 1ull << info.gpa_bits)
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%" PRIu64 " MiB of memory: guest addresses have only %" PRIu32 " bits on %s", config->mem >> 20,
-				info.gpa_bits, info.name);
+				"%" PRIu64 " MiB of memory: guest addresses have only %" PRIu32 " bits on %s",
+				config->mem >> 20, info.gpa_bits, info.name);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
-/* machine.h - the inside of struct vmm: what the parts of the VMM share. One lock, `lock`, covers devices, buses, timers and the fields
- * marked so. Order of locks: machine, then console. Nobody blocks while holding the machine lock. */
+/* machine.h - the inside of struct vmm: what the parts of the VMM share. One lock, `lock`, covers devices, buses,
+ * timers and the fields marked so. Order of locks: machine, then console. Nobody blocks while holding the machine lock.
+ */
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
 
@@ -20,9 +21,9 @@ struct vcpu {
 	uint32_t index;
 	uv_thread_t thread;
 	int thread_started;
-	vma_vcpu *vcpu;  /* owner thread only */
-	vma_kick *kick;  /* under the lock */
-	uint64_t exits;  /* owner thread, then whoever joined it */
+	vma_vcpu *vcpu; /* owner thread only */
+	vma_kick *kick; /* under the lock */
+	uint64_t exits; /* owner thread, then whoever joined it */
 };
 
 /* What differs between guest architectures. `arch` is that file's own part of the machine. */
@@ -65,13 +66,13 @@ struct vmm {
 	struct console *console;
 
 	uv_mutex_t lock;
-	uv_cond_t ready;  /* `made` changed, or stop */
+	uv_cond_t ready; /* `made` changed, or stop */
 	/* under the lock: */
 	struct bus ports, mmio;
 	struct machine_clock clock;
 	struct device_host host;
-	void *platform; /* devices */
-	uint32_t made, running; /* vCPUs that were created; whose threads have not ended */
+	void *platform;           /* devices */
+	uint32_t made, running;   /* vCPUs that were created; whose threads have not ended */
 	struct vmm_result result; /* valid once `ended` */
 	int ended;
 
@@ -96,7 +97,8 @@ struct vmm {
 void machine_connect_console(struct vmm *vmm); /* once, before the first byte */
 int machine_build(struct vmm *vmm, struct vmm_error *error);
 void machine_teardown(struct vmm *vmm);
-/* The first end counts; tells every vCPU to stop. Called with the lock held. Returns the result to fill in further, NULL if it came second. */
+/* The first end counts; tells every vCPU to stop. Called with the lock held. Returns the result to fill in further,
+ * NULL if it came second. */
 struct vmm_result *machine_end(struct vmm *vmm, enum vmm_end end, int status);
 /* run.c: what the loop does when somebody sent to vmm->wake */
 void machine_wake(uv_async_t *async);

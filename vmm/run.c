@@ -1,5 +1,5 @@
-/* run.c - vmm_run: one event loop on the caller's thread for signals, timers, input and the end of the machine, while the vCPUs have
- * threads of their own. */
+/* run.c - vmm_run: one event loop on the caller's thread for signals, timers, input and the end of the machine, while
+ * the vCPUs have threads of their own. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* scratch.c - big blocks are memory objects of the library (whose last reference unmaps them), small ones come from malloc. */
+/* scratch.c - big blocks are memory objects of the library (whose last reference unmaps them), small ones come from
+ * malloc. */
 #include "scratch.h"
 
 #include <stdint.h>

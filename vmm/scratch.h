@@ -1,4 +1,5 @@
-/* scratch.h - working memory of loaders that goes back to the system when it is freed, however the C library's heap behaves. */
+/* scratch.h - working memory of loaders that goes back to the system when it is freed, however the C library's heap
+ * behaves. */
 #ifndef VMM_SCRATCH_H
 #define VMM_SCRATCH_H
 

@@ -46,8 +46,8 @@ static int read_file(const struct source *source, uint64_t offset, uint8_t *to, 
 		if (got == UV_EINTR)
 			continue;
 		if (got < 0)
-			return vmm_fail(error, VMM_STATUS_USAGE, "%s: reading at byte %" PRIu64 ": %s", source->name, offset,
-					uv_strerror(got));
+			return vmm_fail(error, VMM_STATUS_USAGE, "%s: reading at byte %" PRIu64 ": %s", source->name,
+					offset, uv_strerror(got));
 		if (got == 0)
 			return vmm_fail(error, VMM_STATUS_USAGE, "%s: became shorter while it was read", source->name);
 		to += got;
@@ -62,8 +62,8 @@ int source_read(const struct source *source, uint64_t offset, void *buffer, uint
 {
 	if (offset > source->size || size > source->size - offset)
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%s: truncated: its %s (%" PRIu64 " bytes at %" PRIu64 ") lies beyond the end of the file (%" PRIu64
-				" bytes)",
+				"%s: truncated: its %s (%" PRIu64 " bytes at %" PRIu64
+				") lies beyond the end of the file (%" PRIu64 " bytes)",
 				source->name, what, size, offset, source->size);
 	if (source->bytes) {
 		if (size)

@@ -14,9 +14,9 @@
 #include "scratch.h"
 
 #define CHUNK (32u << 10)
-#define LZMA_MEMORY (256u << 20)   /* kernels use dictionaries of at most 128 MiB */
-#define LZ4_BLOCK (8u << 20)       /* legacy frame: fixed block size */
-#define LZ4_MAGIC 0x184c2102u      /* legacy frame */
+#define LZMA_MEMORY (256u << 20) /* kernels use dictionaries of at most 128 MiB */
+#define LZ4_BLOCK (8u << 20)     /* legacy frame: fixed block size */
+#define LZ4_MAGIC 0x184c2102u    /* legacy frame */
 
 struct stream {
 	const struct source *source;
@@ -29,8 +29,8 @@ struct stream {
 
 static int damaged(struct stream *s, const char *format, const char *why)
 {
-	return vmm_fail(s->error, VMM_STATUS_USAGE, "%s: its %s data is damaged (%s) near byte %" PRIu64, s->source->name,
-			format, why, s->offset);
+	return vmm_fail(s->error, VMM_STATUS_USAGE, "%s: its %s data is damaged (%s) near byte %" PRIu64,
+			s->source->name, format, why, s->offset);
 }
 
 /* The next piece of input into s->in; its size, or -1. 0: the end. */
@@ -290,7 +290,8 @@ static int lz4_block(struct stream *s, uint32_t size, char *in, char *out)
 	return got < 0 ? damaged(s, "lz4", "wrong data") : emit(s, out, (size_t)got);
 }
 
-/* Legacy frame: magic, then blocks of (size, data). Linux puts the 4-byte size of the whole output behind the last block. */
+/* Legacy frame: magic, then blocks of (size, data). Linux puts the 4-byte size of the whole output behind the last
+ * block. */
 static int lz4_loop(struct stream *s, char *in, char *out)
 {
 	uint8_t word[4];
@@ -363,14 +364,15 @@ int unpack(const struct source *source, uint64_t offset, uint64_t size, unpack_s
 	int result;
 
 	if (size < sizeof(magic))
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its compressed kernel has only %" PRIu64 " bytes", source->name,
-				size);
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its compressed kernel has only %" PRIu64 " bytes",
+				source->name, size);
 	if (source_read(source, offset, magic, sizeof(magic), "compressed kernel", error) < 0)
 		return -1;
 	format = find_format(magic, sizeof(magic));
 	if (!format)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%s: its kernel is compressed in an unknown way (%02x %02x %02x %02x)",
-				source->name, magic[0], magic[1], magic[2], magic[3]);
+		return vmm_fail(error, VMM_STATUS_USAGE,
+				"%s: its kernel is compressed in an unknown way (%02x %02x %02x %02x)", source->name,
+				magic[0], magic[1], magic[2], magic[3]);
 	s = scratch_alloc(sizeof(*s));
 	if (!s)
 		return vmm_fail(error, VMM_STATUS_VMM, "%s: no memory to unpack it", source->name);

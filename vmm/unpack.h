@@ -1,10 +1,12 @@
-/* unpack.h - the compressions that kernels come in, as a stream: output is handed on as it appears and never held as a whole. */
+/* unpack.h - the compressions that kernels come in, as a stream: output is handed on as it appears and never held as a
+ * whole. */
 #ifndef VMM_UNPACK_H
 #define VMM_UNPACK_H
 
 #include "source.h"
 
-/* Takes the next bytes of the output. Returns 0: go on, 1: enough, the rest is not wanted; -1: failed, *error is filled in. */
+/* Takes the next bytes of the output. Returns 0: go on, 1: enough, the rest is not wanted; -1: failed, *error is filled
+ * in. */
 typedef int (*unpack_sink)(void *opaque, const uint8_t *data, size_t size, struct vmm_error *error);
 
 /* Name of the compression that begins with these bytes ("gzip", ...); NULL: none that is known. */

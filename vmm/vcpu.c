@@ -75,7 +75,8 @@ static void handle_failure(struct vcpu *v, const vma_exit *exit)
 
 	switch (exit->kind) {
 	case VMA_EXIT_FAIL_ENTRY:
-		snprintf(why, sizeof(why), "the processor refuses the guest's state (0x%" PRIx64 ")", exit->fail_entry.reason);
+		snprintf(why, sizeof(why), "the processor refuses the guest's state (0x%" PRIx64 ")",
+			 exit->fail_entry.reason);
 		break;
 	case VMA_EXIT_INTERNAL:
 		snprintf(why, sizeof(why), "the accelerator gave up on an instruction (suberror %" PRIu32 ")",
@@ -95,7 +96,8 @@ static void handle_exit(struct vcpu *v, vma_exit *exit)
 
 	switch (exit->kind) {
 	case VMA_EXIT_IO:
-		access_bus(vmm, &vmm->ports, exit->io.port, exit->io.width, exit->io.write, exit->io.data, exit->io.count);
+		access_bus(vmm, &vmm->ports, exit->io.port, exit->io.width, exit->io.write, exit->io.data,
+			   exit->io.count);
 		break;
 	case VMA_EXIT_MMIO:
 		access_bus(vmm, &vmm->mmio, exit->mmio.gpa, exit->mmio.length, exit->mmio.write, exit->mmio.data, 1);
@@ -104,7 +106,8 @@ static void handle_exit(struct vcpu *v, vma_exit *exit)
 		exit->msr.fault = 1;
 		break;
 	case VMA_EXIT_HLT:
-		uv_sleep(HALT_MS); /* interrupt controllers in the platform halt inside; this is for one that does not */
+		uv_sleep(
+			HALT_MS); /* interrupt controllers in the platform halt inside; this is for one that does not */
 		break;
 	case VMA_EXIT_CANCELED:
 	case VMA_EXIT_CPUID:
@@ -155,7 +158,8 @@ static int make(struct vcpu *v)
 	v->kick = kick;
 	vmm->made++;
 	uv_cond_broadcast(&vmm->ready);
-	while (vmm->made < vmm->config.cpus && !vmm->ended) /* a guest may wake the others with its first instructions */
+	while (vmm->made < vmm->config.cpus &&
+	       !vmm->ended) /* a guest may wake the others with its first instructions */
 		uv_cond_wait(&vmm->ready, &vmm->lock);
 	uv_mutex_unlock(&vmm->lock);
 	return 0;

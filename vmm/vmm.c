@@ -1,4 +1,5 @@
-/* vmm.c - making and destroying a struct vmm: checks of the config, copies of its strings, the parts that last over a guest's reset. */
+/* vmm.c - making and destroying a struct vmm: checks of the config, copies of its strings, the parts that last over a
+ * guest's reset. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ static int copy_config(struct vmm *vmm, const struct vmm_config *from, struct vm
 	int failed = 0;
 
 	if (from->size < offsetof(struct vmm_config, cpus) || from->size > sizeof(*c))
-		return vmm_fail(error, VMM_STATUS_USAGE, "vmm_config.size is %" PRIu32 ", not %zu", from->size, sizeof(*c));
+		return vmm_fail(error, VMM_STATUS_USAGE, "vmm_config.size is %" PRIu32 ", not %zu", from->size,
+				sizeof(*c));
 	memcpy(c, from, from->size);
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		if (copy_string(strings[i], error) < 0)
@@ -58,15 +60,18 @@ static int check_config(struct vmm *vmm, struct vmm_error *error)
 		if (archs[i]->arch == c->arch)
 			vmm->arch = archs[i];
 	if (!vmm->arch)
-		return vmm_fail(error, VMM_STATUS_USAGE, "a machine of architecture %d is not written yet", (int)c->arch);
+		return vmm_fail(error, VMM_STATUS_USAGE, "a machine of architecture %d is not written yet",
+				(int)c->arch);
 	if (!c->kernel)
 		return vmm_fail(error, VMM_STATUS_USAGE, "no kernel was named");
 	if (c->cpus > CPUS_MAX)
-		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu32 " CPUs: at most %u are possible", c->cpus, CPUS_MAX);
+		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu32 " CPUs: at most %u are possible", c->cpus,
+				CPUS_MAX);
 	if (c->mem < MEM_MIN || c->mem > MEM_MAX || c->mem % 4096)
 		return vmm_fail(error, VMM_STATUS_USAGE,
-				"%" PRIu64 " bytes of memory: from %llu MiB to %llu TiB, in units of 4096 bytes, are possible", c->mem,
-				MEM_MIN >> 20, MEM_MAX >> 40);
+				"%" PRIu64
+				" bytes of memory: from %llu MiB to %llu TiB, in units of 4096 bytes, are possible",
+				c->mem, MEM_MIN >> 20, MEM_MAX >> 40);
 	if ((unsigned)c->entry > VMM_ENTRY_CLASSIC32 || (unsigned)c->console > VMM_CONSOLE_CALLBACK ||
 	    (unsigned)c->on_reset > VMM_RESET_REBOOT)
 		return vmm_fail(error, VMM_STATUS_USAGE, "an unknown value for entry, console or on_reset");
@@ -84,7 +89,8 @@ static int make_lasting(struct vmm *vmm, struct vmm_error *error)
 	vmm->wake.data = vmm;
 	vmm->vcpus = calloc(vmm->config.cpus, sizeof(vmm->vcpus[0]));
 	if (!vmm->async_made || !vmm->vcpus)
-		return vmm_fail(error, VMM_STATUS_VMM, "no event loop or no memory for %" PRIu32 " vCPUs", vmm->config.cpus);
+		return vmm_fail(error, VMM_STATUS_VMM, "no event loop or no memory for %" PRIu32 " vCPUs",
+				vmm->config.cpus);
 	vmm->console = malloc(sizeof(*vmm->console));
 	if (!vmm->console)
 		return vmm_fail(error, VMM_STATUS_VMM, "no memory for the console");

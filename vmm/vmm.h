@@ -10,7 +10,8 @@
  *	vmm_destroy(vmm);
  *	return result.status;
  *
- * Nothing here prints or exits, but for what the guest itself writes on its console. Strings of the config are copied. */
+ * Nothing here prints or exits, but for what the guest itself writes on its console. Strings of the config are copied.
+ */
 #ifndef VMM_VMM_H
 #define VMM_VMM_H
 
@@ -20,13 +21,13 @@
 
 /* Exit statuses of the command, used in vmm_error.status and vmm_result.status. */
 enum {
-	VMM_STATUS_OK = 0,        /* power-off; also a reset that ended the run at its limit, and the user's Ctrl-a x */
-	VMM_STATUS_CRASH = 123,   /* the guest crashed */
+	VMM_STATUS_OK = 0,      /* power-off; also a reset that ended the run at its limit, and the user's Ctrl-a x */
+	VMM_STATUS_CRASH = 123, /* the guest crashed */
 	VMM_STATUS_TIMEOUT = 124,
-	VMM_STATUS_VMM = 125,     /* the VMM or the host failed */
-	VMM_STATUS_ACCEL = 126,   /* the accelerator is missing or not permitted */
-	VMM_STATUS_USAGE = 127,   /* an unusable file or argument */
-	VMM_STATUS_SIGNAL = 128   /* + number: stopped by a signal, as shells say it (SIGTERM: 143) */
+	VMM_STATUS_VMM = 125,   /* the VMM or the host failed */
+	VMM_STATUS_ACCEL = 126, /* the accelerator is missing or not permitted */
+	VMM_STATUS_USAGE = 127, /* an unusable file or argument */
+	VMM_STATUS_SIGNAL = 128 /* + number: stopped by a signal, as shells say it (SIGTERM: 143) */
 };
 
 /* One sentence naming the file or the argument and the reason, no newline at its end. */
@@ -36,28 +37,28 @@ struct vmm_error {
 };
 
 enum vmm_console {
-	VMM_CONSOLE_STDIO = 0, /* raw mode only if stdin is a terminal; there Ctrl-a is the escape key */
-	VMM_CONSOLE_NONE = 1,  /* output is thrown away */
-	VMM_CONSOLE_FILE = 2,  /* output to console_path, which is created or cut to nothing */
+	VMM_CONSOLE_STDIO = 0,   /* raw mode only if stdin is a terminal; there Ctrl-a is the escape key */
+	VMM_CONSOLE_NONE = 1,    /* output is thrown away */
+	VMM_CONSOLE_FILE = 2,    /* output to console_path, which is created or cut to nothing */
 	VMM_CONSOLE_CALLBACK = 3 /* output to console_write, on a thread of the VMM's own, which it may block */
 };
 
 /* How a Linux bzImage is entered. */
 enum vmm_entry {
-	VMM_ENTRY_AUTO = 0,      /* unpacked by the host, entered directly; the classic entry if it cannot be unpacked */
-	VMM_ENTRY_DIRECT = 1,    /* unpacked by the host or an error */
-	VMM_ENTRY_CLASSIC = 2,   /* the kernel unpacks itself, entered in 64-bit mode (32-bit if it has no 64-bit entry) */
-	VMM_ENTRY_CLASSIC32 = 3  /* the kernel unpacks itself, entered in 32-bit protected mode */
+	VMM_ENTRY_AUTO = 0,     /* unpacked by the host, entered directly; the classic entry if it cannot be unpacked */
+	VMM_ENTRY_DIRECT = 1,   /* unpacked by the host or an error */
+	VMM_ENTRY_CLASSIC = 2,  /* it unpacks itself, entered in 64-bit mode (32-bit if it has no such entry) */
+	VMM_ENTRY_CLASSIC32 = 3 /* the kernel unpacks itself, entered in 32-bit protected mode */
 };
 
 /* What a reset by the guest (port 0xcf9, keyboard controller, ACPI) does. */
 enum vmm_on_reset {
-	VMM_RESET_STOP = 0, /* the run ends with VMM_END_RESET */
+	VMM_RESET_STOP = 0,  /* the run ends with VMM_END_RESET */
 	VMM_RESET_REBOOT = 1 /* load and start again, at most reset_limit times; then VMM_END_RESET */
 };
 
-/* The time that devices see, in nanoseconds; both from the same call so that a test can own it. NULL members: the host's. Called on
- * any thread. */
+/* The time that devices see, in nanoseconds; both from the same call so that a test can own it. NULL members: the
+ * host's. Called on any thread. */
 struct vmm_clock_source {
 	uint64_t (*monotonic_ns)(void *opaque);
 	int64_t (*realtime_ns)(void *opaque); /* since 1970, UTC */
@@ -72,10 +73,12 @@ struct vmm_config {
 	uint32_t cpus;         /* 0: 1 */
 	uint64_t mem;          /* bytes of guest memory, a multiple of 4096; 0: 256 MiB */
 
-	const char *kernel;    /* bzImage, ELF with PVH note, Multiboot 1, or flat binary with `flat` */
-	const char *initrd;    /* NULL: none */
-	const char *append;    /* command line; NULL: "" */
-	uint32_t flat;         /* 1: kernel is loaded as it is at flat_address and entered there, see docs/internals.md */
+	const char *kernel; /* bzImage, ELF with PVH note, Multiboot 1, or flat binary with `flat` */
+	const char *initrd; /* NULL: none */
+	const char *append; /* command line; NULL: "" */
+	/* 1: kernel is loaded as it is at flat_address and entered there, in 64-bit mode with the first 4 GiB mapped to
+	 * themselves; RSI points to the command line, RSP to the end of 512 KiB of memory that nothing else uses. */
+	uint32_t flat;
 	uint64_t flat_address;
 	enum vmm_entry entry;
 
@@ -83,15 +86,15 @@ struct vmm_config {
 	const char *console_path;
 	void (*console_write)(void *opaque, const void *data, size_t size);
 	void *console_opaque;
-	const char *marker;    /* note when this text first appears on the console (its bytes, anywhere); NULL: none */
+	const char *marker; /* note when this text first appears on the console (its bytes, anywhere); NULL: none */
 
-	uint32_t timeout_ms;   /* of vmm_run; 0: none */
-	uint32_t debug_exit;   /* 1: port 0xf4 ends the run with status (v << 1) | 1 (8 bits) */
+	uint32_t timeout_ms; /* of vmm_run; 0: none */
+	uint32_t debug_exit; /* 1: port 0xf4 ends the run with status (v << 1) | 1 (8 bits) */
 	enum vmm_on_reset on_reset;
-	uint32_t reset_limit;  /* VMM_RESET_REBOOT: how many; 0: no limit */
-	uint32_t handle_signals; /* 1: vmm_run handles SIGTERM, SIGINT, SIGHUP (orderly stop) and puts the terminal right on fatal ones */
+	uint32_t reset_limit;    /* VMM_RESET_REBOOT: how many; 0: no limit */
+	uint32_t handle_signals; /* 1: vmm_run ends orderly on SIGTERM, SIGINT, SIGHUP */
 	struct vmm_clock_source clock;
-	uint32_t flat_bits;    /* mode in which a flat binary is entered: 16 (address below 1 MiB), 32, 64; 0: 64 */
+	uint32_t flat_bits; /* mode in which a flat binary is entered: 16 (address below 1 MiB), 32, 64; 0: 64 */
 };
 
 /* X(NAME, number, text): how a run ended. */
@@ -115,22 +118,22 @@ const char *vmm_end_text(enum vmm_end end); /* "?" for a number outside the list
 
 struct vmm_result {
 	enum vmm_end end;
-	int status;            /* what the command exits with */
-	int signal;            /* VMM_END_SIGNAL: its number */
-	uint32_t resets;       /* that the guest went through */
-	int64_t marker_ms;     /* from the call of vmm_create to the marker's last byte at the serial port; -1: never seen */
-	int64_t run_ms;        /* from the call of vmm_run to its return */
-	uint64_t exits;        /* of all vCPUs */
-	char text[512];        /* one sentence: why; "" where `end` says it all */
-	char dump[4096];       /* VMM_END_CRASH, VMM_END_ERROR of a vCPU: its registers, several lines; "" if there are none */
+	int status;        /* what the command exits with */
+	int signal;        /* VMM_END_SIGNAL: its number */
+	uint32_t resets;   /* that the guest went through */
+	int64_t marker_ms; /* from the call of vmm_create to the marker at the serial port; -1: never seen */
+	int64_t run_ms;    /* from the call of vmm_run to its return */
+	uint64_t exits;    /* of all vCPUs */
+	char text[512];    /* one sentence: why; "" where `end` says it all */
+	char dump[4096];   /* crash, or error of a vCPU: its registers, several lines; "" if there are none */
 };
 
 struct vmm;
 
 /* Make the machine: check the config, read and place the files, create the VM. 0, or -1 and *error. */
 int vmm_create(const struct vmm_config *config, struct vmm **vmm, struct vmm_error *error);
-/* Run it to its end; on return every vCPU has stopped, the console's output is written and the terminal is as it was. Returns
- * result->status. Once per vmm. Call on the thread that is to handle terminal and signals. */
+/* Run it to its end; on return every vCPU has stopped, the console's output is written and the terminal is as it was.
+ * Returns result->status. Once per vmm. Call on the thread that is to handle terminal and signals. */
 int vmm_run(struct vmm *vmm, struct vmm_result *result);
 /* End vmm_run soon with VMM_END_STOPPED. Any thread or signal handler, before or during vmm_run. */
 void vmm_request_stop(struct vmm *vmm);

@@ -1,4 +1,5 @@
-/* x86_machine.c - the PC: its memory, what is loaded into it, and its devices. Interrupt controllers and the PIT are the accelerator's. */
+/* x86_machine.c - the PC: its memory, what is loaded into it, and its devices. Interrupt controllers and the PIT are
+ * the accelerator's. */
 #include <string.h>
 
 #include "acpi.h"

@@ -37,8 +37,8 @@ static uint64_t descriptor(uint32_t base, uint32_t limit, uint32_t attr)
 
 	if (attr & VMA_SEG_G)
 		limit >>= 12;
-	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | flags << 40 | (uint64_t)(limit >> 16 & 0xf) << 48 |
-	       (uint64_t)(base >> 24) << 56;
+	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | flags << 40 |
+	       (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)(base >> 24) << 56;
 }
 
 static uint32_t code_attr(enum x86_mode mode)
@@ -155,9 +155,12 @@ static void dump_regs(vma_vcpu *vcpu, struct text *text)
 		return;
 	}
 	say(text, "rip %016" PRIx64 " rflags %08" PRIx64 " rsp %016" PRIx64 "\n", r.rip, r.rflags, r.rsp);
-	say(text, "rax %016" PRIx64 " rbx %016" PRIx64 " rcx %016" PRIx64 " rdx %016" PRIx64 "\n", r.rax, r.rbx, r.rcx, r.rdx);
-	say(text, "rsi %016" PRIx64 " rdi %016" PRIx64 " rbp %016" PRIx64 " r8  %016" PRIx64 "\n", r.rsi, r.rdi, r.rbp, r.r8);
-	say(text, "r9  %016" PRIx64 " r10 %016" PRIx64 " r11 %016" PRIx64 " r12 %016" PRIx64 "\n", r.r9, r.r10, r.r11, r.r12);
+	say(text, "rax %016" PRIx64 " rbx %016" PRIx64 " rcx %016" PRIx64 " rdx %016" PRIx64 "\n", r.rax, r.rbx, r.rcx,
+	    r.rdx);
+	say(text, "rsi %016" PRIx64 " rdi %016" PRIx64 " rbp %016" PRIx64 " r8  %016" PRIx64 "\n", r.rsi, r.rdi, r.rbp,
+	    r.r8);
+	say(text, "r9  %016" PRIx64 " r10 %016" PRIx64 " r11 %016" PRIx64 " r12 %016" PRIx64 "\n", r.r9, r.r10, r.r11,
+	    r.r12);
 	say(text, "r13 %016" PRIx64 " r14 %016" PRIx64 " r15 %016" PRIx64 "\n", r.r13, r.r14, r.r15);
 }
 
@@ -175,8 +178,8 @@ static void dump_sregs(vma_vcpu *vcpu, struct text *text)
 		say(text, "segments: %s\n", vma_why());
 		return;
 	}
-	say(text, "cr0 %08" PRIx64 " cr2 %016" PRIx64 " cr3 %016" PRIx64 " cr4 %08" PRIx64 " efer %04" PRIx64 "\n", s.cr0, s.cr2,
-	    s.cr3, s.cr4, s.efer);
+	say(text, "cr0 %08" PRIx64 " cr2 %016" PRIx64 " cr3 %016" PRIx64 " cr4 %08" PRIx64 " efer %04" PRIx64 "\n",
+	    s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
 #define VMA_X(NAME, field, ...) dump_segment(text, #field, &s.field);
 	VMA_X86_SEGS(VMA_X)
 #undef VMA_X

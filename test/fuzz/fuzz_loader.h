@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef int (*fuzz_loader)(const struct boot_request *request, struct boot_result *result, struct vmm_error *error);
 
-/* Memory is not cleared between inputs: loaders never read it. A refusal must say why, a success must enter guest memory. */
+/* Memory is not cleared between inputs: loaders never read it. A refusal must say why, a success must enter guest
+ * memory. */
 static inline void fuzz_load(fuzz_loader loader, const uint8_t *data, size_t size, struct boot_request request)
 {
 	static struct guest_ram ram = {.count = 1};

@@ -1,5 +1,6 @@
-/* fuzz_loader_bzimage.c - the bzImage loader. The first byte chooses: the rest is a whole file, or only the payload of a good one, so that
- * the decompressors and the ELF stream behind them are reached without a good header having to be guessed. */
+/* fuzz_loader_bzimage.c - the bzImage loader. The first byte chooses: the rest is a whole file, or only the payload of
+ * a good one, so that the decompressors and the ELF stream behind them are reached without a good header having to be
+ * guessed. */
 #include "bootparam.h"
 #include "fuzz_loader.h"
 #include "le.h"

@@ -1,4 +1,5 @@
-/* fuzz_loader_kernel.c - telling kinds of kernels apart; with nine bytes more in front, flat binaries at an address of the input's choice. */
+/* fuzz_loader_kernel.c - telling kinds of kernels apart; with nine bytes more in front, flat binaries at an address of
+ * the input's choice. */
 #include "fuzz_loader.h"
 #include "le.h"
 

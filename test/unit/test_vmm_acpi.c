@@ -93,7 +93,9 @@ static void package_lengths(void **state)
 	static const struct {
 		size_t body, width;
 		uint8_t first, second;
-	} cases[] = {{62, 1, 63, 0}, {63, 2, 0x40 | (65 & 15), 65 >> 4}, {4093, 2, 0x40 | (4095 & 15), 255},
+	} cases[] = {{62, 1, 63, 0},
+		     {63, 2, 0x40 | (65 & 15), 65 >> 4},
+		     {4093, 2, 0x40 | (4095 & 15), 255},
 		     {4094, 3, 0x80 | (4097 & 15), (4097 >> 4) & 255}};
 
 	(void)state;

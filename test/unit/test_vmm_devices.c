@@ -1,4 +1,5 @@
-/* test_vmm_devices.c - buses and devices driven by their registers, with a machine that only takes notes and a clock of the test's own. */
+/* test_vmm_devices.c - buses and devices driven by their registers, with a machine that only takes notes and a clock of
+ * the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -239,7 +240,8 @@ static void serial_transmit(void **state)
 	assert_string_equal(output, "ab");
 }
 
-/* A full console shows a busy transmitter, keeps what is written from getting lost, and tells by interrupt when it goes on. */
+/* A full console shows a busy transmitter, keeps what is written from getting lost, and tells by interrupt when it goes
+ * on. */
 static void serial_without_room(void **state)
 {
 	unsigned done = 0;
@@ -367,7 +369,7 @@ static void rtc_set(void **state)
 	set_cmos(11, 0x02);
 	now_ns += 3000000000ull;
 	assert_time((const uint8_t[]){0x01, 0, 0, 7, 1, 1, 0, 0x20}); /* Saturday */
-	set_cmos(8, 0xff); /* nonsense is survived */
+	set_cmos(8, 0xff);                                            /* nonsense is survived */
 	set_cmos(7, 0xff);
 	cmos(9);
 }

@@ -102,7 +102,9 @@ static inline size_t pack_lzma(uint8_t *to, const struct image *from, int alone)
 
 static inline size_t pack_gzip(uint8_t *to, const struct image *from)
 {
-	z_stream z = {.next_in = (uint8_t *)(uintptr_t)from->bytes, .avail_in = (unsigned)from->size, .next_out = to,
+	z_stream z = {.next_in = (uint8_t *)(uintptr_t)from->bytes,
+		      .avail_in = (unsigned)from->size,
+		      .next_out = to,
 		      .avail_out = IMAGE_MAX / 2};
 
 	if (deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK || deflate(&z, Z_FINISH) != Z_STREAM_END)
@@ -124,7 +126,8 @@ static inline size_t pack_bzip2(uint8_t *to, const struct image *from)
 {
 	unsigned size = IMAGE_MAX / 2;
 
-	if (BZ2_bzBuffToBuffCompress((char *)to, &size, (char *)(uintptr_t)from->bytes, (unsigned)from->size, 1, 0, 0) != BZ_OK)
+	if (BZ2_bzBuffToBuffCompress((char *)to, &size, (char *)(uintptr_t)from->bytes, (unsigned)from->size, 1, 0,
+				     0) != BZ_OK)
 		abort();
 	return size;
 }

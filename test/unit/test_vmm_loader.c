@@ -147,7 +147,8 @@ static void initrd_and_command_line(void **state)
 	assert_int_equal(get_le32(bp + HDR_RAMDISK_SIZE), sizeof(bytes));
 	assert_int_equal(get_le32(bp + HDR_RAMDISK_IMAGE), (RAM_SIZE - sizeof(bytes)) & ~4095u);
 	assert_memory_equal(ram.region[0].hva + get_le32(bp + HDR_RAMDISK_IMAGE), bytes, sizeof(bytes));
-	assert_refused(load_with(&image, image.size, (struct boot_request){.initrd = &huge}), "huge.img: the initrd of");
+	assert_refused(load_with(&image, image.size, (struct boot_request){.initrd = &huge}),
+		       "huge.img: the initrd of");
 	assert_refused(load_with(&image, image.size, (struct boot_request){.cmdline = line}), "at most 2047");
 	huge.size = 0;
 	assert_refused(load_with(&image, image.size, (struct boot_request){.initrd = &huge}), "empty");
@@ -162,7 +163,8 @@ static void pvh(void **state)
 	source_memory(&initrd, "initrd.img", "module", 6);
 	for (unsigned bits = 32; bits <= 64; bits += 32) {
 		make_elf(&elf, bits, ELF_WITH_PVH);
-		assert_int_equal(load_with(&elf, elf.size, (struct boot_request){.rsdp = 0xe0000, .initrd = &initrd}), 0);
+		assert_int_equal(load_with(&elf, elf.size, (struct boot_request){.rsdp = 0xe0000, .initrd = &initrd}),
+				 0);
 		assert_code_loaded();
 		assert_int_equal(result.start.mode, X86_PROTECTED);
 		assert_int_equal(result.start.rip, 0x200020);
@@ -319,7 +321,8 @@ static void truncated(void **state)
 		make_bzimage(&image, formats[i], &elf);
 		for (size_t size = 0; size < image.size; size += size < 0x260 ? 1 : 37)
 			refused += load_with(&image, size, (struct boot_request){.entry = VMM_ENTRY_DIRECT}) < 0;
-		assert_int_equal(load_with(&image, image.size - 5, (struct boot_request){.entry = VMM_ENTRY_DIRECT}), -1);
+		assert_int_equal(load_with(&image, image.size - 5, (struct boot_request){.entry = VMM_ENTRY_DIRECT}),
+				 -1);
 	}
 	make_elf(&elf, 64, ELF_WITH_PVH);
 	for (size_t size = 0; size < elf.size; size++)
@@ -336,7 +339,8 @@ static uint32_t random_next(uint32_t *seed)
 	return *seed >> 8;
 }
 
-/* Random bytes at random places; what matters is that a sanitizer has nothing to say and each refusal has a sentence. */
+/* Random bytes at random places; what matters is that a sanitizer has nothing to say and each refusal has a sentence.
+ */
 static void damaged(void **state)
 {
 	uint32_t seed = 1;

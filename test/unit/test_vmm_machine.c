@@ -1,7 +1,5 @@
-/* test_vmm_machine.c - whole machines with guests of a few instructions, on every accelerator that this host has: how a run ends, what
- * the console gets, what happens to the terminal.
- * test-labels: threads
- * test-timeout: 300 */
+/* test_vmm_machine.c - whole machines with guests of a few instructions, on every accelerator that this host has: how a
+ * run ends, what the console gets, what happens to the terminal. test-labels: threads test-timeout: 300 */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -92,8 +90,8 @@ static struct vmm_result run(const struct vmm_config *config)
 static void assert_end(const struct vmm_result *result, enum vmm_end end, int status)
 {
 	if (result->end != end || result->status != status)
-		fail_msg("ended by %s with %d (%s), not by %s with %d\n%s", vmm_end_text(result->end), result->status, result->text,
-			 vmm_end_text(end), status, result->dump);
+		fail_msg("ended by %s with %d (%s), not by %s with %d\n%s", vmm_end_text(result->end), result->status,
+			 result->text, vmm_end_text(end), status, result->dump);
 }
 
 static void assert_output(const char *text)
@@ -103,8 +101,8 @@ static void assert_output(const char *text)
 }
 
 /* mov dx,0x3f8; "hi\n" byte by byte; mov al,21; out 0xf4,al. The same bytes mean the same in 32-bit mode. */
-static const uint8_t hello[] = {0x66, 0xba, 0xf8, 0x03, 0xb0, 'h', 0xee, 0xb0, 'i', 0xee, 0xb0, '\n',
-				0xee, 0xb0, 21,   0xe6, 0xf4, 0xf4};
+static const uint8_t hello[] = {0x66, 0xba, 0xf8, 0x03, 0xb0, 'h', 0xee, 0xb0, 'i',
+				0xee, 0xb0, '\n', 0xee, 0xb0, 21,  0xe6, 0xf4, 0xf4};
 static const uint8_t hello_16[] = {0xba, 0xf8, 0x03, 0xb0, 'r', 0xee, 0x8c, 0xc8, 0x88, 0xe0, 0xe6, 0xf4, 0xf4};
 static const uint8_t spin[] = {0xeb, 0xfe};
 static const uint8_t halt[] = {0xf4, 0xeb, 0xfd};
@@ -112,7 +110,8 @@ static const uint8_t crash[] = {0x48, 0xc7, 0xc0, 0x34, 0x12, 0x00, 0x00, 0x0f, 
 /* mov dx,0x604; mov ax,0x3400; out dx,ax; hlt: ACPI S5 */
 static const uint8_t power_off[] = {0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x34, 0x66, 0xef, 0xf4};
 /* prints R, then resets through 0xcf9 */
-static const uint8_t reset[] = {0x66, 0xba, 0xf8, 0x03, 0xb0, 'R', 0xee, 0x66, 0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee, 0xf4};
+static const uint8_t reset[] = {0x66, 0xba, 0xf8, 0x03, 0xb0, 'R',  0xee, 0x66,
+				0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee, 0xf4};
 
 static void prints_and_exits(void **state)
 {
@@ -292,12 +291,12 @@ static void idle_is_free(void **state)
 	assert_end(&result, VMM_END_TIMEOUT, VMM_STATUS_TIMEOUT);
 }
 
-/* mov ecx,200000; l: mov eax,ecx; out dx,al; loop l; out 0xf4 - without ever looking whether the port is ready, to a console that
- * is slower than that: every byte arrives. */
+/* mov ecx,200000; l: mov eax,ecx; out dx,al; loop l; out 0xf4 - without ever looking whether the port is ready, to a
+ * console that is slower than that: every byte arrives. */
 static void slow_console(void **state)
 {
-	static const uint8_t code[] = {0x66, 0xba, 0xf8, 0x03, 0xb9, 0x40, 0x0d, 0x03, 0x00, 0x89, 0xc8, 0xee,
-				       0xe2, 0xfb, 0xe6, 0xf4, 0xf4};
+	static const uint8_t code[] = {0x66, 0xba, 0xf8, 0x03, 0xb9, 0x40, 0x0d, 0x03, 0x00,
+				       0x89, 0xc8, 0xee, 0xe2, 0xfb, 0xe6, 0xf4, 0xf4};
 	struct vmm_config config = GUEST(code);
 	struct vmm_result result;
 
@@ -314,8 +313,9 @@ static void slow_console(void **state)
 /* lea rsi,[rip+text]; mov ecx,6; mov dx,0x3f8; rep outsb; then out 0xf4,al with al = 0 */
 static void string_output(void **state)
 {
-	static const uint8_t code[] = {0x48, 0x8d, 0x35, 0x10, 0x00, 0x00, 0x00, 0xb9, 0x06, 0x00, 0x00, 0x00,
-				       0x66, 0xba, 0xf8, 0x03, 0xf3, 0x6e, 0x31, 0xc0, 0xe6, 0xf4, 0xf4, 's', 't', 'r', 'i', 'n', 'g'};
+	static const uint8_t code[] = {0x48, 0x8d, 0x35, 0x10, 0x00, 0x00, 0x00, 0xb9, 0x06, 0x00,
+				       0x00, 0x00, 0x66, 0xba, 0xf8, 0x03, 0xf3, 0x6e, 0x31, 0xc0,
+				       0xe6, 0xf4, 0xf4, 's',  't',  'r',  'i',  'n',  'g'};
 	struct vmm_config config = GUEST(code);
 	struct vmm_result result = run(&config);
 
@@ -346,8 +346,8 @@ static void console_to_file(void **state)
 }
 
 /* l: in LSR; test al,1; jz l; in al,RBR; out THR,al; cmp al,'.'; jne l; out 0xf4: echoes up to a full stop */
-static const uint8_t echo[] = {0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba, 0xf8, 0x03, 0xec,
-			       0xee, 0x3c, '.',  0x75, 0xed, 0xe6, 0xf4, 0xf4};
+static const uint8_t echo[] = {0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba,
+			       0xf8, 0x03, 0xec, 0xee, 0x3c, '.',  0x75, 0xed, 0xe6, 0xf4, 0xf4};
 
 static void child_runs_echo(void)
 {
@@ -581,9 +581,13 @@ static void refusals(void **state)
 		{{.kernel = path, .mem = 1ull << 60}, VMM_STATUS_USAGE, "bytes of memory"},
 		{{.kernel = path, .cpus = 1000}, VMM_STATUS_USAGE, "1000 CPUs"},
 		{{.kernel = path, .arch = VMA_ARCH_ARM64}, VMM_STATUS_USAGE, "not written yet"},
-		{{.kernel = path, .console = VMM_CONSOLE_FILE, .console_path = "/nonexistent/log"}, VMM_STATUS_USAGE, "/nonexistent/log"},
+		{{.kernel = path, .console = VMM_CONSOLE_FILE, .console_path = "/nonexistent/log"},
+		 VMM_STATUS_USAGE,
+		 "/nonexistent/log"},
 		{{.kernel = path, .initrd = "/"}, VMM_STATUS_USAGE, "/: not a regular file"},
-		{{.kernel = path, .accel = VMA_ACCEL_WHPX, .flat = 1, .flat_address = 0x1000}, VMM_STATUS_ACCEL, "whpx"},
+		{{.kernel = path, .accel = VMA_ACCEL_WHPX, .flat = 1, .flat_address = 0x1000},
+		 VMM_STATUS_ACCEL,
+		 "whpx"},
 		{{.kernel = path}, VMM_STATUS_USAGE, "not a kernel"},
 	};
 
@@ -619,7 +623,8 @@ int main(void)
 		if (vma_platform_find(accels[i], VMA_ARCH_X86_64, &info) == 0 && info.available)
 			failed += run_on(accels[i]);
 		else
-			printf("%s is not available: %s\n", vma_accel_name(accels[i]), info.why ? info.why : "not built in");
+			printf("%s is not available: %s\n", vma_accel_name(accels[i]),
+			       info.why ? info.why : "not built in");
 	}
 	unlink(path);
 	return failed;
