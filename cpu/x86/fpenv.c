@@ -87,7 +87,7 @@ void x86_sse_flags(struct x86_cpu *c, const struct x86_op *op, const struct sf_e
 	/* SDM vol. 1, 11.5.2.3: an unmasked exception found before computing keeps the result's exceptions from being looked for. */
 	if (unmasked & (SF_I | SF_D | SF_Z))
 		flags &= SF_I | SF_D | SF_Z;
-	c->mxcsr |= flags;
+	c->mxcsr |= flags | e->earlier;
 	if (unlikely(unmasked))
 		x86_raise(c, op, c->cr4 & X86_CR4_OSXMMEXCPT ? X86_XM : X86_UD, -1);
 }

@@ -1,5 +1,6 @@
 /* run.c - the run loop: what happens between blocks (faults, injected events, interrupts, debug, budget) and how a block is entered and left. */
 #include "engine.h"
+#include "fpenv.h"
 
 /* Debugging, interrupt shadows, replay and the end of the budget need blocks of one instruction. */
 static bool wants_single(const struct x86_cpu *c)
@@ -144,6 +145,13 @@ static void enter(struct x86_cpu *c)
 	atomic_fetch_or_explicit(c->attn, 1, memory_order_relaxed); /* ask at the start */
 }
 
+/* The host's FPU goes back to what the caller had in it. */
+static enum x86_stop_kind leave(struct x86_cpu *c)
+{
+	x86_fp_leave(c);
+	return c->stop.kind;
+}
+
 enum x86_stop_kind x86_run(struct x86_cpu *c)
 {
 	enter(c);
@@ -151,7 +159,7 @@ enum x86_stop_kind x86_run(struct x86_cpu *c)
 	if (how) {
 		left(c, how);
 		if (how != X86_JMP_FAULT)
-			return c->stop.kind;
+			return leave(c);
 	}
 	while (between(c)) {
 		c->code_tag = c->cache->generation << 16 | x86_block_key(c, false);
@@ -162,7 +170,7 @@ enum x86_stop_kind x86_run(struct x86_cpu *c)
 			blocks(c);
 		}
 	}
-	return c->stop.kind;
+	return leave(c);
 }
 
 /* One instruction without asking anybody; `events`: first deliver what the user injected. A fault is delivered and counts as the instruction. */
@@ -189,7 +197,7 @@ static enum x86_stop_kind run_once(struct x86_cpu *c, bool events)
 			stop(c, X86_STOP_BUDGET);
 	}
 	c->once = false;
-	return c->stop.kind;
+	return leave(c);
 }
 
 enum x86_stop_kind x86_complete(struct x86_cpu *c)

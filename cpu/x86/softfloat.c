@@ -258,10 +258,11 @@ struct sf_num sf_round(struct sf_env *e, enum sf_kind k, bool sign, int32_t exp,
 		rexp -= 24576;
 	}
 	/* So far out of range that wrapping did not help (FSCALE): SDM's FSCALE gives zero or infinity. */
-	if (rexp < f->emin && k == SF80)
-		return (struct sf_num){SF_ZERO, sign, false, 0, 0};
-	if (rexp > f->emax && k == SF80)
-		return (struct sf_num){SF_INF, sign, false, 0, TOP};
+	if (k == SF80 && (rexp < f->emin || rexp > f->emax)) {
+		e->flags |= SF_P;
+		e->up = rexp > f->emax;
+		return (struct sf_num){e->up ? SF_INF : SF_ZERO, sign, false, 0, e->up ? TOP : 0};
+	}
 	return (struct sf_num){SF_FINITE, sign, false, rexp, sig};
 }
 

@@ -20,6 +20,7 @@ struct sf_env {
 	uint8_t prec;  /* x87 precision control: 24, 53 or 64 significand bits (0: 64) */
 	uint8_t masks; /* SF_ bits that are masked */
 	uint8_t flags; /* sticky out */
+	uint8_t earlier; /* those of completed steps of the same instruction (DPPS) */
 	bool up;       /* the last rounding increased the magnitude (C1) */
 };
 

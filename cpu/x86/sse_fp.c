@@ -1,7 +1,7 @@
 /* sse_fp.c - SSE floating-point instructions: operands, the choice of engine, exceptions. */
 #include "sse_fp.h"
 
-enum kind { VEC, TO_GPR, FROM_GPR, FLAGS, FROM_MM, TO_MM };
+enum kind { VEC, APPROX, TO_GPR, FROM_GPR, FLAGS, FROM_MM, TO_MM };
 static const struct row {
 	uint16_t mnemonic;
 	uint8_t kind, mem;
@@ -16,7 +16,7 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static void compute(struct x86_cpu *c, const struct x86_op *op, x86_lane *d, const x86_lane *s)
 {
 	sse_kernel host = sse_host_kernels[op->imm];
-	if (likely(host && !x86_fp_soft && !x86_sse_unmasked(c))) {
+	if (likely(host && !x86_fp_soft && (!x86_sse_unmasked(c) || rows[op->imm].kind == APPROX))) {
 		x86_fp_begin(c);
 		host(d, s, op->aux);
 	} else {
@@ -108,8 +108,8 @@ static const struct x86_op *from_mm(struct x86_cpu *c, const struct x86_op *op)
 	x86_lane s = {.q = {c->st[op->src].sig, 0}};
 	x86_sse_check(c, op);
 	x86_mmx_check(c, op);
-	compute(c, op, sse_lane(c, op->dst), &s);
 	x86_mmx_enter(c);
+	compute(c, op, sse_lane(c, op->dst), &s);
 	return NEXT(op);
 }
 
@@ -129,8 +129,8 @@ static void to_mm(struct x86_cpu *c, const struct x86_op *op, x86_lane *s)
 	x86_lane d = {.q = {0, 0}};
 	if (op->size == 8)
 		s->q[1] = 0;
+	x86_mmx_enter(c); /* before the exceptions of the conversion */
 	compute(c, op, &d, s);
-	x86_mmx_enter(c);
 	x86_mmx_set(c, op->dst, d.q[0]);
 }
 
@@ -159,6 +159,7 @@ static x86_fn handler(const struct x86_insn *d, struct x86_op *op, const struct 
 	op->size = row->mem;
 	switch (row->kind) {
 	case VEC:
+	case APPROX:
 		return !sse_is_xmm(d, 0) ? NULL : mem ? xm : xx;
 	case TO_GPR:
 		op->aux = d->o[0].size == 64 ? 64 : 32;

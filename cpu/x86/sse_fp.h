@@ -6,7 +6,8 @@
 
 typedef void (*sse_soft)(struct sf_env *e, x86_lane *d, const x86_lane *s, unsigned imm);
 
-/* X(mnemonic, kind, bytes of a memory source, kernel): kernels are host_<kernel> and soft_<kernel>. Kinds: VEC xmm op= xmm/mem; TO_GPR (imm: 32 or 64
+/* X(mnemonic, kind, bytes of a memory source, kernel): kernels are host_<kernel> and soft_<kernel>. Kinds: VEC xmm op= xmm/mem; APPROX the same
+ * without exceptions; TO_GPR (imm: 32 or 64
  * bits wanted), FROM_GPR (imm: bits given), FLAGS (d->q[0] becomes ZF PF CF), FROM_MM, TO_MM. */
 #define SSE_FP_ROWS(X)                                                                                                 \
 	X(ADDPS, VEC, 16, addps) X(ADDPD, VEC, 16, addpd) X(ADDSS, VEC, 4, addss) X(ADDSD, VEC, 8, addsd)              \
@@ -18,8 +19,8 @@ typedef void (*sse_soft)(struct sf_env *e, x86_lane *d, const x86_lane *s, unsig
 	X(SQRTPS, VEC, 16, sqrtps) X(SQRTPD, VEC, 16, sqrtpd) X(SQRTSS, VEC, 4, sqrtss) X(SQRTSD, VEC, 8, sqrtsd)      \
 	X(CMPPS, VEC, 16, cmpps) X(CMPPD, VEC, 16, cmppd) X(CMPSS, VEC, 4, cmpss) X(CMPSD, VEC, 8, cmpsd)              \
 	X(ROUNDPS, VEC, 16, roundps) X(ROUNDPD, VEC, 16, roundpd) X(ROUNDSS, VEC, 4, roundss)                          \
-	X(ROUNDSD, VEC, 8, roundsd) X(RCPPS, VEC, 16, rcpps) X(RCPSS, VEC, 4, rcpss) X(RSQRTPS, VEC, 16, rsqrtps)      \
-	X(RSQRTSS, VEC, 4, rsqrtss) X(ADDSUBPS, VEC, 16, addsubps) X(ADDSUBPD, VEC, 16, addsubpd)                      \
+	X(ROUNDSD, VEC, 8, roundsd) X(RCPPS, APPROX, 16, rcpps) X(RCPSS, APPROX, 4, rcpss)                             \
+	X(RSQRTPS, APPROX, 16, rsqrtps) X(RSQRTSS, APPROX, 4, rsqrtss) X(ADDSUBPS, VEC, 16, addsubps) X(ADDSUBPD, VEC, 16, addsubpd)                      \
 	X(HADDPS, VEC, 16, haddps) X(HADDPD, VEC, 16, haddpd) X(HSUBPS, VEC, 16, hsubps) X(HSUBPD, VEC, 16, hsubpd)    \
 	X(DPPS, VEC, 16, dpps) X(DPPD, VEC, 16, dppd)                                                                  \
 	X(CVTPS2PD, VEC, 8, cvtps2pd) X(CVTPD2PS, VEC, 16, cvtpd2ps) X(CVTSS2SD, VEC, 4, cvtss2sd)                     \

@@ -143,12 +143,22 @@ KERNEL(addsubpd, d->q[0] = F64(sub, a.q[0], b.q[0]); d->q[1] = F64(add, a.q[1], 
 HORIZONTAL(hadd, add)
 HORIZONTAL(hsub, sub)
 
+/* An unmasked exception in one step keeps the next from being computed. */
+static bool stopped(struct sf_env *e)
+{
+	if (e->flags & ~e->masks)
+		return true;
+	e->earlier |= e->flags;
+	e->flags = 0;
+	return false;
+}
 /* imm: bits 7:4 choose the products, 3:0 the elements that get the sum (SDM: (0 + 1) + (2 + 3)). */
 KERNEL(dpps, uint32_t p[4]; for (unsigned i = 0; i < 4; i++) p[i] = imm >> (4 + i) & 1 ? F32(mul, a.d[i], b.d[i]) : 0;
-       uint32_t lo = F32(add, p[0], p[1]); uint32_t hi = F32(add, p[2], p[3]); uint32_t sum = F32(add, lo, hi);
-       for (unsigned i = 0; i < 4; i++) d->d[i] = imm >> i & 1 ? sum : 0)
+       if (stopped(e)) return; uint32_t lo = F32(add, p[0], p[1]); uint32_t hi = F32(add, p[2], p[3]); if (stopped(e)) return;
+       uint32_t sum = F32(add, lo, hi); for (unsigned i = 0; i < 4; i++) d->d[i] = imm >> i & 1 ? sum : 0)
 KERNEL(dppd, uint64_t p[2]; for (unsigned i = 0; i < 2; i++) p[i] = imm >> (4 + i) & 1 ? F64(mul, a.q[i], b.q[i]) : 0;
-       uint64_t sum = F64(add, p[0], p[1]); for (unsigned i = 0; i < 2; i++) d->q[i] = imm >> i & 1 ? sum : 0)
+       if (stopped(e)) return; uint64_t sum = F64(add, p[0], p[1]);
+       for (unsigned i = 0; i < 2; i++) d->q[i] = imm >> i & 1 ? sum : 0)
 
 static uint64_t widen(struct sf_env *e, uint32_t v)
 {

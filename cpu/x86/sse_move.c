@@ -98,6 +98,7 @@ static const struct x86_op *movdq2q(struct x86_cpu *c, const struct x86_op *op)
 static const struct x86_op *emms(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_mmx_check(c, op);
+	x86_mmx_enter(c);
 	c->ftag = 0;
 	return NEXT(op);
 }

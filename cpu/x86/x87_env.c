@@ -131,14 +131,15 @@ static const struct x86_op *fdecstp(struct x86_cpu *c, const struct x86_op *op)
 	return NEXT(op);
 }
 
-/* op->aux: pop too (FFREEP). */
+/* op->aux: pop too (FFREEP). C1 is left open by the manuals; processors clear it. */
 static const struct x86_op *ffree(struct x86_cpu *c, const struct x86_op *op)
 {
 	x87_check(c, op);
 	x87_pointers(c, op);
+	c->fsw &= (uint16_t)~X87_C1;
 	c->ftag &= (uint8_t)~(1u << x87_phys(c, op->src));
 	if (op->aux)
-		x87_set_top(c, x87_top(c) + 1);
+		x87_pop(c);
 	return NEXT(op);
 }
 

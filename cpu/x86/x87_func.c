@@ -197,15 +197,17 @@ static void finish(struct x86_cpu *c, const struct func *f, const struct x87_res
 static void function_empty(struct x86_cpu *c, const struct func *f, bool overflow)
 {
 	struct x87_result nan = {.v = X87_NAN, .v2 = X87_NAN};
+	c->fsw &= (uint16_t)~(f->codes & X87_C2);
 	if (!x87_stack_fault(c, overflow))
 		finish(c, f, &nan);
 }
 
-/* Transcendental results are the host's even with exceptions unmasked; only over- and underflow would differ there. */
+/* Transcendental results are the host's even with exceptions unmasked, but for the wrapped results of over- and underflow. */
 static struct x87_result compute(struct x86_cpu *c, enum x87_unary kind)
 {
 	struct x86_f80 a = x87_get(c, 0), b = x87_get(c, 1);
-	bool host = funcs[kind].transcendental ? X86_HOST_FPU && !x86_fp_soft : x87_use_host(c);
+	bool wraps = ~c->fcw & (SF_O | SF_U);
+	bool host = funcs[kind].transcendental ? X86_HOST_FPU && !x86_fp_soft && !wraps : x87_use_host(c);
 	return host ? x87_host_unary(c, kind, a, b) : x87_soft_unary(c, kind, a, b);
 }
 
@@ -213,6 +215,7 @@ static const struct x86_op *function(struct x86_cpu *c, const struct x86_op *op)
 {
 	const struct func *f = &funcs[op->aux];
 	struct x87_result r;
+	unsigned codes;
 	bool under;
 	x87_check(c, op);
 	x87_pointers(c, op);
@@ -223,11 +226,13 @@ static const struct x86_op *function(struct x86_cpu *c, const struct x86_op *op)
 	}
 	r = compute(c, op->aux);
 	if (r.flags & ~c->fcw & (SF_I | SF_D | SF_Z)) {
-		c->fsw &= (uint16_t)~X87_C1;
+		c->fsw &= (uint16_t)~(X87_C1 | (f->codes & X87_C2));
 		x87_flags(c, r.flags & (SF_I | SF_D | SF_Z));
 		return NEXT(op);
 	}
-	c->fsw = (uint16_t)((c->fsw & ~(X87_C1 | f->codes)) | r.cc);
+	/* C0 and C3 change with a quotient only. */
+	codes = X87_C1 | (r.flags & SF_I || sf_is_nan(sf_unpack80(r.v)) ? f->codes & X87_C2 : f->codes);
+	c->fsw = (uint16_t)((c->fsw & ~codes) | (r.cc & codes));
 	x87_flags(c, r.flags);
 	/* Trigonometry beyond 2^63 leaves its operand. */
 	if (!(f->transcendental && r.cc & X87_C2))

@@ -155,6 +155,8 @@ static bool store_status(const struct x86_cpu *c, const struct sf_env *e, bool e
 	unsigned flags = empty ? SF_I | X87_SF : e->flags, stop = flags & ~c->fcw & (SF_I | SF_O | SF_U);
 	if (stop & SF_I)
 		flags &= SF_I | X87_SF;
+	else if (stop)
+		flags &= ~SF_P;
 	*fsw = (uint16_t)((c->fsw & ~X87_C1) | flags | (!empty && !stop && e->up ? X87_C1 : 0));
 	return !stop;
 }
@@ -280,6 +282,18 @@ static const struct x86_op *fst_st(struct x86_cpu *c, const struct x86_op *op)
 	return NEXT(op);
 }
 
+/* D9 D8+i, FSTPNCE: as FSTP ST(i), but an empty ST(0) is no fault. */
+static const struct x86_op *fstpnce(struct x86_cpu *c, const struct x86_op *op)
+{
+	x87_check(c, op);
+	x87_pointers(c, op);
+	c->fsw &= (uint16_t)~X87_C1;
+	if (!x87_empty(c, 0))
+		x87_set(c, op->src, x87_get(c, 0));
+	x87_pop(c);
+	return NEXT(op);
+}
+
 /* ------ inside the stack ------ */
 
 static const struct x86_op *fxch(struct x86_cpu *c, const struct x86_op *op)
@@ -309,11 +323,10 @@ static const struct x86_op *fcmov(struct x86_cpu *c, const struct x86_op *op)
 	x87_pointers(c, op);
 	bool move = ((x86_arith_flags(c) & masks[op->aux & 3]) != 0) != (op->aux >> 2);
 	if (x87_empty(c, 0) || x87_empty(c, op->src)) {
-		if (!x87_stack_fault(c, false) )
+		if (!x87_stack_fault(c, false))
 			x87_set(c, 0, X87_NAN);
 		return NEXT(op);
 	}
-	c->fsw &= (uint16_t)~X87_C1;
 	if (move)
 		x87_set(c, 0, x87_get(c, op->src));
 	return NEXT(op);
@@ -414,8 +427,10 @@ x86_fn x87_translate_move(const struct x86_insn *d, struct x86_op *op)
 		op->aux = reg == 3;
 		return fst_st;
 	}
-	/* aliases of FSTP: D9 D8, DF D0, DF D8 */
-	if ((opcode == 1 && reg == 3) || (opcode == 7 && (reg == 2 || reg == 3))) {
+	if (opcode == 1 && reg == 3)
+		return fstpnce;
+	/* aliases of FSTP: DF D0, DF D8 */
+	if (opcode == 7 && (reg == 2 || reg == 3)) {
 		op->aux = 1;
 		return fst_st;
 	}
