@@ -60,6 +60,19 @@ int vma_mem_anon(uint64_t size, vma_mem **mem)
 	return map_mem(m, OS_MAP_WRITE | OS_MAP_NORESERVE, mem);
 }
 
+/* Touching a mapping beyond the page that holds the file's end is a signal, not an error. What is no regular file (a device, say) is taken
+ * at the caller's word. */
+static int check_file(int fd, uint64_t offset, uint64_t size)
+{
+	int64_t have = os_file_size(fd);
+	uint64_t pages = have < 0 ? 0 : ((uint64_t)have + VMA_PAGE - 1) & ~(uint64_t)(VMA_PAGE - 1);
+
+	if (have >= 0 && (offset > pages || size > pages - offset))
+		return vma_fail(VMA_E_INVALID, "offset %#llx and size %#llx are beyond the file's %lld bytes", (unsigned long long)offset,
+				(unsigned long long)size, (long long)have);
+	return 0;
+}
+
 int vma_mem_file(int fd, uint64_t offset, uint64_t size, uint32_t flags, vma_mem **mem)
 {
 	vma_mem *m;
@@ -72,7 +85,9 @@ int vma_mem_file(int fd, uint64_t offset, uint64_t size, uint32_t flags, vma_mem
 	if (offset + size < offset || offset + size > INT64_MAX)
 		return vma_fail(VMA_E_INVALID, "offset %#llx and size %#llx are beyond any file", (unsigned long long)offset,
 				(unsigned long long)size);
-	rc = new_mem(size, &m);
+	rc = check_file(fd, offset, size);
+	if (!rc)
+		rc = new_mem(size, &m);
 	if (rc)
 		return rc;
 	m->fd = os_dup(fd);

@@ -21,7 +21,7 @@ static void null_probe(vma_platform_info *info)
 	info->proved = "native";
 	info->caps = VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_DIRTY_LOG | VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_MSR_EXIT |
 		     VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT | VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE |
-		     VMA_CAP_CLOCK | VMA_CAP_PARTIAL_UNMAP;
+		     VMA_CAP_TSC_SCALE | VMA_CAP_CLOCK | VMA_CAP_PARTIAL_UNMAP;
 	info->max_vcpus = 64;
 	info->max_regions = 1024;
 	info->gpa_bits = 46;

@@ -21,7 +21,7 @@ void os_free(void *p);
 int os_open(const char *path, int flags);
 int os_close(int fd);
 int os_dup(int fd);
-int os_writable(int fd); /* 1: opened for reading and writing, 0: for reading only */
+int64_t os_file_size(int fd); /* -EINVAL: no regular file */
 long os_ioctl(int fd, unsigned long request, void *arg, const char *name);
 int os_eventfd(void);
 void os_eventfd_signal(int fd);

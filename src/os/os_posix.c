@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "os/os.h"
@@ -93,11 +94,16 @@ int os_dup(int fd)
 	return e ? -e : n < 0 ? -errno : n;
 }
 
-int os_writable(int fd)
+int64_t os_file_size(int fd)
 {
-	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+	int e = os_fault("fstat");
 
-	return flags < 0 ? -errno : (flags & O_ACCMODE) == O_RDWR;
+	if (!e && fstat(fd, &st))
+		e = errno;
+	if (!e && !S_ISREG(st.st_mode))
+		e = EINVAL;
+	return e ? -e : (int64_t)st.st_size;
 }
 
 long os_ioctl(int fd, unsigned long request, void *arg, const char *name)
