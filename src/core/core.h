@@ -97,7 +97,7 @@ struct vma_vm {
 	enum vma_vm_phase phase;
 	struct os_mutex lock; /* regions, vCPU list, phase */
 	struct vma_region **regions; /* sorted by gpa */
-	size_t region_count;
+	size_t region_count, region_room;
 	struct vma_vcpu **vcpus; /* max_vcpus entries */
 	vma_x86_cpuid *cpuid;
 	size_t cpuid_count;

@@ -32,8 +32,26 @@ int vma_regions_init(vma_vm *vm)
 {
 	if (!vm->info.max_regions)
 		vm->info.max_regions = 32;
-	vm->regions = os_calloc(vm->info.max_regions, sizeof(*vm->regions));
-	return vm->regions ? 0 : vma_fail(VMA_E_NOMEM, "no memory for %u mappings", vm->info.max_regions);
+	return 0;
+}
+
+/* Room for one more. Platforms allow tens of thousands; clearing a list of that length would be felt at every creation. */
+static int make_room(vma_vm *vm)
+{
+	size_t room = vm->region_room ? 2 * vm->region_room : 16;
+	struct vma_region **more;
+
+	if (vm->region_count < vm->region_room)
+		return 0;
+	more = os_calloc(room, sizeof(*more));
+	if (!more)
+		return vma_fail(VMA_E_NOMEM, "no memory for %zu mappings", room);
+	if (vm->region_count)
+		memcpy(more, vm->regions, vm->region_count * sizeof(*more));
+	os_free(vm->regions);
+	vm->regions = more;
+	vm->region_room = room;
+	return 0;
 }
 
 static void free_region(struct vma_region *r)
@@ -147,7 +165,9 @@ static int map_locked(vma_vm *vm, struct vma_region *r)
 	if (vm->region_count >= vm->info.max_regions)
 		return vma_fail(VMA_E_LIMIT, "%s allows %u mappings", vm->info.name, vm->info.max_regions);
 	r->slot = free_slot(vm);
-	rc = vm->be->map(vm, r);
+	rc = make_room(vm);
+	if (!rc)
+		rc = vm->be->map(vm, r);
 	if (!rc)
 		put_in(vm, r);
 	return rc;
@@ -192,6 +212,11 @@ static int split_at(vma_vm *vm, uint64_t gpa)
 	tail = os_calloc(1, sizeof(*tail));
 	if (!tail)
 		return vma_fail(VMA_E_NOMEM, "no memory for a mapping");
+	rc = make_room(vm);
+	if (rc) {
+		os_free(tail);
+		return rc;
+	}
 	head = gpa - r->gpa;
 	*tail = *r;
 	tail->gpa = gpa;

@@ -263,8 +263,6 @@ static int vm_open(struct vma_vm *vm)
 	k->fd = k->system = -1;
 	if (rc)
 		return rc;
-	if (!vm->config.kick_signal)
-		vm->config.kick_signal = SIGUSR1;
 	rc = os_kick_signal(vm->config.kick_signal, vma_kvm_kick_hook);
 	if (rc < 0)
 		return vma_fail_os(rc, "sigaction for the kick signal");

@@ -60,36 +60,48 @@ static void entry_out(const struct kvm_cpuid_entry2 *e, vma_x86_cpuid *out)
 	};
 }
 
-static int fill(struct vma_vm *vm, struct kvm_cpuid2 *t, vma_x86_cpuid *table, size_t *count)
+static int fill(struct vma_vm *vm, const struct kvm_cpuid2 *t, vma_x86_cpuid *table, size_t *count)
 {
 	size_t n = 0, room = *count;
 
 	for (uint32_t i = 0; i < t->nent; i++) {
-		struct kvm_cpuid_entry2 *e = &t->entries[i];
+		struct kvm_cpuid_entry2 e = t->entries[i];
 
-		if (is_paravirt(e->function) && !shows_paravirt(vm))
+		if (is_paravirt(e.function) && !shows_paravirt(vm))
 			continue;
-		honour(vm, e);
+		honour(vm, &e);
 		if (n < room)
-			entry_out(e, &table[n]);
+			entry_out(&e, &table[n]);
 		n++;
 	}
 	*count = n;
 	return n <= room ? 0 : vma_fail(VMA_E_LIMIT, "KVM offers %zu CPUID entries, more than the table holds", n);
 }
 
-int vma_kvm_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count)
+/* What KVM supports does not change while the process runs, and asking costs hundreds of CPUIDs, each an exit where this host is itself a
+ * guest: kept once known, the first to find it wins. */
+static struct kvm_cpuid2 *_Atomic supported;
+
+static int learn(struct vma_vm *vm, const struct kvm_cpuid2 **out)
 {
-	struct kvm_cpuid2 *t = table_new(ENTRIES);
+	struct kvm_cpuid2 *none = NULL, *t = table_new(ENTRIES);
 	int rc;
 
 	if (!t)
 		return VMA_E_NOMEM;
 	rc = vma_kvm_ioctl(VMA_KVM_VM(vm)->system, KVM_GET_SUPPORTED_CPUID, t, "KVM_GET_SUPPORTED_CPUID");
-	if (!rc)
-		rc = fill(vm, t, table, count);
-	os_free(t);
+	if (rc || !atomic_compare_exchange_strong(&supported, &none, t))
+		os_free(t);
+	*out = atomic_load(&supported);
 	return rc;
+}
+
+int vma_kvm_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count)
+{
+	const struct kvm_cpuid2 *t = atomic_load(&supported);
+	int rc = t ? 0 : learn(vm, &t);
+
+	return rc ? rc : fill(vm, t, table, count);
 }
 
 /* APIC ids: SDM vol. 2A, CPUID leaves 1, 0xB, 0x1F; AMD APM vol. 3, E.4.17 for 0x8000001E. */

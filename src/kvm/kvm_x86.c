@@ -409,17 +409,18 @@ static int commit_mp(struct vma_vcpu *v)
 		[VMA_MP_HALTED] = KVM_MP_STATE_HALTED,
 		[VMA_MP_WAIT_SIPI] = KVM_MP_STATE_INIT_RECEIVED,
 	};
-	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	struct kvm_mp_state mp;
 
-	if (v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {
-		mp.mp_state = native[v->x86.mp];
-		if (v->x86.mp == VMA_MP_WAIT_SIPI && v->x86.events.sipi_pending)
-			mp.mp_state = KVM_MP_STATE_SIPI_RECEIVED;
-	} else {
+	/* Without a local APIC of its own KVM has no state but RUNNABLE. */
+	if (v->vm->config.irqchip == VMA_IRQCHIP_NONE) {
 		if (v->x86.mp == VMA_MP_WAIT_SIPI)
 			return vma_fail(VMA_E_STATE, "a vCPU can wait for a SIPI only with an interrupt controller");
 		VMA_KVM_VCPU(v)->halted = v->x86.mp == VMA_MP_HALTED;
+		return 0;
 	}
+	mp.mp_state = native[v->x86.mp];
+	if (v->x86.mp == VMA_MP_WAIT_SIPI && v->x86.events.sipi_pending)
+		mp.mp_state = KVM_MP_STATE_SIPI_RECEIVED;
 	return vma_kvm_vcpu_ioctl(v, KVM_SET_MP_STATE, &mp);
 }
 
