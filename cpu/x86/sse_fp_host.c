@@ -39,7 +39,7 @@ ROUND(roundps) ROUND(roundpd) ROUND(roundss) ROUND(roundsd)
 #define host_dpps NULL
 #define host_dppd NULL
 
-KERNEL(cvtpi2ps, v16 low = x; __asm__ volatile("cvtdq2ps %1, %0" : "=x"(low) : "x"(y)); x[0] = low[0])
+KERNEL(cvtpi2ps, v16 low; y[1] = 0; __asm__ volatile("cvtdq2ps %1, %0" : "=x"(low) : "x"(y)); x[0] = low[0])
 
 #define FROM_GPR(name)                                                                                                 \
 	KERNEL(name, (void)y;                                                                                          \

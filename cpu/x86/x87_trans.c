@@ -360,6 +360,7 @@ static struct x87_result trigonometry(struct sf_env *e, enum x87_unary kind, str
 		s = c = invalid_or_nan(e, x, x);
 	} else if (x.cls == SF_FINITE && x.exp >= 63) {
 		r.cc = X87_C2;
+		c = x;
 	} else if (x.cls == SF_FINITE) {
 		if (x.denormal)
 			e->flags |= SF_D;

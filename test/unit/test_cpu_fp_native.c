@@ -3,6 +3,7 @@
  * the software CPU, once with softfloat. An argument gives the number of instructions, a second one the seed.
  * test-timeout: 300 */
 #include "test_cpu_fp_rig.h"
+#include "test_cpu_fp_values.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <signal.h>
@@ -478,7 +479,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		count = strtoul(argv[1], NULL, 0);
 	if (argc > 2)
-		rig_seed = strtoull(argv[2], NULL, 0) * 2 + 1;
+		rnd_seed = strtoull(argv[2], NULL, 0) * 2 + 1;
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	code_page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (code_page == MAP_FAILED)
