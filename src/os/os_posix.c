@@ -142,9 +142,15 @@ static void thread_ended(void *p)
 	os_thread_unref(t);
 }
 
+/* A forked child is another thread than its parent's: it has copies of the vCPUs but owns none. Guest memory is shared with it. */
+static void forked(void)
+{
+	self = NULL;
+}
+
 static void make_key(void)
 {
-	ended_key_ok = !pthread_key_create(&ended_key, thread_ended);
+	ended_key_ok = !pthread_key_create(&ended_key, thread_ended) && !pthread_atfork(NULL, NULL, forked);
 }
 
 static struct os_thread *new_record(void)
