@@ -1,29 +1,536 @@
 /* conf_kick.c - checks of kicks, pauses and signals (T009-T019). */
-#include "conformance.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* A thread that does something while the guest runs on this one. */
+struct helper {
+	pthread_t thread;
+	struct guest *g;
+	vma_kick *kick;
+	pthread_t owner;
+	atomic_int stop;
+	atomic_long count;
+	uint64_t sent_ms;
+	int result;
+};
+
+static int helper_start(struct helper *h, struct guest *g, void *(*fn)(void *arg))
+{
+	*h = (struct helper){.g = g, .owner = pthread_self()};
+	CONF_OK(g->conf, vma_vcpu_kick_handle(g->v, &h->kick));
+	if (!pthread_create(&h->thread, NULL, fn, h))
+		return CONF_PASS;
+	vma_kick_unref(h->kick);
+	return conf_fail(g->conf, "no thread");
+}
+
+static void helper_end(struct helper *h)
+{
+	atomic_store(&h->stop, 1);
+	pthread_join(h->thread, NULL);
+	vma_kick_unref(h->kick);
+}
+
+static int send_kicks(struct guest *g, int count)
+{
+	vma_kick *kick;
+
+	CONF_OK(g->conf, vma_vcpu_kick_handle(g->v, &kick));
+	while (count--)
+		vma_kick_send(kick);
+	vma_kick_unref(kick);
+	return CONF_PASS;
+}
+
+/* ------ T009, T012, T013: kicks before runs ------ */
+
+static const uint8_t count_code[] = {0x48, 0xff, 0xc0, 0xf4}; /* inc rax; hlt */
+
+static int nothing_retired(struct guest *g)
+{
+	CONF_EQUAL(g->conf, guest_get(g, VMA_X86_RAX), 0);
+	CONF_EQUAL(g->conf, guest_get(g, VMA_X86_RIP), GUEST_CODE);
+	return CONF_PASS;
+}
+
+static int kick_first_body(struct guest *g)
+{
+	CONF_TRY(send_kicks(g, 1));
+	CONF_TRY(guest_run(g, VMA_EXIT_CANCELED));
+	CONF_EQUAL(g->conf, g->exit->kind, VMA_EXIT_CANCELED);
+	CONF_EQUAL(g->conf, g->exit->pending, 0);
+	return nothing_retired(g);
+}
+
+static int kick_first(struct conf *conf)
+{
+	return guest_with(conf, NULL, count_code, sizeof count_code, kick_first_body);
+}
+
+static int runs_on(struct guest *g)
+{
+	CONF_TRY(guest_run(g, VMA_EXIT_HLT));
+	CONF_EQUAL(g->conf, guest_get(g, VMA_X86_RAX), 1);
+	return CONF_PASS;
+}
+
+static int kick_once_body(struct guest *g)
+{
+	CONF_TRY(kick_first_body(g));
+	return runs_on(g);
+}
+
+static int kick_once(struct conf *conf)
+{
+	return guest_with(conf, NULL, count_code, sizeof count_code, kick_once_body);
+}
+
+static int kick_thrice_body(struct guest *g)
+{
+	CONF_TRY(send_kicks(g, 3));
+	CONF_TRY(guest_run(g, VMA_EXIT_CANCELED));
+	CONF_TRY(nothing_retired(g));
+	return runs_on(g);
+}
+
+static int kick_thrice(struct conf *conf)
+{
+	return guest_with(conf, NULL, count_code, sizeof count_code, kick_thrice_body);
+}
+
+/* ------ T010: a kick while the guest spins, and a call that it does not notice ------ */
+
+static const uint8_t spin_code[] = {0x48, 0xff, 0xc0, 0xeb, 0xfb}; /* l: inc rax; jmp l */
+
+static int read_rax(vma_vcpu *vcpu, void *arg)
+{
+	uint32_t id = VMA_X86_RAX;
+
+	return vma_vcpu_get(vcpu, &id, arg, 1);
+}
+
+static void *call_then_kick(void *arg)
+{
+	struct helper *h = arg;
+	uint64_t first = 0, second = 0;
+
+	h->result = vma_vcpu_call(h->g->v, read_rax, &first);
+	usleep(20000);
+	if (!h->result)
+		h->result = vma_vcpu_call(h->g->v, read_rax, &second);
+	if (!h->result && second <= first)
+		h->result = VMA_E_STATE;
+	h->sent_ms = now_ms();
+	vma_kick_send(h->kick);
+	return NULL;
+}
+
+static int kick_spinning_body(struct guest *g)
+{
+	enum { BOUND_MS = 1000 };
+	struct helper helper;
+	uint64_t rip;
+	int result;
+
+	guest_set(g, VMA_X86_RBX, 0x1122334455667788);
+	CONF_TRY(helper_start(&helper, g, call_then_kick));
+	result = guest_run(g, VMA_EXIT_CANCELED);
+	helper_end(&helper);
+	CONF_TRY(result);
+	CONF_OK(g->conf, helper.result);
+	CONF_EXPECT(g->conf, now_ms() - helper.sent_ms < BOUND_MS);
+	rip = guest_get(g, VMA_X86_RIP);
+	CONF_EXPECT(g->conf, rip == GUEST_CODE || rip == GUEST_CODE + 3);
+	CONF_EXPECT(g->conf, guest_get(g, VMA_X86_RAX) > 0);
+	CONF_EQUAL(g->conf, guest_get(g, VMA_X86_RBX), 0x1122334455667788);
+	return CONF_PASS;
+}
+
+static int kick_spinning(struct conf *conf)
+{
+	return guest_with(conf, NULL, spin_code, sizeof spin_code, kick_spinning_body);
+}
+
+/* ------ T011: kicks against exits ------ */
+
+/* One kick at a time: the next is sent when the last was seen. */
+static void *kick_when_seen(void *arg)
+{
+	struct helper *h = arg;
+	unsigned delay = 1;
+
+	while (!atomic_load(&h->stop)) {
+		long sent = atomic_fetch_add(&h->count, 1) + 1;
+
+		vma_kick_send(h->kick);
+		while (atomic_load(&h->count) == sent && !atomic_load(&h->stop))
+			sched_yield();
+		delay = delay * 1103515245 + 12345;
+		for (volatile unsigned i = 0; i < (delay >> 16) % 2000; i++)
+			;
+	}
+	return NULL;
+}
+
+/* count is odd while a kick is on its way, even when it was seen. */
+static int race(struct guest *g, struct helper *h, uint64_t end_ms)
+{
+	struct conf *conf = g->conf;
+	uint32_t expected = 1;
+	long seen = 0;
+
+	while (now_ms() < end_ms) {
+		int kind = vma_vcpu_run(g->v);
+
+		if (kind == VMA_EXIT_CANCELED) {
+			CONF_EXPECT(conf, atomic_load(&h->count) % 2 == 1);
+			atomic_fetch_add(&h->count, 1);
+			seen++;
+			continue;
+		}
+		CONF_EQUAL(conf, kind, VMA_EXIT_IO);
+		CONF_EQUAL(conf, g->exit->io.data[0], expected & 0xff);
+		expected++;
+	}
+	CONF_EXPECT(conf, seen > 100 && expected > 100);
+	return CONF_PASS;
+}
+
+static int kick_race_body(struct guest *g)
+{
+	enum { RACE_MS = 3000 };
+	struct helper helper;
+	int result;
+
+	CONF_TRY(helper_start(&helper, g, kick_when_seen));
+	result = race(g, &helper, now_ms() + RACE_MS);
+	helper_end(&helper);
+	CONF_TRY(result);
+	if (atomic_load(&helper.count) % 2)
+		CONF_TRY(guest_run(g, VMA_EXIT_CANCELED)); /* the last one */
+	CONF_TRY(guest_run(g, VMA_EXIT_IO));
+	return CONF_PASS;
+}
+
+static int kick_race(struct conf *conf)
+{
+	static const uint8_t code[] = {0xfe, 0xc0, 0xe6, 0x10, 0xeb, 0xfa}; /* l: inc al; out 0x10, al; jmp l */
+
+	return guest_with(conf, NULL, code, sizeof code, kick_race_body);
+}
+
+/* ------ T014: from a signal handler ------ */
+
+static vma_kick *handler_kick;
+
+static void kick_in_handler(int number)
+{
+	(void)number;
+	vma_kick_send(handler_kick);
+}
+
+static void *signal_once(void *arg)
+{
+	struct helper *h = arg;
+
+	usleep(20000);
+	pthread_kill(h->owner, SIGUSR2);
+	return NULL;
+}
+
+static int run_signalled(struct guest *g, void *(*fn)(void *arg), void (*handler)(int number), struct helper *h)
+{
+	struct sigaction action = {.sa_handler = handler}, old;
+	int result;
+
+	CONF_TRY(helper_start(h, g, fn));
+	handler_kick = h->kick;
+	sigaction(SIGUSR2, &action, &old);
+	result = guest_run(g, VMA_EXIT_CANCELED);
+	helper_end(h);
+	sigaction(SIGUSR2, &old, NULL);
+	return result;
+}
+
+static int kick_from_handler_body(struct guest *g)
+{
+	struct helper helper;
+
+	/* The handler has to be there before the signal is: the helper waits for 20 ms. */
+	for (int i = 0; i < 5; i++)
+		CONF_TRY(run_signalled(g, signal_once, kick_in_handler, &helper));
+	return CONF_PASS;
+}
+
+static int kick_from_handler(struct conf *conf)
+{
+	return guest_with(conf, NULL, spin_code, sizeof spin_code, kick_from_handler_body);
+}
+
+/* ------ T015: while halted ------ */
+
+static void *kick_after_a_while(void *arg)
+{
+	struct helper *h = arg;
+
+	usleep(50000);
+	h->sent_ms = now_ms();
+	vma_kick_send(h->kick);
+	return NULL;
+}
+
+static int kick_halted_body(struct guest *g)
+{
+	enum { BOUND_MS = 1000 };
+	vma_mp mp = VMA_MP_RUNNABLE;
+	struct helper helper;
+	int result;
+
+	for (int i = 0; i < 3; i++) {
+		CONF_TRY(helper_start(&helper, g, kick_after_a_while));
+		result = guest_run(g, VMA_EXIT_CANCELED);
+		helper_end(&helper);
+		CONF_TRY(result);
+		CONF_EXPECT(g->conf, now_ms() - helper.sent_ms < BOUND_MS);
+		CONF_OK(g->conf, vma_vcpu_get_mp(g->v, &mp));
+		CONF_EQUAL(g->conf, mp, VMA_MP_HALTED);
+		CONF_EQUAL(g->conf, guest_get(g, VMA_X86_RIP), GUEST_CODE + 1);
+	}
+	return CONF_PASS;
+}
+
+static int kick_halted(struct conf *conf)
+{
+	static const uint8_t code[] = {0xf4, 0x0f, 0x0b}; /* hlt; ud2 */
+	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
+
+	return guest_with(conf, &options, code, sizeof code, kick_halted_body);
+}
+
+/* ------ T016: while saving ------ */
+
+static void *kick_all_the_time(void *arg)
+{
+	struct helper *h = arg;
+
+	while (!atomic_load(&h->stop)) {
+		vma_kick_send(h->kick);
+		atomic_fetch_add(&h->count, 1);
+		usleep(50);
+	}
+	return NULL;
+}
+
+enum { STATE_MAX = 1 << 16 };
+
+static int save_often(struct guest *g, const struct helper *h)
+{
+	static uint8_t first[STATE_MAX], again[STATE_MAX];
+	struct conf *conf = g->conf;
+	size_t first_size = sizeof first;
+
+	CONF_OK(conf, vma_vcpu_save(g->v, first, &first_size, 0));
+	for (int i = 0; i < 500 || atomic_load(&h->count) < 100; i++) {
+		size_t size = sizeof again;
+
+		CONF_OK(conf, vma_vcpu_save(g->v, again, &size, 0));
+		CONF_EQUAL(conf, size, first_size);
+		CONF_EXPECT(conf, !memcmp(again, first, size));
+	}
+	return CONF_PASS;
+}
+
+static int kick_saving_body(struct guest *g)
+{
+	struct helper helper;
+	int result;
+
+	CONF_TRY(helper_start(&helper, g, kick_all_the_time));
+	result = save_often(g, &helper);
+	helper_end(&helper);
+	CONF_TRY(result);
+	CONF_TRY(guest_run(g, VMA_EXIT_CANCELED));
+	return nothing_retired(g);
+}
+
+static int kick_saving(struct conf *conf)
+{
+	return guest_with(conf, NULL, count_code, sizeof count_code, kick_saving_body);
+}
+
+/* ------ T017: other signals ------ */
+
+static void note_signal(int number)
+{
+	(void)number;
+}
+
+static void *signal_storm(void *arg)
+{
+	struct helper *h = arg;
+
+	for (int i = 0; i < 200; i++) {
+		usleep(1000);
+		pthread_kill(h->owner, SIGUSR2);
+	}
+	h->sent_ms = now_ms();
+	vma_kick_send(h->kick);
+	return NULL;
+}
+
+static int other_signals_body(struct guest *g)
+{
+	struct helper helper;
+	uint64_t start = now_ms();
+
+	CONF_TRY(run_signalled(g, signal_storm, note_signal, &helper));
+	CONF_EXPECT(g->conf, helper.sent_ms >= start + 200);
+	CONF_EXPECT(g->conf, guest_get(g, VMA_X86_RAX) > 0);
+	return CONF_PASS;
+}
+
+static int other_signals(struct conf *conf)
+{
+	return guest_with(conf, NULL, spin_code, sizeof spin_code, other_signals_body);
+}
+
+/* ------ T018: a vCPU that was stopped stands still ------ */
+
+static int stop_spinning(struct guest *g)
+{
+	struct helper helper;
+	int result;
+
+	CONF_TRY(helper_start(&helper, g, kick_after_a_while));
+	result = guest_run(g, VMA_EXIT_CANCELED);
+	helper_end(&helper);
+	return result;
+}
+
+static int stands_still_body(struct guest *g)
+{
+	struct conf *conf = g->conf;
+	vma_x86_regs before, after;
+	uint64_t counted;
+
+	guest_set(g, VMA_X86_RBX, GUEST_DATA);
+	CONF_TRY(stop_spinning(g));
+	CONF_OK(conf, vma_x86_get_regs(g->v, &before));
+	counted = guest_read64(g, GUEST_DATA);
+	CONF_EXPECT(conf, counted > 0);
+	for (int i = 0; i < 3; i++) {
+		usleep(5000);
+		CONF_TRY(send_kicks(g, 1));
+		CONF_TRY(guest_run(g, VMA_EXIT_CANCELED));
+		CONF_EQUAL(conf, vma_vcpu_complete(g->v), 0);
+		CONF_OK(conf, vma_x86_get_regs(g->v, &after));
+		CONF_EXPECT(conf, !memcmp(&before, &after, sizeof before));
+		CONF_EQUAL(conf, guest_read64(g, GUEST_DATA), counted);
+	}
+	CONF_TRY(stop_spinning(g));
+	CONF_EXPECT(conf, guest_read64(g, GUEST_DATA) > counted);
+	return CONF_PASS;
+}
+
+static int stands_still(struct conf *conf)
+{
+	static const uint8_t code[] = {0x48, 0xff, 0x03, 0xeb, 0xfb}; /* l: inc qword [rbx]; jmp l */
+
+	return guest_with(conf, NULL, code, sizeof code, stands_still_body);
+}
+
+/* ------ T019: no wake is lost ------ */
+
+enum { WAKE_VECTOR = 0x40, WAKES = 1000 };
+
+static uint32_t handled(struct guest *g)
+{
+	return __atomic_load_n((uint32_t *)(void *)(g->ram + GUEST_DATA), __ATOMIC_ACQUIRE);
+}
+
+static void *post_and_kick(void *arg)
+{
+	struct helper *h = arg;
+	uint64_t end = now_ms() + 8000;
+
+	for (uint32_t i = 1; i <= WAKES && !h->result; i++) {
+		h->result = vma_vm_msi(h->g->vm, 0xfee00000, WAKE_VECTOR); /* fixed, edge, to APIC 0 */
+		vma_kick_send(h->kick);
+		while (handled(h->g) < i && !h->result) {
+			sched_yield();
+			if (now_ms() > end)
+				h->result = VMA_E_BUSY;
+		}
+	}
+	atomic_store(&h->stop, 1);
+	vma_kick_send(h->kick);
+	return NULL;
+}
+
+static int run_until_stop(struct guest *g, struct helper *h)
+{
+	while (!atomic_load(&h->stop))
+		CONF_EQUAL(g->conf, vma_vcpu_run(g->v), VMA_EXIT_CANCELED);
+	return CONF_PASS;
+}
+
+static int no_lost_wake_body(struct guest *g)
+{
+	/* inc dword [0x10000]; mov dword [rdi + 0xb0], 0 (EOI); iretq */
+	static const uint8_t handler[] = {0xff, 0x04, 0x25, 0, 0, 1, 0, 0xc7, 0x87, 0xb0, 0, 0, 0, 0, 0, 0, 0, 0x48, 0xcf};
+	struct helper helper;
+	int result;
+
+	guest_code(g, GUEST_TRAPS, handler, sizeof handler);
+	guest_gate(g, WAKE_VECTOR, GUEST_TRAPS);
+	guest_set(g, VMA_X86_RDI, 0xfee00000);
+	CONF_TRY(helper_start(&helper, g, post_and_kick));
+	result = run_until_stop(g, &helper);
+	helper_end(&helper);
+	CONF_TRY(result);
+	if (helper.result == VMA_E_BUSY)
+		return conf_fail(g->conf, "%u of %d interrupts arrived", handled(g), WAKES);
+	CONF_OK(g->conf, helper.result);
+	return CONF_PASS;
+}
+
+static int no_lost_wake(struct conf *conf)
+{
+	/* mov dword [rdi + 0xf0], 0x1ff (enable the local APIC); sti; l: hlt; jmp l */
+	static const uint8_t code[] = {0xc7, 0x87, 0xf0, 0, 0, 0, 0xff, 1, 0, 0, 0xfb, 0xf4, 0xeb, 0xfd};
+	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
+
+	return guest_with(conf, &options, code, sizeof code, no_lost_wake_body);
+}
 
 static const struct conf_check checks[] = {
-	{9, "Kick before first run → first run returns CANCELED, no guest instruction retired (soft: count==0)", "any kick", NULL,
-	 "not written yet"},
-	{10, "Kick during guest spin: returns within bound, registers consistent", "any kick", NULL,
-	 "not written yet"},
-	{11, "Kick racing the exit (10⁶ iterations): exactly one CANCELED or the exit, never both lost, never stale", "any kick", NULL,
-	 "not written yet"},
-	{12, "Kick consumed by one run; the following run enters the guest", "any kick", NULL,
-	 "not written yet"},
-	{13, "2 kicks before run = 1 CANCELED", "any kick", NULL,
-	 "not written yet"},
-	{14, "Kick from a signal handler", "any kick", NULL,
-	 "not written yet"},
-	{15, "Kick while halted/WFI-blocked wakes at once", "any kick", NULL,
-	 "not written yet"},
-	{16, "Kick storm during save: state identical, no access violation", "any kick", NULL,
-	 "not written yet"},
-	{17, "EINTR/EAGAIN from unrelated signal is invisible", "any kick", NULL,
-	 "not written yet"},
-	{18, "Quiesce idempotent; after quiesce no op changes state until run", "any kick", NULL,
-	 "not written yet"},
-	{19, "Lost-wake: post irq, kick, run – irq always delivered", "any kick", NULL,
-	 "not written yet"},
+	{9, "A kick before the first run cancels it before any instruction", "any kick", kick_first, NULL},
+	{10, "A kick ends a spinning guest within a second, registers whole; a call does not end it", "any kick guest",
+	 kick_spinning, NULL},
+	{11, "Kicks racing exits: each kick cancels once, no exit is lost or doubled", "any kick guest", kick_race, NULL},
+	{12, "A kick is consumed by one run; the next enters the guest", "any kick guest", kick_once, NULL},
+	{13, "Three kicks before a run cancel once", "any kick guest", kick_thrice, NULL},
+	{14, "A kick from a signal handler on the owner thread", "any kick guest", kick_from_handler, NULL},
+	{15, "A kick wakes a halted vCPU at once, and it stays halted", "any kick guest", kick_halted, NULL},
+	{16, "A storm of kicks while saving leaves the state the same", "any kick", kick_saving, NULL},
+	{17, "Signals of others are invisible", "any kick guest", other_signals, NULL},
+	{18, "After a kick nothing changes until the next run", "any kick guest", stands_still, NULL},
+	{19, "An interrupt posted before a kick is never lost", "any kick guest", no_lost_wake, NULL},
 };
 
 CONF_GROUP(kick, checks, NULL, 0);

@@ -418,7 +418,7 @@ static int inherited(void)
 static void meddle(struct guest *g)
 {
 	uint64_t value = 0x1234;
-	uint32_t id = VMA_X86_RBX;
+	uint32_t id = VMA_X86_RCX;
 	vma_kick *kick;
 
 	alarm(2);
