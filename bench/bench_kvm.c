@@ -1,8 +1,8 @@
-/* bench_kvm.c - KVM through the library beside raw ioctls, interleaved in one run; times are medians, a ratio is the median of
- * the rounds' ratios, so that a machine whose speed drifts does not matter.
+/* bench_kvm.c - KVM through the library beside raw ioctls, interleaved in one run; times are medians, a ratio is the
+ * median of the rounds' ratios, so that a machine whose speed drifts does not matter.
  *
- * exit: run to a port write.  registers: the same with all registers read and written at each exit, RIP not among the writes.
- * create: from nothing to the first exit; the raw side makes the ioctls that set the same state. */
+ * exit: run to a port write.  registers: the same with all registers read and written at each exit, RIP not among the
+ * writes. create: from nothing to the first exit; the raw side makes the ioctls that set the same state. */
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdio.h>
@@ -49,11 +49,12 @@ struct raw {
 /* What the library asks of KVM for a vCPU in the reset state, the caller's registers in it. */
 static int raw_state(struct raw *r, const struct kvm_cpuid2 *cpuid, uint64_t rip)
 {
-	static const uint32_t msrs[] = {0x174, 0x175, 0x176, 0x277, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102};
+	static const uint32_t msrs[] = {0x174,      0x175,      0x176,      0x277,     0xc0000081,
+					0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102};
 	struct {
-		struct kvm_msrs head;
+		uint32_t nmsrs, pad; /* struct kvm_msrs, with room behind it */
 		struct kvm_msr_entry e[16];
-	} m = {.head.nmsrs = sizeof(msrs) / sizeof(*msrs)};
+	} m = {.nmsrs = sizeof(msrs) / sizeof(*msrs)};
 	struct kvm_regs regs = {.rip = rip, .rflags = 2};
 	struct kvm_debugregs debug = {.dr6 = 0xffff0ff0, .dr7 = 0x400};
 	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
@@ -62,18 +63,20 @@ static int raw_state(struct raw *r, const struct kvm_cpuid2 *cpuid, uint64_t rip
 	struct kvm_xsave xsave;
 	struct kvm_sregs sregs;
 
-	for (size_t i = 0; i < m.head.nmsrs; i++)
+	for (size_t i = 0; i < m.nmsrs; i++)
 		m.e[i].index = msrs[i];
 	m.e[3].data = 0x0007040600070406;
-	if (ioctl(r->vcpu, KVM_SET_CPUID2, cpuid) || ioctl(r->vcpu, KVM_SET_MSRS, &m) < 0 || ioctl(r->vcpu, KVM_GET_SREGS, &sregs))
+	if (ioctl(r->vcpu, KVM_SET_CPUID2, cpuid) || ioctl(r->vcpu, KVM_SET_MSRS, &m) < 0 ||
+	    ioctl(r->vcpu, KVM_GET_SREGS, &sregs))
 		return -1;
 	sregs.cs.base = sregs.cs.selector = 0;
 	memset(&xsave, 0, sizeof(xsave));
 	memset(&events, 0, sizeof(events));
 	((uint32_t *)xsave.region)[6] = 0x1f80;
-	if (ioctl(r->vcpu, KVM_SET_SREGS, &sregs) || ioctl(r->vcpu, KVM_SET_XCRS, &xcrs) || ioctl(r->vcpu, KVM_SET_XSAVE, &xsave) ||
-	    ioctl(r->vcpu, KVM_SET_REGS, &regs) || ioctl(r->vcpu, KVM_SET_DEBUGREGS, &debug) ||
-	    ioctl(r->vcpu, KVM_SET_MP_STATE, &mp) || ioctl(r->vcpu, KVM_SET_VCPU_EVENTS, &events))
+	if (ioctl(r->vcpu, KVM_SET_SREGS, &sregs) || ioctl(r->vcpu, KVM_SET_XCRS, &xcrs) ||
+	    ioctl(r->vcpu, KVM_SET_XSAVE, &xsave) || ioctl(r->vcpu, KVM_SET_REGS, &regs) ||
+	    ioctl(r->vcpu, KVM_SET_DEBUGREGS, &debug) || ioctl(r->vcpu, KVM_SET_MP_STATE, &mp) ||
+	    ioctl(r->vcpu, KVM_SET_VCPU_EVENTS, &events))
 		return -1;
 	return 0;
 }
@@ -209,8 +212,8 @@ static void line(const char *name, double *ours, double *reference, size_t n, do
 	for (size_t i = 0; i < n; i++)
 		ratios[i] = ours[i] / reference[i];
 	ratio = median(ratios, n);
-	printf("%-28s %10.2f us  reference %10.2f us  ratio %.3f  goal %.2f  %s\n", name, median(ours, n), median(reference, n), ratio,
-	       goal, ratio <= goal ? "met" : "MISSED");
+	printf("%-28s %10.2f us  reference %10.2f us  ratio %.3f  goal %.2f  %s\n", name, median(ours, n),
+	       median(reference, n), ratio, goal, ratio <= goal ? "met" : "MISSED");
 }
 
 static void bench_exits(vma_mem *mem)

@@ -30,27 +30,27 @@ static const struct {
 	uint16_t cap;
 	const char *name;
 } required[] = {
-	{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-	{KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"},     {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
-	{KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS"},         {KVM_CAP_XSAVE, "KVM_CAP_XSAVE"},
-	{KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE"},
+    {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"}, {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+    {KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"}, {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
+    {KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS"},     {KVM_CAP_XSAVE, "KVM_CAP_XSAVE"},
+    {KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE"},
 };
 
 static const struct {
 	uint16_t native;
 	uint32_t cap;
 } optional[] = {
-	{KVM_CAP_IRQCHIP, VMA_CAP_IRQCHIP},
-	{KVM_CAP_IRQFD, VMA_CAP_IRQFD},
-	{KVM_CAP_IOEVENTFD, VMA_CAP_IOEVENTFD},
-	{KVM_CAP_SIGNAL_MSI, VMA_CAP_MSI},
-	{KVM_CAP_USER_MEMORY, VMA_CAP_DIRTY_LOG | VMA_CAP_ALIAS},
-	{KVM_CAP_READONLY_MEM, VMA_CAP_READONLY},
-	{KVM_CAP_X86_MSR_FILTER, VMA_CAP_MSR_EXIT},
-	{KVM_CAP_SET_GUEST_DEBUG, VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK},
-	{KVM_CAP_XSAVE, VMA_CAP_XSAVE},
-	{KVM_CAP_TSC_CONTROL, VMA_CAP_TSC_SCALE},
-	{KVM_CAP_ADJUST_CLOCK, VMA_CAP_CLOCK},
+    {KVM_CAP_IRQCHIP, VMA_CAP_IRQCHIP},
+    {KVM_CAP_IRQFD, VMA_CAP_IRQFD},
+    {KVM_CAP_IOEVENTFD, VMA_CAP_IOEVENTFD},
+    {KVM_CAP_SIGNAL_MSI, VMA_CAP_MSI},
+    {KVM_CAP_USER_MEMORY, VMA_CAP_DIRTY_LOG | VMA_CAP_ALIAS},
+    {KVM_CAP_READONLY_MEM, VMA_CAP_READONLY},
+    {KVM_CAP_X86_MSR_FILTER, VMA_CAP_MSR_EXIT},
+    {KVM_CAP_SET_GUEST_DEBUG, VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK},
+    {KVM_CAP_XSAVE, VMA_CAP_XSAVE},
+    {KVM_CAP_TSC_CONTROL, VMA_CAP_TSC_SCALE},
+    {KVM_CAP_ADJUST_CLOCK, VMA_CAP_CLOCK},
 };
 
 static void probe_host(int fd, struct vma_kvm_host *h)
@@ -89,8 +89,8 @@ static void probe_limits(int fd, vma_platform_info *info)
 	info->breakpoints = info->caps & VMA_CAP_HW_BREAK ? 4 : 0;
 }
 
-/* A KVM on a processor without VMX and SVM runs the guest by emulation. It takes every ioctl, but its emulator delivers INT3 to the guest
- * whatever KVM_GUESTDBG_USE_SW_BP says. */
+/* A KVM on a processor without VMX and SVM runs the guest by emulation. It takes every ioctl, but its emulator delivers
+ * INT3 to the guest whatever KVM_GUESTDBG_USE_SW_BP says. */
 static bool has_hardware(void)
 {
 	unsigned eax, ebx, ecx = 0, edx;
@@ -132,8 +132,9 @@ static void no_device(long rc, vma_platform_info *info)
 	info->remedy = "";
 	if (rc == -ENOENT) {
 		info->why = "there is no /dev/kvm";
-		info->remedy = "load the module kvm_intel or kvm_amd; if that fails, enable virtualization in the firmware setup "
-			       "(in a virtual machine: nested virtualization on its host)";
+		info->remedy =
+		    "load the module kvm_intel or kvm_amd; if that fails, enable virtualization in the firmware setup "
+		    "(in a virtual machine: nested virtualization on its host)";
 	} else if (rc == -EACCES || rc == -EPERM) {
 		info->why = "no permission to open /dev/kvm";
 		info->remedy = "join the group kvm (as root: usermod -aG kvm USER) and log in again";
@@ -184,7 +185,8 @@ static int enable(struct vma_vm *vm, uint32_t cap, uint64_t arg)
 }
 
 /* Quirks that change guest memory or a register behind the guest's back. */
-#define QUIRKS_OFF (KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+#define QUIRKS_OFF                                                                                                     \
+	(KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 
 static int enable_caps(struct vma_vm *vm)
 {
@@ -194,10 +196,10 @@ static int enable_caps(struct vma_vm *vm)
 		uint32_t cap;
 		uint64_t arg;
 	} caps[] = {
-		{h->payload, KVM_CAP_EXCEPTION_PAYLOAD, 1},
-		{h->triple_fault, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1},
-		{h->manual_log, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE},
-		{h->quirks & QUIRKS_OFF, KVM_CAP_DISABLE_QUIRKS2, h->quirks & QUIRKS_OFF},
+	    {h->payload, KVM_CAP_EXCEPTION_PAYLOAD, 1},
+	    {h->triple_fault, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1},
+	    {h->manual_log, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE},
+	    {h->quirks & QUIRKS_OFF, KVM_CAP_DISABLE_QUIRKS2, h->quirks & QUIRKS_OFF},
 	};
 	int rc = 0;
 
@@ -207,8 +209,8 @@ static int enable_caps(struct vma_vm *vm)
 	return rc;
 }
 
-/* Intel processors without unrestricted guests run real mode with a task state segment and page table of KVM's own; below the
- * 4 GiB line where firmware would be. Others ignore it. */
+/* Intel processors without unrestricted guests run real mode with a task state segment and page table of KVM's own;
+ * below the 4 GiB line where firmware would be. Others ignore it. */
 static int reserve_pages(struct vma_vm *vm)
 {
 	uint64_t identity = 0xfffbc000;
@@ -306,40 +308,40 @@ static int native(struct vma_vm *vm, struct vma_vcpu *v, int what)
 }
 
 const struct vma_backend vma_backend_kvm = {
-	.name = "kvm",
-	.accel = VMA_ACCEL_KVM,
-	.arch = VMA_ARCH_X86_64,
-	.vm_size = sizeof(struct vma_kvm_vm),
-	.vcpu_size = sizeof(struct vma_kvm_vcpu),
-	.probe = vma_kvm_probe,
-	.vm_open = vm_open,
-	.vm_close = vm_close,
-	.cpuid_max = vma_kvm_cpuid_max,
-	.vm_finalize = vm_finalize,
-	.map = vma_kvm_map,
-	.unmap = vma_kvm_unmap,
-	.protect = vma_kvm_protect,
-	.dirty_log = vma_kvm_dirty_log,
-	.irq_line = vma_kvm_irq_line,
-	.msi = vma_kvm_msi,
-	.irqfd = vma_kvm_irqfd,
-	.ioeventfd = vma_kvm_ioeventfd,
-	.clock_get = clock_get,
-	.clock_set = clock_set,
-	.irqchip_get = vma_kvm_irqchip_get,
-	.irqchip_set = vma_kvm_irqchip_set,
-	.vcpu_open = vma_kvm_vcpu_open,
-	.vcpu_close = vma_kvm_vcpu_close,
-	.run = vma_kvm_run,
-	.complete = vma_kvm_complete,
-	.fetch = vma_kvm_fetch,
-	.commit = vma_kvm_commit,
-	.get_msrs = vma_kvm_get_msrs,
-	.set_msrs = vma_kvm_set_msrs,
-	.interrupt = vma_kvm_interrupt,
-	.interrupt_ready = vma_kvm_interrupt_ready,
-	.nmi = vma_kvm_nmi,
-	.debug = vma_kvm_debug,
-	.kick = vma_kvm_kick,
-	.native = native,
+    .name = "kvm",
+    .accel = VMA_ACCEL_KVM,
+    .arch = VMA_ARCH_X86_64,
+    .vm_size = sizeof(struct vma_kvm_vm),
+    .vcpu_size = sizeof(struct vma_kvm_vcpu),
+    .probe = vma_kvm_probe,
+    .vm_open = vm_open,
+    .vm_close = vm_close,
+    .cpuid_max = vma_kvm_cpuid_max,
+    .vm_finalize = vm_finalize,
+    .map = vma_kvm_map,
+    .unmap = vma_kvm_unmap,
+    .protect = vma_kvm_protect,
+    .dirty_log = vma_kvm_dirty_log,
+    .irq_line = vma_kvm_irq_line,
+    .msi = vma_kvm_msi,
+    .irqfd = vma_kvm_irqfd,
+    .ioeventfd = vma_kvm_ioeventfd,
+    .clock_get = clock_get,
+    .clock_set = clock_set,
+    .irqchip_get = vma_kvm_irqchip_get,
+    .irqchip_set = vma_kvm_irqchip_set,
+    .vcpu_open = vma_kvm_vcpu_open,
+    .vcpu_close = vma_kvm_vcpu_close,
+    .run = vma_kvm_run,
+    .complete = vma_kvm_complete,
+    .fetch = vma_kvm_fetch,
+    .commit = vma_kvm_commit,
+    .get_msrs = vma_kvm_get_msrs,
+    .set_msrs = vma_kvm_set_msrs,
+    .interrupt = vma_kvm_interrupt,
+    .interrupt_ready = vma_kvm_interrupt_ready,
+    .nmi = vma_kvm_nmi,
+    .debug = vma_kvm_debug,
+    .kick = vma_kvm_kick,
+    .native = native,
 };

@@ -87,14 +87,14 @@ int vma_kvm_park_open(struct vma_vm *vm);
 void vma_kvm_park_close(struct vma_vm *vm);
 void vma_kvm_park(struct vma_vcpu *v, int fd, bool ready);
 int vma_kvm_unpark(struct vma_vcpu *v, bool *ready); /* a descriptor; -1: this number is new */
-int vma_kvm_renew(struct vma_vcpu *v);  /* what the core does not reset */
+int vma_kvm_renew(struct vma_vcpu *v);               /* what the core does not reset */
 /* kvm_exit.c: fill v->exit from kvm_run, return its kind; VMA_EXIT_CANCELED for exits without a meaning */
 int vma_kvm_exit(struct vma_vcpu *v);
 int vma_kvm_window(struct vma_vcpu *v); /* fill it as VMA_EXIT_IRQ_WINDOW */
 /* kvm_x86.c */
 int vma_kvm_fetch(struct vma_vcpu *v, uint32_t classes);
 int vma_kvm_commit(struct vma_vcpu *v, uint32_t classes);
-int vma_kvm_flush(struct vma_vcpu *v);                            /* write registers that wait in kvm_run */
+int vma_kvm_flush(struct vma_vcpu *v);                              /* write registers that wait in kvm_run */
 int vma_kvm_native_regs(struct vma_vcpu *v, struct kvm_regs *regs); /* as KVM has them */
 int vma_kvm_sregs(struct vma_vcpu *v, struct kvm_sregs *sregs);
 /* kvm_debug.c */

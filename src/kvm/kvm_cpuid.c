@@ -16,9 +16,9 @@ static struct kvm_cpuid2 *table_new(size_t entries)
 }
 
 enum { /* leaf 1 ECX, SDM vol. 2A, CPUID */
-	ECX_X2APIC = 1u << 21,
-	ECX_TSC_DEADLINE = 1u << 24,
-	ECX_HYPERVISOR = 1u << 31,
+       ECX_X2APIC = 1u << 21,
+       ECX_TSC_DEADLINE = 1u << 24,
+       ECX_HYPERVISOR = 1u << 31,
 };
 
 /* KVM_GET_SUPPORTED_CPUID knows nothing of the VM: what needs the local APIC goes without an irqchip (api.rst 4.46). */
@@ -50,13 +50,13 @@ static bool shows_paravirt(const struct vma_vm *vm)
 static void entry_out(const struct kvm_cpuid_entry2 *e, vma_x86_cpuid *out)
 {
 	*out = (vma_x86_cpuid){
-		.leaf = e->function,
-		.subleaf = e->index,
-		.has_subleaf = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX ? 1 : 0,
-		.eax = e->eax,
-		.ebx = e->ebx,
-		.ecx = e->ecx,
-		.edx = e->edx,
+	    .leaf = e->function,
+	    .subleaf = e->index,
+	    .has_subleaf = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX ? 1 : 0,
+	    .eax = e->eax,
+	    .ebx = e->ebx,
+	    .ecx = e->ecx,
+	    .edx = e->edx,
 	};
 }
 
@@ -78,8 +78,8 @@ static int fill(struct vma_vm *vm, const struct kvm_cpuid2 *t, vma_x86_cpuid *ta
 	return n <= room ? 0 : vma_fail(VMA_E_LIMIT, "KVM offers %zu CPUID entries, more than the table holds", n);
 }
 
-/* What KVM supports does not change while the process runs, and asking costs hundreds of CPUIDs, each an exit where this host is itself a
- * guest: kept once known, the first to find it wins. */
+/* What KVM supports does not change while the process runs, and asking costs hundreds of CPUIDs, each an exit where
+ * this host is itself a guest: kept once known, the first to find it wins. */
 static struct kvm_cpuid2 *_Atomic supported;
 
 static int learn(struct vma_vm *vm, const struct kvm_cpuid2 **out)
@@ -124,13 +124,13 @@ static void own_ids(struct kvm_cpuid_entry2 *e, uint32_t id)
 static void entry_in(const vma_x86_cpuid *in, uint32_t id, struct kvm_cpuid_entry2 *e)
 {
 	*e = (struct kvm_cpuid_entry2){
-		.function = in->leaf,
-		.index = in->subleaf,
-		.flags = in->has_subleaf ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-		.eax = in->eax,
-		.ebx = in->ebx,
-		.ecx = in->ecx,
-		.edx = in->edx,
+	    .function = in->leaf,
+	    .index = in->subleaf,
+	    .flags = in->has_subleaf ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+	    .eax = in->eax,
+	    .ebx = in->ebx,
+	    .ecx = in->ecx,
+	    .edx = in->edx,
 	};
 	own_ids(e, id);
 }

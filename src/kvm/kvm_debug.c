@@ -1,9 +1,10 @@
-/* kvm_debug.c - single step and breakpoints (api.rst 4.87, KVM_SET_GUEST_DEBUG). There is no call to read the setting back: v->debug is it. */
+/* kvm_debug.c - single step and breakpoints (api.rst 4.87, KVM_SET_GUEST_DEBUG). There is no call to read the setting
+ * back: v->debug is it. */
 #include <string.h>
 #include "kvm/kvm.h"
 
 enum {
-	DR6_BS = 1 << 14,             /* SDM vol. 3, 18.2.3 */
+	DR6_BS = 1 << 14,                 /* SDM vol. 3, 18.2.3 */
 	DR6_ACTIVE_LOW = (int)0xffff0ff0, /* bits that read 1 when nothing happened */
 };
 
@@ -100,7 +101,8 @@ static int finish_step(struct vma_vcpu *v)
 	return rc ? rc : report(v, VMA_DEBUG_STEP, 1, pc, (uint32_t)DR6_ACTIVE_LOW | DR6_BS);
 }
 
-/* A breakpoint on execution would be hit again at once: one step without it, if the caller has not moved the program counter. */
+/* A breakpoint on execution would be hit again at once: one step without it, if the caller has not moved the program
+ * counter. */
 static int steps_off(struct vma_vcpu *v, bool *off)
 {
 	struct vma_kvm_vcpu *k = v->priv;
@@ -111,7 +113,8 @@ static int steps_off(struct vma_vcpu *v, bool *off)
 	return rc;
 }
 
-/* KVM ties the trap flag of a step to the RIP at the time of KVM_SET_GUEST_DEBUG: registers first, then the setting, at every entry. */
+/* KVM ties the trap flag of a step to the RIP at the time of KVM_SET_GUEST_DEBUG: registers first, then the setting, at
+ * every entry. */
 int vma_kvm_debug_enter(struct vma_vcpu *v)
 {
 	bool off;

@@ -12,7 +12,8 @@ static int exit_io(struct vma_vcpu *v, struct kvm_run *run)
 	e->io.write = run->io.direction == KVM_EXIT_IO_OUT;
 	e->io.count = run->io.count;
 	e->io.data = (uint8_t *)run + run->io.data_offset;
-	/* KVM has moved everything but RIP when it reports an output, a string one too; an input changes registers later. */
+	/* KVM has moved everything but RIP when it reports an output, a string one too; an input changes registers
+	 * later. */
 	v->completes_rip_only = e->io.write;
 	return VMA_EXIT_IO;
 }
@@ -105,7 +106,8 @@ static int translate(struct vma_vcpu *v, struct kvm_run *run)
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return vma_kvm_window(v);
 	case KVM_EXIT_INTR:
-	case KVM_EXIT_SET_TPR: /* without an irqchip, on some processors: the TPR went down; the window exit tells what matters */
+	case KVM_EXIT_SET_TPR: /* without an irqchip, on some processors: the TPR went down; the window exit tells what
+				  matters */
 		return VMA_EXIT_CANCELED;
 	case KVM_EXIT_DEBUG:
 		return vma_kvm_debug_exit(v);

@@ -1,20 +1,21 @@
-/* kvm_insn.c - the instructions that output to ports or write memory: length, access and address (SDM vol. 2, chapter 2 and appendix A). */
+/* kvm_insn.c - the instructions that output to ports or write memory: length, access and address (SDM vol. 2, chapter 2
+ * and appendix A). */
 #include <string.h>
 #include "kvm/kvm_insn.h"
 
 enum form {
-	F_IMM8 = 1,  /* an immediate byte */
-	F_IMMZ = 2,  /* an immediate of 2 or 4 bytes */
+	F_IMM8 = 1, /* an immediate byte */
+	F_IMMZ = 2, /* an immediate of 2 or 4 bytes */
 	F_MODRM = 4,
 	F_REG = 8,   /* the value is ModRM.reg */
 	F_BYTE = 16, /* opcode bit 0 clear: byte access */
 	F_MOFFS = 32,
-	F_ACC = 64,     /* the value is RAX */
-	F_OPREG = 128,  /* the value is the register in the opcode */
-	F_STACK = 256,  /* the operand is 8 bytes in 64-bit mode */
-	F_IMMV = 512,   /* the immediate is the value */
-	F_W2 = 1024,    /* always 2 bytes */
-	F_W16 = 2048,   /* always 16 bytes */
+	F_ACC = 64,    /* the value is RAX */
+	F_OPREG = 128, /* the value is the register in the opcode */
+	F_STACK = 256, /* the operand is 8 bytes in 64-bit mode */
+	F_IMMV = 512,  /* the immediate is the value */
+	F_W2 = 1024,   /* always 2 bytes */
+	F_W16 = 2048,  /* always 16 bytes */
 	F_W8 = 4096,
 	F_W1 = 8192,
 };
@@ -25,31 +26,56 @@ static const struct row {
 	uint8_t kind;
 	uint16_t form;
 } rows[] = {
-	{0x00, 0x01, 0xff, INSN_STORE, F_MODRM | F_BYTE},          {0x08, 0x09, 0xff, INSN_STORE, F_MODRM | F_BYTE},
-	{0x10, 0x11, 0xff, INSN_STORE, F_MODRM | F_BYTE},          {0x18, 0x19, 0xff, INSN_STORE, F_MODRM | F_BYTE},
-	{0x20, 0x21, 0xff, INSN_STORE, F_MODRM | F_BYTE},          {0x28, 0x29, 0xff, INSN_STORE, F_MODRM | F_BYTE},
-	{0x30, 0x31, 0xff, INSN_STORE, F_MODRM | F_BYTE},          {0x50, 0x57, 0xff, INSN_PUSH, F_OPREG | F_STACK},
-	{0x68, 0x68, 0xff, INSN_PUSH, F_IMMZ | F_STACK},           {0x6a, 0x6a, 0xff, INSN_PUSH, F_IMM8 | F_STACK},
-	{0x6e, 0x6f, 0xff, INSN_OUTS, F_BYTE},                     {0x80, 0x80, 0x7f, INSN_STORE, F_MODRM | F_IMM8 | F_BYTE},
-	{0x81, 0x81, 0x7f, INSN_STORE, F_MODRM | F_IMMZ},          {0x83, 0x83, 0x7f, INSN_STORE, F_MODRM | F_IMM8},
-	{0x86, 0x87, 0xff, INSN_STORE, F_MODRM | F_BYTE},          {0x88, 0x89, 0xff, INSN_STORE, F_MODRM | F_REG | F_BYTE},
-	{0x8c, 0x8c, 0x3f, INSN_STORE, F_MODRM | F_W2},            {0xa2, 0xa3, 0xff, INSN_STORE, F_MOFFS | F_ACC | F_BYTE},
-	{0xa4, 0xa5, 0xff, INSN_MOVS, F_BYTE},                     {0xaa, 0xab, 0xff, INSN_STOS, F_ACC | F_BYTE},
-	{0xc0, 0xc1, 0xff, INSN_STORE, F_MODRM | F_IMM8 | F_BYTE}, {0xc6, 0xc6, 0x01, INSN_STORE, F_MODRM | F_IMM8 | F_IMMV | F_BYTE},
-	{0xc7, 0xc7, 0x01, INSN_STORE, F_MODRM | F_IMMZ | F_IMMV}, {0xd0, 0xd3, 0xff, INSN_STORE, F_MODRM | F_BYTE},
-	{0xe6, 0xe7, 0xff, INSN_OUT, F_IMM8 | F_ACC | F_BYTE},     {0xee, 0xef, 0xff, INSN_OUT, F_ACC | F_BYTE},
-	{0xf6, 0xf7, 0x0c, INSN_STORE, F_MODRM | F_BYTE},          {0xfe, 0xff, 0x03, INSN_STORE, F_MODRM | F_BYTE},
-	{0xff, 0xff, 0x40, INSN_PUSH, F_MODRM | F_STACK},          {0x0f11, 0x0f11, 0xff, INSN_STORE, F_MODRM | F_W16},
-	{0x0f29, 0x0f29, 0xff, INSN_STORE, F_MODRM | F_W16},       {0x0f7f, 0x0f7f, 0xff, INSN_STORE, F_MODRM | F_W16},
-	{0x0fe7, 0x0fe7, 0xff, INSN_STORE, F_MODRM | F_W16},       {0x0f2b, 0x0f2b, 0xff, INSN_STORE, F_MODRM | F_W16},
-	{0x0f13, 0x0f13, 0xff, INSN_STORE, F_MODRM | F_W8},        {0x0f17, 0x0f17, 0xff, INSN_STORE, F_MODRM | F_W8},
-	{0x0fd6, 0x0fd6, 0xff, INSN_STORE, F_MODRM | F_W8},        {0x0f7e, 0x0f7e, 0xff, INSN_STORE, F_MODRM},
-	{0x0f90, 0x0f9f, 0xff, INSN_STORE, F_MODRM | F_W1},        {0x0fa4, 0x0fa4, 0xff, INSN_STORE, F_MODRM | F_IMM8},
-	{0x0fa5, 0x0fa5, 0xff, INSN_STORE, F_MODRM},               {0x0fab, 0x0fab, 0xff, INSN_STORE, F_MODRM},
-	{0x0fac, 0x0fac, 0xff, INSN_STORE, F_MODRM | F_IMM8},      {0x0fad, 0x0fad, 0xff, INSN_STORE, F_MODRM},
-	{0x0fb0, 0x0fb1, 0xff, INSN_STORE, F_MODRM | F_BYTE},      {0x0fb3, 0x0fb3, 0xff, INSN_STORE, F_MODRM},
-	{0x0fba, 0x0fba, 0xe0, INSN_STORE, F_MODRM | F_IMM8},      {0x0fbb, 0x0fbb, 0xff, INSN_STORE, F_MODRM},
-	{0x0fc0, 0x0fc1, 0xff, INSN_STORE, F_MODRM | F_BYTE},      {0x0fc3, 0x0fc3, 0xff, INSN_STORE, F_MODRM | F_REG},
+    {0x00, 0x01, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x08, 0x09, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x10, 0x11, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x18, 0x19, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x20, 0x21, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x28, 0x29, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x30, 0x31, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x50, 0x57, 0xff, INSN_PUSH, F_OPREG | F_STACK},
+    {0x68, 0x68, 0xff, INSN_PUSH, F_IMMZ | F_STACK},
+    {0x6a, 0x6a, 0xff, INSN_PUSH, F_IMM8 | F_STACK},
+    {0x6e, 0x6f, 0xff, INSN_OUTS, F_BYTE},
+    {0x80, 0x80, 0x7f, INSN_STORE, F_MODRM | F_IMM8 | F_BYTE},
+    {0x81, 0x81, 0x7f, INSN_STORE, F_MODRM | F_IMMZ},
+    {0x83, 0x83, 0x7f, INSN_STORE, F_MODRM | F_IMM8},
+    {0x86, 0x87, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x88, 0x89, 0xff, INSN_STORE, F_MODRM | F_REG | F_BYTE},
+    {0x8c, 0x8c, 0x3f, INSN_STORE, F_MODRM | F_W2},
+    {0xa2, 0xa3, 0xff, INSN_STORE, F_MOFFS | F_ACC | F_BYTE},
+    {0xa4, 0xa5, 0xff, INSN_MOVS, F_BYTE},
+    {0xaa, 0xab, 0xff, INSN_STOS, F_ACC | F_BYTE},
+    {0xc0, 0xc1, 0xff, INSN_STORE, F_MODRM | F_IMM8 | F_BYTE},
+    {0xc6, 0xc6, 0x01, INSN_STORE, F_MODRM | F_IMM8 | F_IMMV | F_BYTE},
+    {0xc7, 0xc7, 0x01, INSN_STORE, F_MODRM | F_IMMZ | F_IMMV},
+    {0xd0, 0xd3, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0xe6, 0xe7, 0xff, INSN_OUT, F_IMM8 | F_ACC | F_BYTE},
+    {0xee, 0xef, 0xff, INSN_OUT, F_ACC | F_BYTE},
+    {0xf6, 0xf7, 0x0c, INSN_STORE, F_MODRM | F_BYTE},
+    {0xfe, 0xff, 0x03, INSN_STORE, F_MODRM | F_BYTE},
+    {0xff, 0xff, 0x40, INSN_PUSH, F_MODRM | F_STACK},
+    {0x0f11, 0x0f11, 0xff, INSN_STORE, F_MODRM | F_W16},
+    {0x0f29, 0x0f29, 0xff, INSN_STORE, F_MODRM | F_W16},
+    {0x0f7f, 0x0f7f, 0xff, INSN_STORE, F_MODRM | F_W16},
+    {0x0fe7, 0x0fe7, 0xff, INSN_STORE, F_MODRM | F_W16},
+    {0x0f2b, 0x0f2b, 0xff, INSN_STORE, F_MODRM | F_W16},
+    {0x0f13, 0x0f13, 0xff, INSN_STORE, F_MODRM | F_W8},
+    {0x0f17, 0x0f17, 0xff, INSN_STORE, F_MODRM | F_W8},
+    {0x0fd6, 0x0fd6, 0xff, INSN_STORE, F_MODRM | F_W8},
+    {0x0f7e, 0x0f7e, 0xff, INSN_STORE, F_MODRM},
+    {0x0f90, 0x0f9f, 0xff, INSN_STORE, F_MODRM | F_W1},
+    {0x0fa4, 0x0fa4, 0xff, INSN_STORE, F_MODRM | F_IMM8},
+    {0x0fa5, 0x0fa5, 0xff, INSN_STORE, F_MODRM},
+    {0x0fab, 0x0fab, 0xff, INSN_STORE, F_MODRM},
+    {0x0fac, 0x0fac, 0xff, INSN_STORE, F_MODRM | F_IMM8},
+    {0x0fad, 0x0fad, 0xff, INSN_STORE, F_MODRM},
+    {0x0fb0, 0x0fb1, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x0fb3, 0x0fb3, 0xff, INSN_STORE, F_MODRM},
+    {0x0fba, 0x0fba, 0xe0, INSN_STORE, F_MODRM | F_IMM8},
+    {0x0fbb, 0x0fbb, 0xff, INSN_STORE, F_MODRM},
+    {0x0fc0, 0x0fc1, 0xff, INSN_STORE, F_MODRM | F_BYTE},
+    {0x0fc3, 0x0fc3, 0xff, INSN_STORE, F_MODRM | F_REG},
 };
 
 struct cursor {
@@ -108,18 +134,39 @@ static bool prefix(struct cursor *c, uint8_t b)
 		return true;
 	}
 	switch (b) {
-	case 0x66: c->op_prefix = 1; break;
-	case 0x67: c->addr_prefix = 1; break;
-	case 0xf0: c->lock = 1; break;
+	case 0x66:
+		c->op_prefix = 1;
+		break;
+	case 0x67:
+		c->addr_prefix = 1;
+		break;
+	case 0xf0:
+		c->lock = 1;
+		break;
 	case 0xf2:
-	case 0xf3: c->rep = b; break;
-	case 0x26: c->segment = &s->es; break;
-	case 0x2e: c->segment = &s->cs; break;
-	case 0x36: c->segment = &s->ss; break;
-	case 0x3e: c->segment = &s->ds; break;
-	case 0x64: c->segment = &s->fs; break;
-	case 0x65: c->segment = &s->gs; break;
-	default: return false;
+	case 0xf3:
+		c->rep = b;
+		break;
+	case 0x26:
+		c->segment = &s->es;
+		break;
+	case 0x2e:
+		c->segment = &s->cs;
+		break;
+	case 0x36:
+		c->segment = &s->ss;
+		break;
+	case 0x3e:
+		c->segment = &s->ds;
+		break;
+	case 0x64:
+		c->segment = &s->fs;
+		break;
+	case 0x65:
+		c->segment = &s->gs;
+		break;
+	default:
+		return false;
 	}
 	c->rex = 0; /* counts only right before the opcode */
 	return true;
@@ -294,7 +341,8 @@ static void implied_address(struct cursor *c, struct vma_kvm_insn *insn)
 		insn->ea = linear(c, &c->sregs->es, cut(c->regs->rdi - step, c->addr_size));
 	} else if (insn->kind == INSN_PUSH) {
 		c->segment = NULL;
-		insn->ea = linear(c, &c->sregs->ss, c->mode == 64 || c->sregs->ss.db ? c->regs->rsp : cut(c->regs->rsp, 2));
+		insn->ea =
+		    linear(c, &c->sregs->ss, c->mode == 64 || c->sregs->ss.db ? c->regs->rsp : cut(c->regs->rsp, 2));
 	}
 }
 

@@ -1,4 +1,5 @@
-/* kvm_insn.h - just enough decoding to recognise an instruction that KVM has moved past when it reports the access (kvm_rewind.c). */
+/* kvm_insn.h - just enough decoding to recognise an instruction that KVM has moved past when it reports the access
+ * (kvm_rewind.c). */
 #ifndef VMA_KVM_INSN_H
 #define VMA_KVM_INSN_H
 

@@ -1,4 +1,5 @@
-/* kvm_irq.c - interrupts: KVM's own controllers, lines, messages, eventfds, and injection where there are no controllers. */
+/* kvm_irq.c - interrupts: KVM's own controllers, lines, messages, eventfds, and injection where there are no
+ * controllers. */
 #include <string.h>
 #include "kvm/kvm.h"
 
@@ -6,7 +7,8 @@
 
 int vma_kvm_irqchip_create(struct vma_vm *vm)
 {
-	/* With the dummy speaker KVM answers port 0x61, where guests gate and read the PIT's channel 2; nobody else could. */
+	/* With the dummy speaker KVM answers port 0x61, where guests gate and read the PIT's channel 2; nobody else
+	 * could. */
 	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
 	int rc = vma_kvm_vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL);
 
@@ -38,12 +40,12 @@ int vma_kvm_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)
 int vma_kvm_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign)
 {
 	struct kvm_ioeventfd f = {
-		.datamatch = io->match ? io->value : 0,
-		.addr = io->address,
-		.len = io->length,
-		.fd = io->eventfd,
-		.flags = (io->pio ? KVM_IOEVENTFD_FLAG_PIO : 0) | (io->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) |
-			 (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+	    .datamatch = io->match ? io->value : 0,
+	    .addr = io->address,
+	    .len = io->length,
+	    .fd = io->eventfd,
+	    .flags = (io->pio ? KVM_IOEVENTFD_FLAG_PIO : 0) | (io->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) |
+		     (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
 
 	return vma_kvm_vm_ioctl(vm, KVM_IOEVENTFD, &f);
@@ -61,9 +63,9 @@ static const struct {
 	uint32_t id;
 	size_t offset, size;
 } chips[] = {
-	{KVM_IRQCHIP_PIC_MASTER, offsetof(vma_x86_irqchip, pic[0]), sizeof(vma_x86_pic)},
-	{KVM_IRQCHIP_PIC_SLAVE, offsetof(vma_x86_irqchip, pic[1]), sizeof(vma_x86_pic)},
-	{KVM_IRQCHIP_IOAPIC, offsetof(vma_x86_irqchip, ioapic), sizeof(vma_x86_ioapic)},
+    {KVM_IRQCHIP_PIC_MASTER, offsetof(vma_x86_irqchip, pic[0]), sizeof(vma_x86_pic)},
+    {KVM_IRQCHIP_PIC_SLAVE, offsetof(vma_x86_irqchip, pic[1]), sizeof(vma_x86_pic)},
+    {KVM_IRQCHIP_IOAPIC, offsetof(vma_x86_irqchip, ioapic), sizeof(vma_x86_ioapic)},
 };
 
 int vma_kvm_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip)
@@ -111,7 +113,8 @@ int vma_kvm_interrupt(struct vma_vcpu *v, uint8_t vector)
 	return rc;
 }
 
-/* KVM's own answer stands in kvm_run, but only until something is written (api.rst 5, ready_for_interrupt_injection). */
+/* KVM's own answer stands in kvm_run, but only until something is written (api.rst 5, ready_for_interrupt_injection).
+ */
 int vma_kvm_interrupt_ready(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;

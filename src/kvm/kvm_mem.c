@@ -1,5 +1,6 @@
-/* kvm_mem.c - memory slots and the log of written pages. A region is one slot; r->priv keeps the pages that were logged but not yet
- * asked for, because KVM forgets them when a slot is made anew or, on old kernels, whenever the log is read. */
+/* kvm_mem.c - memory slots and the log of written pages. A region is one slot; r->priv keeps the pages that were logged
+ * but not yet asked for, because KVM forgets them when a slot is made anew or, on old kernels, whenever the log is
+ * read. */
 #include <string.h>
 #include "kvm/kvm.h"
 
@@ -12,11 +13,12 @@ struct dirty {
 static int slot_set(struct vma_vm *vm, const struct vma_region *r, uint32_t flags, uint64_t size)
 {
 	struct kvm_userspace_memory_region s = {
-		.slot = r->slot,
-		.flags = (flags & VMA_MAP_WRITE ? 0 : KVM_MEM_READONLY) | (flags & VMA_MAP_LOG ? KVM_MEM_LOG_DIRTY_PAGES : 0),
-		.guest_phys_addr = r->gpa,
-		.memory_size = size,
-		.userspace_addr = (uint64_t)(uintptr_t)r->hva,
+	    .slot = r->slot,
+	    .flags =
+		(flags & VMA_MAP_WRITE ? 0 : KVM_MEM_READONLY) | (flags & VMA_MAP_LOG ? KVM_MEM_LOG_DIRTY_PAGES : 0),
+	    .guest_phys_addr = r->gpa,
+	    .memory_size = size,
+	    .userspace_addr = (uint64_t)(uintptr_t)r->hva,
 	};
 
 	return vma_kvm_vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &s);
@@ -41,7 +43,8 @@ static int dirty_alloc(struct vma_region *r)
 
 	if (!bits) {
 		os_free(d);
-		return vma_fail(VMA_E_NOMEM, "out of memory for the log of %llu pages", (unsigned long long)r->size / 4096);
+		return vma_fail(VMA_E_NOMEM, "out of memory for the log of %llu pages",
+				(unsigned long long)r->size / 4096);
 	}
 	d->words = words;
 	d->kept = bits;
@@ -92,7 +95,8 @@ static int keep_log(struct vma_vm *vm, struct vma_region *r)
 	return rc;
 }
 
-/* KVM takes no change of READONLY in a live slot: delete and add (api.rst 4.35). Should adding fail, the old slot comes back. */
+/* KVM takes no change of READONLY in a live slot: delete and add (api.rst 4.35). Should adding fail, the old slot comes
+ * back. */
 static int slot_remake(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 {
 	int rc = slot_set(vm, r, r->flags & ~(uint32_t)VMA_MAP_LOG, 0);
@@ -141,10 +145,10 @@ static int clear_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, ui
 	struct dirty *d = r->priv;
 	uint64_t from = first / 64 * 64, end = (first + pages + 63) / 64 * 64, all = r->size / 4096;
 	struct kvm_clear_dirty_log clear = {
-		.slot = r->slot,
-		.first_page = from,
-		.num_pages = (uint32_t)((end > all ? all : end) - from),
-		.dirty_bitmap = d->scratch + from / 64,
+	    .slot = r->slot,
+	    .first_page = from,
+	    .num_pages = (uint32_t)((end > all ? all : end) - from),
+	    .dirty_bitmap = d->scratch + from / 64,
 	};
 
 	if (!vma_kvm_host.manual_log)

@@ -6,7 +6,8 @@
 
 enum { BITMAP_MSRS = KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8 };
 
-/* A filter's bitmap has 1 for "KVM handles it"; what we want is an exit for every MSR of a range, so one page of zeroes serves all. */
+/* A filter's bitmap has 1 for "KVM handles it"; what we want is an exit for every MSR of a range, so one page of zeroes
+ * serves all. */
 static uint8_t none_allowed[KVM_MSR_FILTER_MAX_BITMAP_SIZE];
 
 static int check_range(const struct vma_msr_range *r)
@@ -14,7 +15,8 @@ static int check_range(const struct vma_msr_range *r)
 	uint64_t end = (uint64_t)r->first + r->count;
 
 	if (r->first < 0x900 && end > 0x800)
-		return vma_fail(VMA_E_NO_ACCEL, "MSRs 0x%x..0x%llx: KVM cannot filter those of the x2APIC, 0x800..0x8ff", r->first,
+		return vma_fail(VMA_E_NO_ACCEL,
+				"MSRs 0x%x..0x%llx: KVM cannot filter those of the x2APIC, 0x800..0x8ff", r->first,
 				(unsigned long long)end - 1);
 	return 0;
 }
@@ -27,13 +29,13 @@ static int add_range(struct kvm_msr_filter *f, size_t *n, const struct vma_msr_r
 		uint32_t count = left > BITMAP_MSRS ? BITMAP_MSRS : left;
 
 		if (*n == KVM_MSR_FILTER_MAX_RANGES)
-			return vma_fail(VMA_E_LIMIT, "KVM filters at most %d ranges of %d MSRs", KVM_MSR_FILTER_MAX_RANGES,
-					BITMAP_MSRS);
+			return vma_fail(VMA_E_LIMIT, "KVM filters at most %d ranges of %d MSRs",
+					KVM_MSR_FILTER_MAX_RANGES, BITMAP_MSRS);
 		f->ranges[*n] = (struct kvm_msr_filter_range){
-			.flags = r->access, /* 1: reads, 2: writes, as KVM_MSR_FILTER_READ and _WRITE */
-			.nmsrs = count,
-			.base = first,
-			.bitmap = none_allowed,
+		    .flags = r->access, /* 1: reads, 2: writes, as KVM_MSR_FILTER_READ and _WRITE */
+		    .nmsrs = count,
+		    .base = first,
+		    .bitmap = none_allowed,
 		};
 		first += count;
 		left -= count;

@@ -1,5 +1,6 @@
-/* kvm_park.c - destroyed vCPUs. KVM has no call to remove a vCPU from a VM: its number stays taken until the VM goes (KVM_CREATE_VCPU answers
- * EEXIST). So the descriptor of a destroyed one is kept, and the next vCPU of that number is made out of it. */
+/* kvm_park.c - destroyed vCPUs. KVM has no call to remove a vCPU from a VM: its number stays taken until the VM goes
+ * (KVM_CREATE_VCPU answers EEXIST). So the descriptor of a destroyed one is kept, and the next vCPU of that number is
+ * made out of it. */
 #include <errno.h>
 #include <string.h>
 #include "kvm/kvm.h"
@@ -43,8 +44,8 @@ static int reset_lapic(struct vma_vcpu *v)
 	static const struct {
 		uint16_t at;
 		uint32_t value;
-	} resets[] = {{0xe0, 0xffffffff}, {0xf0, 0xff},       {0x320, 0x10000}, {0x330, 0x10000},
-		      {0x340, 0x10000},   {0x350, 0x10000},   {0x360, 0x10000}, {0x370, 0x10000}};
+	} resets[] = {{0xe0, 0xffffffff}, {0xf0, 0xff},     {0x320, 0x10000}, {0x330, 0x10000},
+		      {0x340, 0x10000},   {0x350, 0x10000}, {0x360, 0x10000}, {0x370, 0x10000}};
 	struct kvm_lapic_state apic, old;
 	struct kvm_sregs sregs;
 	uint32_t id = v->index << 24;

@@ -1,9 +1,10 @@
 /* kvm_rewind.c - the registers before an instruction whose access is being reported.
  *
- * When KVM's instruction emulator has carried out an output or a store it has written the registers back before it exits: RIP is
- * past the instruction, string pointers have moved. (Inputs, loads and MSR accesses exit before that; and a plain OUT that the processor itself
- * intercepted exits with RIP at the instruction.) The instruction is found again by looking at the bytes around RIP for one that makes
- * exactly this access. If none does, KVM's registers stand: docs/vcpu.md names the cases. */
+ * When KVM's instruction emulator has carried out an output or a store it has written the registers back before it
+ * exits: RIP is past the instruction, string pointers have moved. (Inputs, loads and MSR accesses exit before that; and
+ * a plain OUT that the processor itself intercepted exits with RIP at the instruction.) The instruction is found again
+ * by looking at the bytes around RIP for one that makes exactly this access. If none does, KVM's registers stand:
+ * docs/vcpu.md names the cases. */
 #include <fcntl.h>
 #include <string.h>
 #include "kvm/kvm.h"
@@ -172,7 +173,8 @@ static bool ends_here(const struct vma_exit *e, const uint8_t *code, size_t n, c
 	return makes(e, regs, i) && !(i->rep && i->kind != INSN_STORE);
 }
 
-/* The shortest that fits, one whose value is known before others; then with the prefixes before it that have an effect. */
+/* The shortest that fits, one whose value is known before others; then with the prefixes before it that have an effect.
+ */
 static bool find_past(const struct vma_exit *e, const uint8_t *code, const struct kvm_regs *regs,
 		      const struct kvm_sregs *sregs, struct found *f)
 {
@@ -208,7 +210,8 @@ static void add(__u64 *reg, uint64_t by, unsigned size)
 {
 	uint64_t mask = size == 8 ? ~0ull : (1ull << size * 8) - 1;
 
-	/* Writing 32 bits of a register clears the upper half: what was there is gone, and was clear in all but odd cases. */
+	/* Writing 32 bits of a register clears the upper half: what was there is gone, and was clear in all but odd
+	 * cases. */
 	*reg = (size == 2 ? *reg & ~mask : 0) | ((*reg + by) & mask);
 }
 

@@ -4,9 +4,9 @@
 #include "kvm/kvm.h"
 
 /* ------ kicks ------
- * The signal of a kick runs vma_kvm_kick_hook on the owner thread. Before the KVM_RUN call it makes the call return at once, through
- * immediate_exit; during it, the signal itself does. Between runs `entered` is NULL and the kick is found in kick->attention, which
- * is looked at after `entered` is set: no moment is left in which a kick could be lost. */
+ * The signal of a kick runs vma_kvm_kick_hook on the owner thread. Before the KVM_RUN call it makes the call return at
+ * once, through immediate_exit; during it, the signal itself does. Between runs `entered` is NULL and the kick is found
+ * in kick->attention, which is looked at after `entered` is set: no moment is left in which a kick could be lost. */
 
 /* initial-exec: the dynamic model may allocate at first use, and a signal handler must not. */
 static _Thread_local struct kvm_run *volatile entered __attribute__((tls_model("initial-exec")));
@@ -90,7 +90,8 @@ static bool window_open(const struct vma_vcpu *v)
 {
 	const struct vma_kvm_vcpu *k = v->priv;
 
-	return v->irq_window && k->window_known && !k->injected && !v->exit.pending && k->run->ready_for_interrupt_injection;
+	return v->irq_window && k->window_known && !k->injected && !v->exit.pending &&
+	       k->run->ready_for_interrupt_injection;
 }
 
 /* What seldom applies, kept off the hot path. 0: enter the guest. */
@@ -131,7 +132,8 @@ int vma_kvm_run(struct vma_vcpu *v)
 	return vma_fail_os(rc, "KVM_RUN");
 }
 
-/* With immediate_exit KVM_RUN commits the operation and returns EINTR, unless the instruction has another fragment (api.rst 5). */
+/* With immediate_exit KVM_RUN commits the operation and returns EINTR, unless the instruction has another fragment
+ * (api.rst 5). */
 int vma_kvm_complete(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;

@@ -1,8 +1,8 @@
 /* kvm_x86.c - the neutral vCPU state to and from KVM's structures, and when an ioctl is needed for it.
  *
- * KVM_CAP_SYNC_REGS is used lazily: the first look at a class after an exit costs an ioctl and makes KVM copy that class into kvm_run at
- * the following exits; general registers that were written travel in kvm_run with the next KVM_RUN, which applies them before it
- * completes a pending exit. */
+ * KVM_CAP_SYNC_REGS is used lazily: the first look at a class after an exit costs an ioctl and makes KVM copy that
+ * class into kvm_run at the following exits; general registers that were written travel in kvm_run with the next
+ * KVM_RUN, which applies them before it completes a pending exit. */
 #include <string.h>
 #include "kvm/kvm.h"
 
@@ -71,8 +71,8 @@ int vma_kvm_flush(struct vma_vcpu *v)
 	return rc;
 }
 
-/* KVM drops an exception that it holds when registers are written (api.rst 4.12 does not say so; __set_regs does). One can be
- * there after a run that a signal ended or after a completion: write it back. */
+/* KVM drops an exception that it holds when registers are written (api.rst 4.12 does not say so; __set_regs does). One
+ * can be there after a run that a signal ended or after a completion: write it back. */
 static int flush_keeping_exception(struct vma_vcpu *v)
 {
 	struct kvm_vcpu_events e;
@@ -85,8 +85,8 @@ static int flush_keeping_exception(struct vma_vcpu *v)
 	return rc ? rc : vma_kvm_vcpu_ioctl(v, KVM_SET_VCPU_EVENTS, &e);
 }
 
-/* While an exit is pending KVM's RIP may lie before or behind the instruction and the completion depends on it: only what the
- * caller wrote is laid over KVM's own registers. */
+/* While an exit is pending KVM's RIP may lie before or behind the instruction and the completion depends on it: only
+ * what the caller wrote is laid over KVM's own registers. */
 static int commit_gpr(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;
@@ -123,18 +123,18 @@ static void seg_in(const struct kvm_segment *s, vma_x86_seg *x)
 static void seg_out(const vma_x86_seg *x, struct kvm_segment *s)
 {
 	*s = (struct kvm_segment){
-		.base = x->base,
-		.limit = x->limit,
-		.selector = x->selector,
-		.type = x->attr & 15,
-		.s = !!(x->attr & VMA_SEG_S),
-		.dpl = x->attr >> 5 & 3,
-		.present = !!(x->attr & VMA_SEG_P),
-		.avl = !!(x->attr & VMA_SEG_AVL),
-		.l = !!(x->attr & VMA_SEG_L),
-		.db = !!(x->attr & VMA_SEG_DB),
-		.g = !!(x->attr & VMA_SEG_G),
-		.unusable = !!(x->attr & VMA_SEG_UNUSABLE),
+	    .base = x->base,
+	    .limit = x->limit,
+	    .selector = x->selector,
+	    .type = x->attr & 15,
+	    .s = !!(x->attr & VMA_SEG_S),
+	    .dpl = x->attr >> 5 & 3,
+	    .present = !!(x->attr & VMA_SEG_P),
+	    .avl = !!(x->attr & VMA_SEG_AVL),
+	    .l = !!(x->attr & VMA_SEG_L),
+	    .db = !!(x->attr & VMA_SEG_DB),
+	    .g = !!(x->attr & VMA_SEG_G),
+	    .unusable = !!(x->attr & VMA_SEG_UNUSABLE),
 	};
 }
 
@@ -259,7 +259,8 @@ static int fetch_xsave(struct vma_vcpu *v)
 /* The image's fixed places, SDM vol. 1, 13.4.1 and 13.4.2 */
 enum { X_MXCSR = 24, X_XMM = 160, X_XMM_END = 416, X_XSTATE_BV = 512, MXCSR_INIT = 0x1f80 };
 
-/* XRSTOR loads MXCSR whatever XSTATE_BV says; KVM_SET_XSAVE drops it when neither SSE nor AVX is marked: mark SSE, in its initial state. */
+/* XRSTOR loads MXCSR whatever XSTATE_BV says; KVM_SET_XSAVE drops it when neither SSE nor AVX is marked: mark SSE, in
+ * its initial state. */
 static void keep_mxcsr(uint8_t *image)
 {
 	uint64_t bv;
@@ -309,30 +310,30 @@ static int fetch_events(struct vma_vcpu *v)
 	if (rc)
 		return rc;
 	v->x86.events = (vma_x86_events){
-		.exception_injected = e.exception.injected,
-		.exception_pending = e.flags & KVM_VCPUEVENT_VALID_PAYLOAD ? e.exception.pending : 0,
-		.exception_vector = e.exception.nr,
-		.exception_has_error = e.exception.has_error_code,
-		.exception_error = e.exception.error_code,
-		.exception_has_payload = e.exception_has_payload,
-		.exception_payload = e.exception_payload,
-		.interrupt_injected = e.interrupt.injected,
-		.interrupt_vector = e.interrupt.nr,
-		.interrupt_soft = e.interrupt.soft,
-		.shadow = swap_shadow(e.interrupt.shadow),
-		.nmi_injected = e.nmi.injected,
-		.nmi_pending = e.nmi.pending,
-		.nmi_masked = e.nmi.masked,
-		.sipi_vector = e.sipi_vector,
-		.init_pending = e.smi.latched_init,
-		.smm = e.smi.smm,
-		.triple_fault_pending = e.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT ? e.triple_fault.pending : 0,
+	    .exception_injected = e.exception.injected,
+	    .exception_pending = e.flags & KVM_VCPUEVENT_VALID_PAYLOAD ? e.exception.pending : 0,
+	    .exception_vector = e.exception.nr,
+	    .exception_has_error = e.exception.has_error_code,
+	    .exception_error = e.exception.error_code,
+	    .exception_has_payload = e.exception_has_payload,
+	    .exception_payload = e.exception_payload,
+	    .interrupt_injected = e.interrupt.injected,
+	    .interrupt_vector = e.interrupt.nr,
+	    .interrupt_soft = e.interrupt.soft,
+	    .shadow = swap_shadow(e.interrupt.shadow),
+	    .nmi_injected = e.nmi.injected,
+	    .nmi_pending = e.nmi.pending,
+	    .nmi_masked = e.nmi.masked,
+	    .sipi_vector = e.sipi_vector,
+	    .init_pending = e.smi.latched_init,
+	    .smm = e.smi.smm,
+	    .triple_fault_pending = e.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT ? e.triple_fault.pending : 0,
 	};
 	return 0;
 }
 
-/* Vector, error code and payload mean nothing while no exception is there; KVM leaves the last ones standing, which would make two equal states
- * differ. */
+/* Vector, error code and payload mean nothing while no exception is there; KVM leaves the last ones standing, which
+ * would make two equal states differ. */
 static void forget_stale(vma_x86_events *x)
 {
 	if (!x->exception_injected && !x->exception_pending) {
@@ -349,15 +350,20 @@ static int commit_events(struct vma_vcpu *v)
 {
 	const vma_x86_events *x = &v->x86.events;
 	struct kvm_vcpu_events e = {
-		.exception = {.injected = x->exception_injected, .pending = x->exception_pending, .nr = x->exception_vector,
-			      .has_error_code = x->exception_has_error, .error_code = x->exception_error},
-		.interrupt = {.injected = x->interrupt_injected, .nr = x->interrupt_vector, .soft = x->interrupt_soft,
-			      .shadow = swap_shadow(x->shadow)},
-		.nmi = {.injected = x->nmi_injected, .pending = x->nmi_pending, .masked = x->nmi_masked},
-		.sipi_vector = x->sipi_vector,
-		.smi = {.smm = x->smm, .latched_init = x->init_pending},
-		.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SHADOW |
-			 KVM_VCPUEVENT_VALID_SMM,
+	    .exception = {.injected = x->exception_injected,
+			  .pending = x->exception_pending,
+			  .nr = x->exception_vector,
+			  .has_error_code = x->exception_has_error,
+			  .error_code = x->exception_error},
+	    .interrupt = {.injected = x->interrupt_injected,
+			  .nr = x->interrupt_vector,
+			  .soft = x->interrupt_soft,
+			  .shadow = swap_shadow(x->shadow)},
+	    .nmi = {.injected = x->nmi_injected, .pending = x->nmi_pending, .masked = x->nmi_masked},
+	    .sipi_vector = x->sipi_vector,
+	    .smi = {.smm = x->smm, .latched_init = x->init_pending},
+	    .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SHADOW |
+		     KVM_VCPUEVENT_VALID_SMM,
 	};
 	int rc = vma_kvm_flush(v);
 
@@ -405,9 +411,9 @@ static int fetch_mp(struct vma_vcpu *v)
 static int commit_mp(struct vma_vcpu *v)
 {
 	static const uint32_t native[] = {
-		[VMA_MP_RUNNABLE] = KVM_MP_STATE_RUNNABLE,
-		[VMA_MP_HALTED] = KVM_MP_STATE_HALTED,
-		[VMA_MP_WAIT_SIPI] = KVM_MP_STATE_INIT_RECEIVED,
+	    [VMA_MP_RUNNABLE] = KVM_MP_STATE_RUNNABLE,
+	    [VMA_MP_HALTED] = KVM_MP_STATE_HALTED,
+	    [VMA_MP_WAIT_SIPI] = KVM_MP_STATE_INIT_RECEIVED,
 	};
 	struct kvm_mp_state mp;
 
@@ -455,8 +461,9 @@ int vma_kvm_fetch(struct vma_vcpu *v, uint32_t classes)
 {
 	/* The MP state first, because reading it may carry out an INIT or SIPI that changes the rest. */
 	static const struct part order[] = {
-		{VMA_C_MP, fetch_mp},       {VMA_C_LAPIC, fetch_lapic}, {VMA_C_GPR, fetch_gpr},     {VMA_C_SREGS, fetch_sregs},
-		{VMA_C_DREGS, fetch_dregs}, {VMA_C_XCR0, fetch_xcr0},   {VMA_C_XSAVE, fetch_xsave}, {VMA_C_EVENTS, fetch_events},
+	    {VMA_C_MP, fetch_mp},       {VMA_C_LAPIC, fetch_lapic},   {VMA_C_GPR, fetch_gpr},
+	    {VMA_C_SREGS, fetch_sregs}, {VMA_C_DREGS, fetch_dregs},   {VMA_C_XCR0, fetch_xcr0},
+	    {VMA_C_XSAVE, fetch_xsave}, {VMA_C_EVENTS, fetch_events},
 	};
 	int rc;
 
@@ -470,16 +477,19 @@ int vma_kvm_fetch(struct vma_vcpu *v, uint32_t classes)
 
 int vma_kvm_commit(struct vma_vcpu *v, uint32_t classes)
 {
-	/* APIC_BASE stands in SREGS and decides what LAPIC means; general registers before events, which they would clear. */
+	/* APIC_BASE stands in SREGS and decides what LAPIC means; general registers before events, which they would
+	 * clear. */
 	static const struct part order[] = {
-		{VMA_C_SREGS, commit_sregs}, {VMA_C_XCR0, commit_xcr0},   {VMA_C_XSAVE, commit_xsave}, {VMA_C_GPR, commit_gpr},
-		{VMA_C_DREGS, commit_dregs}, {VMA_C_LAPIC, commit_lapic}, {VMA_C_MP, commit_mp},       {VMA_C_EVENTS, commit_events},
+	    {VMA_C_SREGS, commit_sregs}, {VMA_C_XCR0, commit_xcr0},     {VMA_C_XSAVE, commit_xsave},
+	    {VMA_C_GPR, commit_gpr},     {VMA_C_DREGS, commit_dregs},   {VMA_C_LAPIC, commit_lapic},
+	    {VMA_C_MP, commit_mp},       {VMA_C_EVENTS, commit_events},
 	};
 	struct vma_kvm_vcpu *k = v->priv;
 
 	if (classes == VMA_C_GPR)
 		return commit_gpr(v);
-	/* One class can show in another (CR8 and the local APIC): what KVM copied at the exit is not trusted any more. */
+	/* One class can show in another (CR8 and the local APIC): what KVM copied at the exit is not trusted any more.
+	 */
 	k->synced = 0;
 	k->window_known = false;
 	return each(v, classes, order, sizeof(order) / sizeof(*order));

@@ -1,4 +1,5 @@
-/* kvm_guest.h - a small guest for the KVM tests: 1 MiB of memory, code as bytes, started in real mode with flat zero-based segments. */
+/* kvm_guest.h - a small guest for the KVM tests: 1 MiB of memory, code as bytes, started in real mode with flat
+ * zero-based segments. */
 #ifndef KVM_GUEST_H
 #define KVM_GUEST_H
 
@@ -44,7 +45,7 @@ static inline int check_ok(int rc, const char *call, const char *file, int line)
 static inline vma_vm_config guest_config(void)
 {
 	return (vma_vm_config){
-		.size = sizeof(vma_vm_config), .accel = VMA_ACCEL_KVM, .arch = VMA_ARCH_X86_64, .cpu_model = "max"};
+	    .size = sizeof(vma_vm_config), .accel = VMA_ACCEL_KVM, .arch = VMA_ARCH_X86_64, .cpu_model = "max"};
 }
 
 static inline void guest_vcpu(struct guest *g)
@@ -135,7 +136,8 @@ enum { PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000 };
 /* 64-bit mode with the first GiB mapped one to one in 2 MiB pages. */
 static inline void guest_long(struct guest *g, vma_x86_sregs *s)
 {
-	uint64_t *pml4 = (uint64_t *)(g->ram + PML4), *pdpt = (uint64_t *)(g->ram + PDPT), *pd = (uint64_t *)(g->ram + PD);
+	uint64_t *pml4 = (uint64_t *)(g->ram + PML4), *pdpt = (uint64_t *)(g->ram + PDPT),
+		 *pd = (uint64_t *)(g->ram + PD);
 
 	pml4[0] = PDPT | 7;
 	pdpt[0] = PD | 7;

@@ -85,7 +85,8 @@ static void software_breakpoint(void **state)
 
 	(void)state;
 	if (!(caps() & VMA_CAP_SW_BREAK)) {
-		assert_int_equal(vma_vcpu_debug(g.cpu, &(vma_debug){.size = sizeof(vma_debug), .software = 1}), VMA_E_NO_ACCEL);
+		assert_int_equal(vma_vcpu_debug(g.cpu, &(vma_debug){.size = sizeof(vma_debug), .software = 1}),
+				 VMA_E_NO_ACCEL);
 		guest_end(&g);
 		return;
 	}
@@ -169,14 +170,14 @@ static void guest_registers_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(steps),
-		cmocka_unit_test(steps_over_exits),
-		cmocka_unit_test(steps_each_repetition),
-		cmocka_unit_test(software_breakpoint),
-		cmocka_unit_test(int3_of_the_guest),
-		cmocka_unit_test(hardware_breakpoint),
-		cmocka_unit_test(watchpoint),
-		cmocka_unit_test(guest_registers_kept),
+	    cmocka_unit_test(steps),
+	    cmocka_unit_test(steps_over_exits),
+	    cmocka_unit_test(steps_each_repetition),
+	    cmocka_unit_test(software_breakpoint),
+	    cmocka_unit_test(int3_of_the_guest),
+	    cmocka_unit_test(hardware_breakpoint),
+	    cmocka_unit_test(watchpoint),
+	    cmocka_unit_test(guest_registers_kept),
 	};
 
 	SKIP_WITHOUT_KVM();

@@ -29,7 +29,8 @@ static void out_widths(void **state)
 	guest_end(&g);
 }
 
-/* in al,dx; in ax,dx; in eax,dx: only the right bytes of RAX change, EAX clears the upper half, and not before completion. */
+/* in al,dx; in ax,dx; in eax,dx: only the right bytes of RAX change, EAX clears the upper half, and not before
+ * completion. */
 static void in_merges(void **state)
 {
 	static const uint64_t want[] = {0x1111111111111155, 0x1111111111115555, 0x55555555};
@@ -201,7 +202,8 @@ static void read_modify_write(void **state)
 	guest_end(&g);
 }
 
-/* mov [bx],eax across the end of memory: the first half goes to memory, the rest comes as an exit; and a read likewise. */
+/* mov [bx],eax across the end of memory: the first half goes to memory, the rest comes as an exit; and a read likewise.
+ */
 static void page_crossing(void **state)
 {
 	GUEST(g, 0x66, 0x89, 0x07, 0x66, 0x8b, 0x0f, 0xf4);
@@ -368,13 +370,13 @@ static void x2apic_msrs_cannot_exit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(out_widths),        cmocka_unit_test(in_merges),
-		cmocka_unit_test(caller_wins),       cmocka_unit_test(registers_at_each_exit),
-		cmocka_unit_test(rep_strings),       cmocka_unit_test(mmio_sizes),
-		cmocka_unit_test(read_modify_write), cmocka_unit_test(page_crossing),
-		cmocka_unit_test(two_fragments),     cmocka_unit_test(stores_rewound),
-		cmocka_unit_test(triple_fault),      cmocka_unit_test(msr_exits),
-		cmocka_unit_test(unknown_msr),       cmocka_unit_test(x2apic_msrs_cannot_exit),
+	    cmocka_unit_test(out_widths),        cmocka_unit_test(in_merges),
+	    cmocka_unit_test(caller_wins),       cmocka_unit_test(registers_at_each_exit),
+	    cmocka_unit_test(rep_strings),       cmocka_unit_test(mmio_sizes),
+	    cmocka_unit_test(read_modify_write), cmocka_unit_test(page_crossing),
+	    cmocka_unit_test(two_fragments),     cmocka_unit_test(stores_rewound),
+	    cmocka_unit_test(triple_fault),      cmocka_unit_test(msr_exits),
+	    cmocka_unit_test(unknown_msr),       cmocka_unit_test(x2apic_msrs_cannot_exit),
 	};
 
 	SKIP_WITHOUT_KVM();

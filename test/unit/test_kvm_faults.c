@@ -1,5 +1,5 @@
-/* test_kvm_faults.c - KVM: every host call of a whole life of a VM fails in turn: an error with a sentence, no crash, no leak.
- * test-timeout: 300 */
+/* test_kvm_faults.c - KVM: every host call of a whole life of a VM fails in turn: an error with a sentence, no crash,
+ * no leak. test-timeout: 300 */
 #include <errno.h>
 #include "kvm_guest.h"
 #include "os/os.h"
@@ -142,7 +142,7 @@ static void sweep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sweep),
+	    cmocka_unit_test(sweep),
 	};
 
 	SKIP_WITHOUT_KVM();

@@ -90,7 +90,8 @@ static void nmi(void **state)
 	guest_end(&g);
 }
 
-/* An exception with an error code, in protected mode it would be pushed; here only that it arrives, and survives a write of registers. */
+/* An exception with an error code, in protected mode it would be pushed; here only that it arrives, and survives a
+ * write of registers. */
 static void exception(void **state)
 {
 	GUEST(g, 0x90, 0xf4);
@@ -149,8 +150,8 @@ static void msi_wakes(void **state)
 
 /* Initialises the master PIC (base 0x20, all lines open), says so at port 0x54, then waits. */
 static const uint8_t pic_guest[] = {
-	0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x20, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21,
-	0xb0, 0x01, 0xe6, 0x21, 0xb0, 0x00, 0xe6, 0x21, 0xe6, 0x54, 0xfb, 0xf4, 0xeb, 0xfd,
+    0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x20, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, 0xb0,
+    0x01, 0xe6, 0x21, 0xb0, 0x00, 0xe6, 0x21, 0xe6, 0x54, 0xfb, 0xf4, 0xeb, 0xfd,
 };
 
 static void pic_guest_start(struct guest *g)
@@ -230,11 +231,11 @@ static void ioeventfd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(injects),   cmocka_unit_test(window), cmocka_unit_test(window_now),
-		cmocka_unit_test(ready_by_state), cmocka_unit_test(nmi),
-		cmocka_unit_test(exception), cmocka_unit_test(msi_wakes),
-		cmocka_unit_test(line_through_the_pic), cmocka_unit_test(irqfd),
-		cmocka_unit_test(ioeventfd),
+	    cmocka_unit_test(injects),    cmocka_unit_test(window),
+	    cmocka_unit_test(window_now), cmocka_unit_test(ready_by_state),
+	    cmocka_unit_test(nmi),        cmocka_unit_test(exception),
+	    cmocka_unit_test(msi_wakes),  cmocka_unit_test(line_through_the_pic),
+	    cmocka_unit_test(irqfd),      cmocka_unit_test(ioeventfd),
 	};
 
 	SKIP_WITHOUT_KVM();

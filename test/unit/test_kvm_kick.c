@@ -1,5 +1,5 @@
-/* test_kvm_kick.c - KVM: kicks before, during and after runs, from threads and signal handlers; other signals are invisible.
- * test-labels: threads */
+/* test_kvm_kick.c - KVM: kicks before, during and after runs, from threads and signal handlers; other signals are
+ * invisible. test-labels: threads */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -249,11 +249,15 @@ static void calls_run_inside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(before_first_run),    cmocka_unit_test(during_a_spin),
-		cmocka_unit_test(racing_exits),        cmocka_unit_test(from_signal_handler),
-		cmocka_unit_test(foreign_signals_invisible), cmocka_unit_test(between_fragments),
-		cmocka_unit_test(after_the_vcpu),      cmocka_unit_test(wakes_hlt),
-		cmocka_unit_test(calls_run_inside),
+	    cmocka_unit_test(before_first_run),
+	    cmocka_unit_test(during_a_spin),
+	    cmocka_unit_test(racing_exits),
+	    cmocka_unit_test(from_signal_handler),
+	    cmocka_unit_test(foreign_signals_invisible),
+	    cmocka_unit_test(between_fragments),
+	    cmocka_unit_test(after_the_vcpu),
+	    cmocka_unit_test(wakes_hlt),
+	    cmocka_unit_test(calls_run_inside),
 	};
 
 	SKIP_WITHOUT_KVM();

@@ -137,8 +137,9 @@ static void clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dirty_log), cmocka_unit_test(log_survives_protect), cmocka_unit_test(read_only),
-		cmocka_unit_test(alias),     cmocka_unit_test(remap),                cmocka_unit_test(clock),
+	    cmocka_unit_test(dirty_log), cmocka_unit_test(log_survives_protect),
+	    cmocka_unit_test(read_only), cmocka_unit_test(alias),
+	    cmocka_unit_test(remap),     cmocka_unit_test(clock),
 	};
 
 	SKIP_WITHOUT_KVM();

@@ -1,4 +1,5 @@
-/* test_kvm_state.c - KVM: every class of state round-trips, exceptions in flight survive writes, CPUID is what the VM's table says. */
+/* test_kvm_state.c - KVM: every class of state round-trips, exceptions in flight survive writes, CPUID is what the VM's
+ * table says. */
 #include "kvm_guest.h"
 
 static void registers_round_trip(void **state)
@@ -157,9 +158,13 @@ static void unknown_msr_from_outside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(registers_round_trip), cmocka_unit_test(task_priority),
-		cmocka_unit_test(exception_survives_set_regs), cmocka_unit_test(fpu_round_trip),
-		cmocka_unit_test(cpuid), cmocka_unit_test(long_mode), cmocka_unit_test(unknown_msr_from_outside),
+	    cmocka_unit_test(registers_round_trip),
+	    cmocka_unit_test(task_priority),
+	    cmocka_unit_test(exception_survives_set_regs),
+	    cmocka_unit_test(fpu_round_trip),
+	    cmocka_unit_test(cpuid),
+	    cmocka_unit_test(long_mode),
+	    cmocka_unit_test(unknown_msr_from_outside),
 	};
 
 	SKIP_WITHOUT_KVM();
