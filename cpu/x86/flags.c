@@ -58,9 +58,14 @@ static uint32_t of_af(const struct x86_cpu *c)
 		break;
 	case CC_SHL:
 		of = (r ^ b) & top;
+		af = X86_AF; /* undefined; so are those of the other shifts */
 		break;
 	case CC_SHR:
 		of = b & top;
+		af = X86_AF;
+		break;
+	case CC_SAR:
+		af = X86_AF;
 		break;
 	default:
 		break;

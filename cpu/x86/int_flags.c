@@ -105,7 +105,7 @@ static op_t touch(struct x86_cpu *c, op_t op)
 static bool is_reserved_nop(const struct x86_insn *d)
 {
 	return d->i.opcode_map == ZYDIS_OPCODE_MAP_0F && d->i.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-	       (d->i.opcode == 0x0d || (d->i.opcode >= 0x18 && d->i.opcode <= 0x1f));
+	       ((d->i.opcode == 0x0d && d->i.raw.modrm.mod != 3) || (d->i.opcode >= 0x18 && d->i.opcode <= 0x1f));
 }
 
 x86_fn x86_int_flags(const struct x86_insn *d, struct x86_op *op, bool *ends)

@@ -154,18 +154,18 @@ static x86_fn translate(const struct x86_insn *d, struct x86_op *op, enum kind k
 
 /* ------ double shifts; src is the register shifted in ------ */
 
-/* Of 16 bits with a count above 16 the destination comes in again from behind. */
+/* Of 16 bits with a count above 16 the source comes in a second time. */
 static uint64_t shld_value(uint64_t a, uint64_t b, unsigned n, unsigned size)
 {
 	if (size == 2)
-		return (uint16_t)((a << 32 | b << 16 | a) << n >> 32);
+		return (uint16_t)((a << 32 | b << 16 | b) << n >> 32);
 	unsigned bits = size * 8;
 	return n ? mask_size(a << n | b >> (bits - n), size) : a;
 }
 static uint64_t shrd_value(uint64_t a, uint64_t b, unsigned n, unsigned size)
 {
 	if (size == 2)
-		return (uint16_t)((a << 32 | b << 16 | a) >> n);
+		return (uint16_t)((b << 32 | b << 16 | a) >> n);
 	unsigned bits = size * 8;
 	return n ? mask_size(a >> n | b << (bits - n), size) : a;
 }
