@@ -68,12 +68,18 @@ static uint8_t segno(ZydisRegister r)
 	}
 }
 
+/* ModRM.mod 0 with SIB.base 5 has no base whatever REX.B says; Zydis 4.0 shows r13d there when the address size is 32. */
+static bool has_no_base(const ZydisDecodedInstruction *i)
+{
+	return i->attributes & ZYDIS_ATTRIB_HAS_SIB && i->raw.modrm.mod == 0 && i->raw.sib.base == 5;
+}
+
 static void preset_memory(const struct x86_insn *d, const ZydisDecodedOperand *o, struct x86_op *op)
 {
 	const struct x86_cpu *c = d->c;
 	unsigned shift = o->mem.scale ? (unsigned)__builtin_ctz(o->mem.scale) : 0, bytes = o->size / 8;
 	int64_t disp = o->mem.disp.value;
-	op->base = x86_regno(o->mem.base);
+	op->base = has_no_base(&d->i) ? X86_R_ZERO : x86_regno(o->mem.base);
 	op->index = x86_regno(o->mem.index);
 	op->seg = segno(o->mem.segment);
 	if (op->base == X86_R_PC)

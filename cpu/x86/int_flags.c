@@ -132,8 +132,8 @@ x86_fn x86_int_flags(const struct x86_insn *d, struct x86_op *op, bool *ends)
 	case ZYDIS_MNEMONIC_CLD: return cld;
 	case ZYDIS_MNEMONIC_STD: return std;
 	case ZYDIS_MNEMONIC_SALC: return salc;
-	case ZYDIS_MNEMONIC_PAUSE:
-	case ZYDIS_MNEMONIC_NOP: return nop;
+	case ZYDIS_MNEMONIC_PAUSE: return nop;
+	case ZYDIS_MNEMONIC_NOP: return d->i.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT || is_reserved_nop(d) ? nop : NULL;
 	case ZYDIS_MNEMONIC_LFENCE:
 	case ZYDIS_MNEMONIC_MFENCE:
 	case ZYDIS_MNEMONIC_SFENCE: return fence;

@@ -78,7 +78,7 @@ X86_INLINE op_t ror(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 X86_INLINE op_t rotate_carry(struct x86_cpu *c, op_t op, unsigned size, bool mem, bool left)
 {
 	struct rmw m;
-	unsigned bits = size * 8, n = count_of(c, op, size) % (bits + 1);
+	unsigned bits = size * 8, masked = count_of(c, op, size), n = masked % (bits + 1);
 	uint64_t a = rm_open(c, op, &m, size, mem);
 	bool carry = x86_carry(c);
 	unsigned __int128 wide = (unsigned __int128)carry << bits | a, all = ((unsigned __int128)1 << (bits + 1)) - 1;
@@ -89,7 +89,7 @@ X86_INLINE op_t rotate_carry(struct x86_cpu *c, op_t op, unsigned size, bool mem
 	uint64_t r = mask_size((uint64_t)wide, size);
 	rm_close(c, op, &m, size, mem, r);
 	bool cf = wide >> bits & 1, top = r >> (bits - 1) & 1;
-	if (n)
+	if (masked)
 		set_cf_of(c, cf, left ? top != cf : top != (r >> (bits - 2) & 1));
 	return NEXT(op);
 }

@@ -230,6 +230,8 @@ static bool usable(const struct insn *x)
 		return false;
 	if ((x->i.mnemonic == ZYDIS_MNEMONIC_BSF || x->i.mnemonic == ZYDIS_MNEMONIC_BSR) && has_prefix(x, 0xf3))
 		return false;
+	if (x->i.attributes & ZYDIS_ATTRIB_HAS_SIB && x->i.raw.modrm.mod == 0 && x->i.raw.sib.base == 5)
+		return false; /* no base: an address that cannot be chosen */
 	if (x->i.mnemonic == ZYDIS_MNEMONIC_BSWAP && x->i.operand_width == 16)
 		return false;
 	for (unsigned n = 0; n < x->i.operand_count; n++) {
@@ -329,6 +331,8 @@ static uint32_t undefined_flags(const struct insn *x)
 {
 	if (x->i.mnemonic == ZYDIS_MNEMONIC_DIV || x->i.mnemonic == ZYDIS_MNEMONIC_IDIV)
 		return ARITH; /* a by-product of microcode, not of the operands alone */
+	if ((x->i.mnemonic == ZYDIS_MNEMONIC_SHLD || x->i.mnemonic == ZYDIS_MNEMONIC_SHRD) && x->i.operand_width == 16)
+		return 0x801; /* counts above 16 */
 	if (is_zen || !x->i.cpu_flags)
 		return 0;
 	uint32_t u = x->i.cpu_flags->undefined;
