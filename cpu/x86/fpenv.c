@@ -84,7 +84,8 @@ struct sf_env x86_sse_env(const struct x86_cpu *c)
 void x86_sse_flags(struct x86_cpu *c, const struct x86_op *op, const struct sf_env *e)
 {
 	unsigned flags = e->flags, unmasked = flags & ~e->masks;
-	/* SDM vol. 1, 11.5.2.3: an unmasked exception found before computing keeps the result's exceptions from being looked for. */
+	/* SDM vol. 1, 11.5.2.3: an unmasked exception found before computing keeps the result's exceptions from being
+	 * looked for. */
 	if (unmasked & (SF_I | SF_D | SF_Z))
 		flags &= SF_I | SF_D | SF_Z;
 	c->mxcsr |= flags | e->earlier;

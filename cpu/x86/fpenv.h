@@ -1,9 +1,10 @@
-/* fpenv.h - the floating-point environment of the guest: which engine computes (the host's FPU or softfloat.c), and how the guest's
- * rounding, DAZ and FTZ live in the host's MXCSR.
+/* fpenv.h - the floating-point environment of the guest: which engine computes (the host's FPU or softfloat.c), and how
+ * the guest's rounding, DAZ and FTZ live in the host's MXCSR.
  *
- * On x86 hosts the guest's control bits are loaded, with every exception masked, when the first operation needs them, and stay loaded until
- * x86_fp_leave. The sticky flags gather in the host's register and are fetched by x86_fp_collect when somebody looks at the guest's MXCSR. While
- * the guest unmasks an exception its operations go to softfloat, which knows the order in which exceptions are reported. */
+ * On x86 hosts the guest's control bits are loaded, with every exception masked, when the first operation needs them,
+ * and stay loaded until x86_fp_leave. The sticky flags gather in the host's register and are fetched by x86_fp_collect
+ * when somebody looks at the guest's MXCSR. While the guest unmasks an exception its operations go to softfloat, which
+ * knows the order in which exceptions are reported. */
 #ifndef CPU_X86_FPENV_H
 #define CPU_X86_FPENV_H
 
@@ -16,15 +17,31 @@
 #define X86_HOST_FPU 0
 #endif
 
-enum { X86_MXCSR_FLAGS = 0x3f, X86_MXCSR_DAZ = 0x40, X86_MXCSR_MASKS = 0x1f80, X86_MXCSR_RC = 0x6000, X86_MXCSR_FTZ = 0x8000,
-       X86_MXCSR_CONTROL = X86_MXCSR_DAZ | X86_MXCSR_RC | X86_MXCSR_FTZ, X86_MXCSR_VALID = 0xffff, X86_MXCSR_RESET = 0x1f80 };
-enum { X86_CR0_MP = 2, X86_CR0_EM = 4, X86_CR0_TS = 8, X86_CR0_NE = 0x20, X86_CR4_OSFXSR = 0x200, X86_CR4_OSXMMEXCPT = 0x400, X86_CR4_OSXSAVE = 0x40000 };
+enum {
+	X86_MXCSR_FLAGS = 0x3f,
+	X86_MXCSR_DAZ = 0x40,
+	X86_MXCSR_MASKS = 0x1f80,
+	X86_MXCSR_RC = 0x6000,
+	X86_MXCSR_FTZ = 0x8000,
+	X86_MXCSR_CONTROL = X86_MXCSR_DAZ | X86_MXCSR_RC | X86_MXCSR_FTZ,
+	X86_MXCSR_VALID = 0xffff,
+	X86_MXCSR_RESET = 0x1f80
+};
+enum {
+	X86_CR0_MP = 2,
+	X86_CR0_EM = 4,
+	X86_CR0_TS = 8,
+	X86_CR0_NE = 0x20,
+	X86_CR4_OSFXSR = 0x200,
+	X86_CR4_OSXMMEXCPT = 0x400,
+	X86_CR4_OSXSAVE = 0x40000
+};
 
 /* Tests only: compute everything by softfloat.c. Always true where the host has no x86 FPU. */
 extern bool x86_fp_soft;
 
-/* For the run loop: give the host's FPU back (cheap when nothing is borrowed). Call it when x86_run returns and before calling out to code that
- * may compute with floating point. Nothing is called on the way in: the borrowing is lazy. */
+/* For the run loop: give the host's FPU back (cheap when nothing is borrowed). Call it when x86_run returns and before
+ * calling out to code that may compute with floating point. Nothing is called on the way in: the borrowing is lazy. */
 void x86_fp_leave_slow(struct x86_cpu *c);
 static inline void x86_fp_leave(struct x86_cpu *c)
 {
@@ -52,7 +69,8 @@ static inline bool x86_sse_unmasked(const struct x86_cpu *c)
 	return (c->mxcsr & X86_MXCSR_MASKS) != X86_MXCSR_MASKS;
 }
 
-/* softfloat's environment out of MXCSR; and back: flags become sticky, unmasked ones raise #XM (#UD without CR4.OSXMMEXCPT). */
+/* softfloat's environment out of MXCSR; and back: flags become sticky, unmasked ones raise #XM (#UD without
+ * CR4.OSXMMEXCPT). */
 struct sf_env x86_sse_env(const struct x86_cpu *c);
 void x86_sse_flags(struct x86_cpu *c, const struct x86_op *op, const struct sf_env *e);
 

@@ -157,8 +157,8 @@ struct sf_num sf_nan2(struct sf_env *e, struct sf_num a, struct sf_num b)
 /* ------ rounding ------ */
 
 /* Keep the top `prec` bits of hi:lo. Returns them in place; *carry: the value became 2^64. */
-static uint64_t round_bits(const struct sf_env *e, bool sign, unsigned prec, uint64_t hi, uint64_t lo, bool *carry, bool *inexact,
-			   bool *up)
+static uint64_t round_bits(const struct sf_env *e, bool sign, unsigned prec, uint64_t hi, uint64_t lo, bool *carry,
+			   bool *inexact, bool *up)
 {
 	uint64_t unit = (uint64_t)1 << (64 - prec), rest = hi & (unit - 1), kept = hi - rest;
 	bool half, above, odd = hi & unit;
@@ -205,7 +205,8 @@ static struct sf_num overflow(struct sf_env *e, const struct format *f, unsigned
 }
 
 /* Too small for a normal number, exceptions masked: the significand loses bits at emin. */
-static struct sf_num underflow(struct sf_env *e, const struct format *f, unsigned prec, bool sign, int32_t exp, uint64_t hi, uint64_t lo)
+static struct sf_num underflow(struct sf_env *e, const struct format *f, unsigned prec, bool sign, int32_t exp,
+			       uint64_t hi, uint64_t lo)
 {
 	int64_t shift = (int64_t)f->emin - exp;
 	bool carry, inexact;
@@ -556,7 +557,8 @@ static uint64_t reduce(struct sf_num a, struct sf_num b, int32_t steps, uint64_t
 	return (uint64_t)rest;
 }
 
-static struct sf_num rem_finite(struct sf_env *e, struct sf_num a, struct sf_num b, bool nearest, int32_t d, unsigned *quotient)
+static struct sf_num rem_finite(struct sf_env *e, struct sf_num a, struct sf_num b, bool nearest, int32_t d,
+				unsigned *quotient)
 {
 	uint64_t q, rest = reduce(a, b, d, &q);
 	bool sign = a.sign;
@@ -600,7 +602,8 @@ bool sf_rem(struct sf_env *e, struct sf_num a, struct sf_num b, bool nearest, st
 	if (a.cls == SF_ZERO)
 		return true;
 	if (b.cls == SF_INF || d < 0) {
-		*rem = b.cls == SF_INF ? sf_round(e, SF80, a.sign, a.exp, a.sig, 0) : rem_small(e, a, b, nearest, quotient);
+		*rem = b.cls == SF_INF ? sf_round(e, SF80, a.sign, a.exp, a.sig, 0)
+				       : rem_small(e, a, b, nearest, quotient);
 		return true;
 	}
 	if (d < 64) {

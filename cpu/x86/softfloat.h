@@ -1,8 +1,9 @@
-/* softfloat.h - IEEE 754 in integers, as x86 computes it: binary32, binary64 and the x87's 80 bits. Used where the host has no x86 FPU,
- * while the guest has exceptions unmasked, and as the reference of the tests.
+/* softfloat.h - IEEE 754 in integers, as x86 computes it: binary32, binary64 and the x87's 80 bits. Used where the host
+ * has no x86 FPU, while the guest has exceptions unmasked, and as the reference of the tests.
  *
- * Formats differ only at the edges: an operand is unpacked to struct sf_num, which holds any value of any of them exactly; results are rounded
- * once, to the precision and range of a struct sf_fmt. Tininess is found after rounding; NaNs follow SDM vol. 1, table 4-8. */
+ * Formats differ only at the edges: an operand is unpacked to struct sf_num, which holds any value of any of them
+ * exactly; results are rounded once, to the precision and range of a struct sf_fmt. Tininess is found after rounding;
+ * NaNs follow SDM vol. 1, table 4-8. */
 #ifndef CPU_X86_SOFTFLOAT_H
 #define CPU_X86_SOFTFLOAT_H
 
@@ -16,7 +17,7 @@ enum { SF_NEAREST, SF_DOWN, SF_UP, SF_TRUNC };
 struct sf_env {
 	uint8_t rc;
 	bool daz, ftz; /* MXCSR's; never with x87 */
-	bool x87;      /* x87's choice of NaN, and unmasked over- and underflow deliver a result with a wrapped exponent */
+	bool x87; /* x87's choice of NaN, and unmasked over- and underflow deliver a result with a wrapped exponent */
 	uint8_t prec;  /* x87 precision control: 24, 53 or 64 significand bits (0: 64) */
 	uint8_t masks; /* SF_ bits that are masked */
 	uint8_t flags; /* sticky out */

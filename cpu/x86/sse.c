@@ -112,8 +112,9 @@ x86_fn sse_translate_int(const struct x86_insn *d, struct x86_op *op)
 
 x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends)
 {
-	static x86_fn (*const parts[])(const struct x86_insn *, struct x86_op *) = {sse_translate_move, sse_translate_int,
-		sse_translate_misc, sse_translate_float, sse_translate_save, sse_translate_str};
+	static x86_fn (*const parts[])(const struct x86_insn *,
+				       struct x86_op *) = {sse_translate_move,  sse_translate_int,  sse_translate_misc,
+							   sse_translate_float, sse_translate_save, sse_translate_str};
 	(void)ends;
 	if (d->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
 		return NULL;

@@ -1,7 +1,8 @@
 /* sse.h - what the files of the vector part share: lanes, kernels, and the rows that bind a mnemonic to them.
  *
- * A kernel works on one 128-bit lane (or, in its _8 form, on an MMX register in the low half of one): d = d op s. Handlers move operands
- * between registers, memory and lanes, so that 256-bit forms are the same kernels on two lanes, and three-operand forms a copy before them. */
+ * A kernel works on one 128-bit lane (or, in its _8 form, on an MMX register in the low half of one): d = d op s.
+ * Handlers move operands between registers, memory and lanes, so that 256-bit forms are the same kernels on two lanes,
+ * and three-operand forms a copy before them. */
 #ifndef CPU_X86_SSE_H
 #define CPU_X86_SSE_H
 
@@ -57,7 +58,8 @@ extern const struct sse_row sse_int_rows[], sse_shuffle_rows[];
 
 x86_fn sse_translate_int(const struct x86_insn *d, struct x86_op *op);   /* rows above, sse.c */
 x86_fn sse_translate_move(const struct x86_insn *d, struct x86_op *op);  /* sse_move.c */
-x86_fn sse_translate_misc(const struct x86_insn *d, struct x86_op *op);  /* sse_misc.c: general registers, PTEST, variable blends */
+x86_fn sse_translate_misc(const struct x86_insn *d,
+			  struct x86_op *op); /* sse_misc.c: general registers, PTEST, variable blends */
 x86_fn sse_translate_str(const struct x86_insn *d, struct x86_op *op);   /* sse_str.c: PCMPxSTRx */
 x86_fn sse_translate_float(const struct x86_insn *d, struct x86_op *op); /* sse_fp.c */
 x86_fn sse_translate_save(const struct x86_insn *d, struct x86_op *op);  /* xsave.c */
@@ -122,7 +124,8 @@ static inline void sse_load16(struct x86_cpu *c, const struct x86_op *op, x86_la
 	x86_ld(c, op, sse_ea_aligned(c, op), &v, 16);
 	*l = v;
 }
-/* `size` (1, 2, 4, 8, 16) bytes without alignment, the rest zero. *l may be a register: nothing is written before the load is certain. */
+/* `size` (1, 2, 4, 8, 16) bytes without alignment, the rest zero. *l may be a register: nothing is written before the
+ * load is certain. */
 static inline void sse_load(struct x86_cpu *c, const struct x86_op *op, x86_lane *l, unsigned size)
 {
 	uint64_t gva = x86_ea(c, op);

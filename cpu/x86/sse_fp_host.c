@@ -1,5 +1,6 @@
-/* sse_fp_host.c - SSE floating point by the host's own instructions: the same instruction, on the guest's operands, with the guest's
- * rounding and DAZ/FTZ in MXCSR (fpenv.h). Inline assembly, because a compiler may swap the operands of + and *, and NaNs show it. */
+/* sse_fp_host.c - SSE floating point by the host's own instructions: the same instruction, on the guest's operands,
+ * with the guest's rounding and DAZ/FTZ in MXCSR (fpenv.h). Inline assembly, because a compiler may swap the operands
+ * of + and *, and NaNs show it. */
 #include "sse_fp.h"
 
 #if X86_HOST_FPU

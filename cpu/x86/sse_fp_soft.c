@@ -57,7 +57,10 @@ static uint64_t el_cmp(struct sf_env *e, enum sf_kind k, uint64_t a, uint64_t b,
 {
 	unsigned p = imm & 3;
 	int o = sf_compare(e, sf_unpack(e, k, a), sf_unpack(e, k, b), p == 0 || p == 3);
-	bool yes = p == 0 ? o == SF_EQUAL : p == 1 ? o == SF_LESS : p == 2 ? o == SF_LESS || o == SF_EQUAL : o == SF_UNORDERED;
+	bool yes = p == 0   ? o == SF_EQUAL
+		   : p == 1 ? o == SF_LESS
+		   : p == 2 ? o == SF_LESS || o == SF_EQUAL
+			    : o == SF_UNORDERED;
 	return yes != (imm >> 2 & 1) ? ~(uint64_t)0 : 0;
 }
 
@@ -71,8 +74,8 @@ static uint64_t el_round(struct sf_env *e, enum sf_kind k, uint64_t a, uint64_t 
 	return r;
 }
 
-/* RCPPS and RSQRTPS: relative error at most 1.5 * 2^-12, no exceptions, denormals count as zeros, tiny results become zero.
- * Here: the correctly rounded value, cut to 14 significand bits. */
+/* RCPPS and RSQRTPS: relative error at most 1.5 * 2^-12, no exceptions, denormals count as zeros, tiny results become
+ * zero. Here: the correctly rounded value, cut to 14 significand bits. */
 static uint64_t approximate(struct sf_num n, bool root)
 {
 	struct sf_env quiet = {.rc = SF_NEAREST, .masks = 0x3f, .ftz = true};
@@ -83,7 +86,9 @@ static uint64_t approximate(struct sf_num n, bool root)
 		n = sf_sqrt(&quiet, SF32, n);
 	n = sf_is_nan(n) ? n : sf_div(&quiet, SF32, one, n);
 	if (n.cls == SF_FINITE)
-		n.sig = (n.sig + ((uint64_t)1 << 49)) < n.sig ? n.sig : (n.sig + ((uint64_t)1 << 49)) & ~(((uint64_t)1 << 50) - 1);
+		n.sig = (n.sig + ((uint64_t)1 << 49)) < n.sig
+			    ? n.sig
+			    : (n.sig + ((uint64_t)1 << 49)) & ~(((uint64_t)1 << 50) - 1);
 	return sf_pack32(n);
 }
 static uint64_t el_rcp(struct sf_env *e, enum sf_kind k, uint64_t a, uint64_t b, unsigned imm)
@@ -125,8 +130,10 @@ static void each64(element f, struct sf_env *e, x86_lane *d, const x86_lane *s, 
 		(void)b;                                                                                               \
 		__VA_ARGS__;                                                                                           \
 	}
-#define SINGLES(name) KERNEL(name##ps, each32(el_##name, e, d, &b, imm, 4)) KERNEL(name##ss, each32(el_##name, e, d, &b, imm, 1))
-#define DOUBLES(name) KERNEL(name##pd, each64(el_##name, e, d, &b, imm, 2)) KERNEL(name##sd, each64(el_##name, e, d, &b, imm, 1))
+#define SINGLES(name)                                                                                                  \
+	KERNEL(name##ps, each32(el_##name, e, d, &b, imm, 4)) KERNEL(name##ss, each32(el_##name, e, d, &b, imm, 1))
+#define DOUBLES(name)                                                                                                  \
+	KERNEL(name##pd, each64(el_##name, e, d, &b, imm, 2)) KERNEL(name##sd, each64(el_##name, e, d, &b, imm, 1))
 #define FOUR(name) SINGLES(name) DOUBLES(name)
 FOUR(add) FOUR(sub) FOUR(mul) FOUR(div) FOUR(min) FOUR(max) FOUR(sqrt) FOUR(cmp) FOUR(round) SINGLES(rcp) SINGLES(rsqrt)
 
@@ -154,8 +161,9 @@ static bool stopped(struct sf_env *e)
 }
 /* imm: bits 7:4 choose the products, 3:0 the elements that get the sum (SDM: (0 + 1) + (2 + 3)). */
 KERNEL(dpps, uint32_t p[4]; for (unsigned i = 0; i < 4; i++) p[i] = imm >> (4 + i) & 1 ? F32(mul, a.d[i], b.d[i]) : 0;
-       if (stopped(e)) return; uint32_t lo = F32(add, p[0], p[1]); uint32_t hi = F32(add, p[2], p[3]); if (stopped(e)) return;
-       uint32_t sum = F32(add, lo, hi); for (unsigned i = 0; i < 4; i++) d->d[i] = imm >> i & 1 ? sum : 0)
+       if (stopped(e)) return; uint32_t lo = F32(add, p[0], p[1]); uint32_t hi = F32(add, p[2], p[3]);
+       if (stopped(e)) return; uint32_t sum = F32(add, lo, hi);
+       for (unsigned i = 0; i < 4; i++) d->d[i] = imm >> i & 1 ? sum : 0)
 KERNEL(dppd, uint64_t p[2]; for (unsigned i = 0; i < 2; i++) p[i] = imm >> (4 + i) & 1 ? F64(mul, a.q[i], b.q[i]) : 0;
        if (stopped(e)) return; uint64_t sum = F64(add, p[0], p[1]);
        for (unsigned i = 0; i < 2; i++) d->q[i] = imm >> i & 1 ? sum : 0)

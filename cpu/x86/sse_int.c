@@ -138,7 +138,8 @@ const struct sse_row sse_int_rows[] = {
 	ONLY(PMINSD, pminsd), ONLY(PMAXSD, pmaxsd), ONLY(PMINUD, pminud), ONLY(PMAXUD, pmaxud),
 	BOTH(PAVGB, pavgb), BOTH(PAVGW, pavgw),
 	BOTH(PMULLW, pmullw), BOTH(PMULHW, pmulhw), BOTH(PMULHUW, pmulhuw), BOTH(PMULHRSW, pmulhrsw),
-	ONLY(PMULLD, pmulld), BOTH(PMULUDQ, pmuludq), ONLY(PMULDQ, pmuldq), BOTH(PMADDWD, pmaddwd), BOTH(PMADDUBSW, pmaddubsw),
+	ONLY(PMULLD, pmulld), BOTH(PMULUDQ, pmuludq), ONLY(PMULDQ, pmuldq),
+	BOTH(PMADDWD, pmaddwd), BOTH(PMADDUBSW, pmaddubsw),
 	BOTH(PABSB, pabsb), BOTH(PABSW, pabsw), BOTH(PABSD, pabsd),
 	BOTH(PSIGNB, psignb), BOTH(PSIGNW, psignw), BOTH(PSIGND, psignd),
 	BOTH(PHADDW, phaddw), BOTH(PHADDD, phaddd), BOTH(PHADDSW, phaddsw),
@@ -146,6 +147,7 @@ const struct sse_row sse_int_rows[] = {
 	BOTH(PSADBW, psadbw), ONLY(MPSADBW, mpsadbw), ONLY(PHMINPOSUW, phminposuw),
 	SHIFT(PSLLW, psllw), SHIFT(PSLLD, pslld), SHIFT(PSLLQ, psllq), SHIFT(PSRLW, psrlw), SHIFT(PSRLD, psrld),
 	SHIFT(PSRLQ, psrlq), SHIFT(PSRAW, psraw), SHIFT(PSRAD, psrad),
-	{ZYDIS_MNEMONIC_PSLLDQ, 16, SSE_SHIFT, pslldq_16, NULL}, {ZYDIS_MNEMONIC_PSRLDQ, 16, SSE_SHIFT, psrldq_16, NULL},
+	{ZYDIS_MNEMONIC_PSLLDQ, 16, SSE_SHIFT, pslldq_16, NULL},
+	{ZYDIS_MNEMONIC_PSRLDQ, 16, SSE_SHIFT, psrldq_16, NULL},
 	SSE_ROW_END,
 };

@@ -1,5 +1,5 @@
-/* sse_misc.c - vector instructions with a general register, the flags or an implicit operand: MOVMSK, PEXTR, PINSR, PTEST, BLENDV; and the
- * fences and hints that came with SSE. */
+/* sse_misc.c - vector instructions with a general register, the flags or an implicit operand: MOVMSK, PEXTR, PINSR,
+ * PTEST, BLENDV; and the fences and hints that came with SSE. */
 #include "sse.h"
 
 #define HANDLER(name, ...)                                                                                             \

@@ -38,8 +38,10 @@ HANDLER(movq_xr, uint64_t v = c->r[op->src]; DST->q[0] = v; DST->q[1] = 0)
 HANDLER(movd_rx, c->r[op->dst] = SRC->d[0])
 HANDLER(movq_rx, c->r[op->dst] = SRC->q[0])
 
-/* MASKMOVDQU and MASKMOVQ: bytes whose mask bit 7 is set go to DS:rDI. The address is implicit; op->size is its width. */
-static void masked_store(struct x86_cpu *c, const struct x86_op *op, const uint8_t *data, const uint8_t *mask, unsigned n)
+/* MASKMOVDQU and MASKMOVQ: bytes whose mask bit 7 is set go to DS:rDI. The address is implicit, op->size
+ * its width. */
+static void masked_store(struct x86_cpu *c, const struct x86_op *op, const uint8_t *data, const uint8_t *mask,
+			 unsigned n)
 {
 	uint64_t offset = op->size == 8 ? c->r[7] : op->size == 4 ? (uint32_t)c->r[7] : (uint16_t)c->r[7];
 	uint64_t gva = x86_linear(c, op, op->seg, offset, n, true);
@@ -119,17 +121,28 @@ struct move {
 	x86_fn xx, load, store;
 };
 static const struct move moves[] = {
-	{ZYDIS_MNEMONIC_MOVAPS, mov_xx, load_aligned, store_aligned}, {ZYDIS_MNEMONIC_MOVAPD, mov_xx, load_aligned, store_aligned},
-	{ZYDIS_MNEMONIC_MOVDQA, mov_xx, load_aligned, store_aligned}, {ZYDIS_MNEMONIC_MOVUPS, mov_xx, load_any, store_any},
-	{ZYDIS_MNEMONIC_MOVUPD, mov_xx, load_any, store_any},         {ZYDIS_MNEMONIC_MOVDQU, mov_xx, load_any, store_any},
-	{ZYDIS_MNEMONIC_LDDQU, NULL, load_any, NULL},                 {ZYDIS_MNEMONIC_MOVNTDQA, NULL, load_aligned, NULL},
-	{ZYDIS_MNEMONIC_MOVNTPS, NULL, NULL, store_aligned},          {ZYDIS_MNEMONIC_MOVNTPD, NULL, NULL, store_aligned},
-	{ZYDIS_MNEMONIC_MOVNTDQ, NULL, NULL, store_aligned},          {ZYDIS_MNEMONIC_MOVSS, merge4, load_low4, store_low4},
-	{ZYDIS_MNEMONIC_MOVSD, merge8, load_low8, store_low8},        {ZYDIS_MNEMONIC_MOVQ, movq_xx, load_low8, store_low8},
-	{ZYDIS_MNEMONIC_MOVD, NULL, load_low4, store_low4},           {ZYDIS_MNEMONIC_MOVLPS, NULL, load_half_low, store_low8},
-	{ZYDIS_MNEMONIC_MOVLPD, NULL, load_half_low, store_low8},     {ZYDIS_MNEMONIC_MOVHPS, NULL, load_half_high, store_half_high},
-	{ZYDIS_MNEMONIC_MOVHPD, NULL, load_half_high, store_half_high}, {ZYDIS_MNEMONIC_MOVHLPS, movhlps, NULL, NULL},
-	{ZYDIS_MNEMONIC_MOVLHPS, movlhps, NULL, NULL},                {ZYDIS_MNEMONIC_MASKMOVDQU, maskmovdqu, NULL, NULL},
+	{ZYDIS_MNEMONIC_MOVAPS, mov_xx, load_aligned, store_aligned},
+	{ZYDIS_MNEMONIC_MOVAPD, mov_xx, load_aligned, store_aligned},
+	{ZYDIS_MNEMONIC_MOVDQA, mov_xx, load_aligned, store_aligned},
+	{ZYDIS_MNEMONIC_MOVUPS, mov_xx, load_any, store_any},
+	{ZYDIS_MNEMONIC_MOVUPD, mov_xx, load_any, store_any},
+	{ZYDIS_MNEMONIC_MOVDQU, mov_xx, load_any, store_any},
+	{ZYDIS_MNEMONIC_LDDQU, NULL, load_any, NULL},
+	{ZYDIS_MNEMONIC_MOVNTDQA, NULL, load_aligned, NULL},
+	{ZYDIS_MNEMONIC_MOVNTPS, NULL, NULL, store_aligned},
+	{ZYDIS_MNEMONIC_MOVNTPD, NULL, NULL, store_aligned},
+	{ZYDIS_MNEMONIC_MOVNTDQ, NULL, NULL, store_aligned},
+	{ZYDIS_MNEMONIC_MOVSS, merge4, load_low4, store_low4},
+	{ZYDIS_MNEMONIC_MOVSD, merge8, load_low8, store_low8},
+	{ZYDIS_MNEMONIC_MOVQ, movq_xx, load_low8, store_low8},
+	{ZYDIS_MNEMONIC_MOVD, NULL, load_low4, store_low4},
+	{ZYDIS_MNEMONIC_MOVLPS, NULL, load_half_low, store_low8},
+	{ZYDIS_MNEMONIC_MOVLPD, NULL, load_half_low, store_low8},
+	{ZYDIS_MNEMONIC_MOVHPS, NULL, load_half_high, store_half_high},
+	{ZYDIS_MNEMONIC_MOVHPD, NULL, load_half_high, store_half_high},
+	{ZYDIS_MNEMONIC_MOVHLPS, movhlps, NULL, NULL},
+	{ZYDIS_MNEMONIC_MOVLHPS, movlhps, NULL, NULL},
+	{ZYDIS_MNEMONIC_MASKMOVDQU, maskmovdqu, NULL, NULL},
 };
 
 static x86_fn move_xmm(const struct x86_insn *d)

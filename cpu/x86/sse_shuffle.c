@@ -80,13 +80,17 @@ SSE_ONLY(pmovzxdq, SSE_EACH(q, b.d[i]))
 #define ONLY(MNEMONIC, name) {ZYDIS_MNEMONIC_##MNEMONIC, 16, 0, name##_16, NULL}
 #define PART(MNEMONIC, name, bytes) {ZYDIS_MNEMONIC_##MNEMONIC, bytes, SSE_UNALIGNED, name##_16, NULL}
 const struct sse_row sse_shuffle_rows[] = {
-	BOTH(PUNPCKLBW, punpcklbw), BOTH(PUNPCKLWD, punpcklwd), BOTH(PUNPCKLDQ, punpckldq), ONLY(PUNPCKLQDQ, punpcklqdq),
-	BOTH(PUNPCKHBW, punpckhbw), BOTH(PUNPCKHWD, punpckhwd), BOTH(PUNPCKHDQ, punpckhdq), ONLY(PUNPCKHQDQ, punpckhqdq),
+	BOTH(PUNPCKLBW, punpcklbw), BOTH(PUNPCKLWD, punpcklwd),
+	BOTH(PUNPCKLDQ, punpckldq), ONLY(PUNPCKLQDQ, punpcklqdq),
+	BOTH(PUNPCKHBW, punpckhbw), BOTH(PUNPCKHWD, punpckhwd),
+	BOTH(PUNPCKHDQ, punpckhdq), ONLY(PUNPCKHQDQ, punpckhqdq),
 	ONLY(UNPCKLPS, punpckldq), ONLY(UNPCKHPS, punpckhdq), ONLY(UNPCKLPD, punpcklqdq), ONLY(UNPCKHPD, punpckhqdq),
 	BOTH(PACKSSWB, packsswb), BOTH(PACKUSWB, packuswb), BOTH(PACKSSDW, packssdw), ONLY(PACKUSDW, packusdw),
 	BOTH(PSHUFB, pshufb), BOTH(PALIGNR, palignr),
-	ONLY(PSHUFD, pshufd), ONLY(PSHUFLW, pshuflw), ONLY(PSHUFHW, pshufhw), {ZYDIS_MNEMONIC_PSHUFW, 16, 0, none_16, pshufw_8},
-	ONLY(SHUFPS, shufps), ONLY(SHUFPD, shufpd), ONLY(PBLENDW, pblendw), ONLY(BLENDPS, blendps), ONLY(BLENDPD, blendpd),
+	ONLY(PSHUFD, pshufd), ONLY(PSHUFLW, pshuflw),
+	ONLY(PSHUFHW, pshufhw), {ZYDIS_MNEMONIC_PSHUFW, 16, 0, none_16, pshufw_8},
+	ONLY(SHUFPS, shufps), ONLY(SHUFPD, shufpd), ONLY(PBLENDW, pblendw),
+	ONLY(BLENDPS, blendps), ONLY(BLENDPD, blendpd),
 	PART(MOVDDUP, movddup, 8), ONLY(MOVSHDUP, movshdup), ONLY(MOVSLDUP, movsldup),
 	PART(PMOVSXBW, pmovsxbw, 8), PART(PMOVSXBD, pmovsxbd, 4), PART(PMOVSXBQ, pmovsxbq, 2),
 	PART(PMOVSXWD, pmovsxwd, 8), PART(PMOVSXWQ, pmovsxwq, 4), PART(PMOVSXDQ, pmovsxdq, 8),

@@ -1,9 +1,19 @@
 /* sse_str.c - SSE4.2 string compares: PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM (SDM vol. 2, 4.1). */
 #include "sse.h"
 
-enum { IMM_WORDS = 1, IMM_SIGNED = 2, AGGREGATE = 0xc, EQUAL_ANY = 0, RANGES = 4, EQUAL_EACH = 8, EQUAL_ORDERED = 0xc, NEGATE = 0x10,
-       NEGATE_VALID = 0x20, IMM_HIGH = 0x40 };
-enum { EXPLICIT = 1, INDEX = 2, WIDE = 4 }; /* op->dst holds the register; op->size these bits (WIDE: lengths in RAX and RDX) */
+enum {
+	IMM_WORDS = 1,
+	IMM_SIGNED = 2,
+	AGGREGATE = 0xc,
+	EQUAL_ANY = 0,
+	RANGES = 4,
+	EQUAL_EACH = 8,
+	EQUAL_ORDERED = 0xc,
+	NEGATE = 0x10,
+	NEGATE_VALID = 0x20,
+	IMM_HIGH = 0x40
+};
+enum { EXPLICIT = 1, INDEX = 2, WIDE = 4 }; /* in op->size; WIDE: lengths in RAX and RDX, not EAX and EDX */
 
 static int32_t item(const x86_lane *l, unsigned i, unsigned imm)
 {
@@ -97,7 +107,8 @@ static void string_compare(struct x86_cpu *c, const struct x86_op *op, const x86
 		lb = implicit_length(b, imm);
 	}
 	res = aggregate(a, la, b, lb, imm);
-	x86_set_arith_flags(c, (res ? X86_CF : 0) | (lb < n ? X86_ZF : 0) | (la < n ? X86_SF : 0) | (res & 1 ? X86_OF_ : 0));
+	x86_set_arith_flags(c, (res ? X86_CF : 0) | (lb < n ? X86_ZF : 0) | (la < n ? X86_SF : 0) |
+				   (res & 1 ? X86_OF_ : 0));
 	if (!(op->size & INDEX))
 		put_mask(sse_lane(c, 0), res, imm);
 	else if (!res)

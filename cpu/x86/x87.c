@@ -3,8 +3,8 @@
 
 x86_fn x86_translate_x87(const struct x86_insn *d, struct x86_op *op, bool *ends)
 {
-	static x86_fn (*const parts[])(const struct x86_insn *, struct x86_op *) = {x87_translate_env, x87_translate_arith,
-		x87_translate_move, x87_translate_func};
+	static x86_fn (*const parts[])(const struct x86_insn *, struct x86_op *) = {
+		x87_translate_env, x87_translate_arith, x87_translate_move, x87_translate_func};
 	unsigned opcode = d->i.opcode;
 	(void)ends;
 	if (d->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || d->i.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT)

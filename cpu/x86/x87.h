@@ -4,8 +4,18 @@
 
 #include "fpenv.h"
 
-enum { X87_SF = 0x40, X87_ES = 0x80, X87_C0 = 0x100, X87_C1 = 0x200, X87_C2 = 0x400, X87_C3 = 0x4000, X87_B = 0x8000, X87_TOP = 0x3800,
-       X87_CC = X87_C0 | X87_C1 | X87_C2 | X87_C3, X87_CW_RESET = 0x37f };
+enum {
+	X87_SF = 0x40,
+	X87_ES = 0x80,
+	X87_C0 = 0x100,
+	X87_C1 = 0x200,
+	X87_C2 = 0x400,
+	X87_C3 = 0x4000,
+	X87_B = 0x8000,
+	X87_TOP = 0x3800,
+	X87_CC = X87_C0 | X87_C1 | X87_C2 | X87_C3,
+	X87_CW_RESET = 0x37f
+};
 
 static inline unsigned x87_top(const struct x86_cpu *c)
 {
@@ -73,7 +83,8 @@ static inline void x87_check_nowait(struct x86_cpu *c, const struct x86_op *op)
 	if (unlikely(c->cr0 & (X86_CR0_EM | X86_CR0_TS)))
 		x87_check_slow(c, op, false);
 }
-/* The last instruction's pointers. FCS and FDS are deprecated: zero, as CPUID.7.EBX[13] says. op->imm: the 11 opcode bits. */
+/* The last instruction's pointers. FCS and FDS are deprecated: zero, as CPUID.7.EBX[13] says. op->imm: the 11 opcode
+ * bits. */
 static inline void x87_pointers(struct x86_cpu *c, const struct x86_op *op)
 {
 	c->fip = x86_op_rip(c, op);
@@ -93,8 +104,22 @@ struct x87_result {
 	uint16_t flags, cc;
 };
 enum x87_arith { X87_ADD, X87_MUL, X87_COM, X87_COMP, X87_SUB, X87_SUBR, X87_DIV, X87_DIVR }; /* as encoded */
-enum x87_unary { X87_F2XM1, X87_FYL2X, X87_FPTAN, X87_FPATAN, X87_FXTRACT, X87_FPREM1, X87_FPREM, X87_FYL2XP1, X87_FSQRT, X87_FSINCOS,
-		 X87_FRNDINT, X87_FSCALE, X87_FSIN, X87_FCOS };
+enum x87_unary {
+	X87_F2XM1,
+	X87_FYL2X,
+	X87_FPTAN,
+	X87_FPATAN,
+	X87_FXTRACT,
+	X87_FPREM1,
+	X87_FPREM,
+	X87_FYL2XP1,
+	X87_FSQRT,
+	X87_FSINCOS,
+	X87_FRNDINT,
+	X87_FSCALE,
+	X87_FSIN,
+	X87_FCOS
+};
 
 /* The engine: a is ST(0) or the destination, b the other operand. X87_SUB: a - b, X87_SUBR: b - a. */
 struct x87_result x87_host_arith(struct x86_cpu *c, enum x87_arith kind, struct x86_f80 a, struct x86_f80 b);

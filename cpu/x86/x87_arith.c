@@ -1,4 +1,4 @@
-/* x87_arith.c - x87 arithmetic and compares: two operands from registers or memory, and what both engines make of them. */
+/* x87_arith.c - x87 arithmetic and compares: two operands, from registers or memory, and both engines. */
 #include "x87.h"
 
 enum source { FROM_ST, FROM_M32, FROM_M64, FROM_I32, FROM_I16 };
@@ -6,7 +6,8 @@ enum source { FROM_ST, FROM_M32, FROM_M64, FROM_I32, FROM_I16 };
 struct sf_env x87_env(const struct x86_cpu *c)
 {
 	static const uint8_t prec[4] = {24, 64, 53, 64};
-	return (struct sf_env){.x87 = true, .rc = c->fcw >> 10 & 3, .prec = prec[c->fcw >> 8 & 3], .masks = c->fcw & 0x3f};
+	return (struct sf_env){
+		.x87 = true, .rc = c->fcw >> 10 & 3, .prec = prec[c->fcw >> 8 & 3], .masks = c->fcw & 0x3f};
 }
 
 /* ------ engines ------ */
@@ -39,7 +40,8 @@ struct x87_result x87_soft_arith(struct x86_cpu *c, enum x87_arith kind, struct 
 
 #if X86_HOST_FPU
 #define HOST(insn)                                                                                                     \
-	__asm__ volatile("fnclex\n\tfldt %[b]\n\tfldt %[a]\n\t" insn " %%st(1), %%st\n\tfnstsw %[sw]\n\tfstpt %[r]\n\tfstp %%st(0)"  \
+	__asm__ volatile("fnclex\n\tfldt %[b]\n\tfldt %[a]\n\t" insn                                                   \
+			 " %%st(1), %%st\n\tfnstsw %[sw]\n\tfstpt %[r]\n\tfstp %%st(0)"                                \
 			 : [r] "=m"(r), [sw] "=m"(sw)                                                                  \
 			 : [a] "m"(a), [b] "m"(b)                                                                      \
 			 : "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)")
@@ -78,7 +80,8 @@ struct x87_result x87_host_arith(struct x86_cpu *c, enum x87_arith kind, struct 
 
 /* ------ operands ------ */
 
-/* A memory operand as 80 bits, signalling NaNs still signalling; SF_D in *flags for denormals, which are none any more in 80 bits. */
+/* A memory operand as 80 bits, signalling NaNs still signalling; SF_D in *flags for denormals, which are none any more
+ * in 80 bits. */
 static struct x86_f80 load(struct x86_cpu *c, const struct x86_op *op, unsigned *flags)
 {
 	uint64_t gva = x86_ea(c, op);

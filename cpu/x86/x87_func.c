@@ -1,4 +1,5 @@
-/* x87_func.c - x87 functions of ST(0), or of ST(0) and ST(1): root, remainder, scale, rounding, logarithms, trigonometry. */
+/* x87_func.c - x87 functions of ST(0), or of ST(0) and ST(1): root, remainder, scale, rounding, logarithms,
+ * trigonometry. */
 #include "x87.h"
 
 /* Operands, what becomes of the stack, and the condition codes an instruction defines (beside C1). */
@@ -7,13 +8,19 @@ static const struct func {
 	bool two, push, pop, transcendental;
 	uint16_t codes;
 } funcs[] = {
-	[X87_F2XM1] = {0xf0, false, false, false, true, 0},	     [X87_FYL2X] = {0xf1, true, false, true, true, 0},
-	[X87_FPTAN] = {0xf2, false, true, false, true, X87_C2},	     [X87_FPATAN] = {0xf3, true, false, true, true, 0},
-	[X87_FXTRACT] = {0xf4, false, true, false, false, 0},	     [X87_FPREM1] = {0xf5, true, false, false, false, X87_C0 | X87_C2 | X87_C3},
+	[X87_F2XM1] = {0xf0, false, false, false, true, 0},
+	[X87_FYL2X] = {0xf1, true, false, true, true, 0},
+	[X87_FPTAN] = {0xf2, false, true, false, true, X87_C2},
+	[X87_FPATAN] = {0xf3, true, false, true, true, 0},
+	[X87_FXTRACT] = {0xf4, false, true, false, false, 0},
+	[X87_FPREM1] = {0xf5, true, false, false, false, X87_C0 | X87_C2 | X87_C3},
 	[X87_FPREM] = {0xf8, true, false, false, false, X87_C0 | X87_C2 | X87_C3},
-	[X87_FYL2XP1] = {0xf9, true, false, true, true, 0},	     [X87_FSQRT] = {0xfa, false, false, false, false, 0},
-	[X87_FSINCOS] = {0xfb, false, true, false, true, X87_C2},    [X87_FRNDINT] = {0xfc, false, false, false, false, 0},
-	[X87_FSCALE] = {0xfd, true, false, false, false, 0},	     [X87_FSIN] = {0xfe, false, false, false, true, X87_C2},
+	[X87_FYL2XP1] = {0xf9, true, false, true, true, 0},
+	[X87_FSQRT] = {0xfa, false, false, false, false, 0},
+	[X87_FSINCOS] = {0xfb, false, true, false, true, X87_C2},
+	[X87_FRNDINT] = {0xfc, false, false, false, false, 0},
+	[X87_FSCALE] = {0xfd, true, false, false, false, 0},
+	[X87_FSIN] = {0xfe, false, false, false, true, X87_C2},
 	[X87_FCOS] = {0xff, false, false, false, true, X87_C2},
 };
 
@@ -98,9 +105,12 @@ struct x87_result x87_soft_unary(struct x86_cpu *c, enum x87_unary kind, struct 
 			 : [r] "=m"(r->v), [sw] "=m"(sw) : [a] "m"(a) : CLOBBERS)
 /* Leaves two values, or with C2 set only the operand. */
 #define PUSHES(insn)                                                                                                   \
-	__asm__ volatile("fnclex\n\tfldt %[a]\n\t" insn "\n\tfnstsw %%ax\n\tmovw %%ax, %[sw]\n\ttestw $0x400, %%ax\n\tjnz 1f\n\t" \
+	__asm__ volatile("fnclex\n\tfldt %[a]\n\t" insn                                                                \
+			 "\n\tfnstsw %%ax\n\tmovw %%ax, %[sw]\n\ttestw $0x400, %%ax\n\tjnz 1f\n\t"                     \
 			 "fstpt %[v2]\n\t1:fstpt %[r]"                                                                 \
-			 : [r] "=m"(r->v), [v2] "=m"(r->v2), [sw] "=m"(sw) : [a] "m"(a) : "ax", "cc", CLOBBERS)
+			 : [r] "=m"(r->v), [v2] "=m"(r->v2), [sw] "=m"(sw)                                             \
+			 : [a] "m"(a)                                                                                  \
+			 : "ax", "cc", CLOBBERS)
 /* One result, ST(1) stays behind it. */
 #define TWO(insn)                                                                                                      \
 	__asm__ volatile("fnclex\n\tfldt %[b]\n\tfldt %[a]\n\t" insn "\n\tfnstsw %[sw]\n\tfstpt %[r]\n\tfstp %%st(0)"  \
@@ -202,7 +212,8 @@ static void function_empty(struct x86_cpu *c, const struct func *f, bool overflo
 		finish(c, f, &nan);
 }
 
-/* Transcendental results are the host's even with exceptions unmasked, but for the wrapped results of over- and underflow. */
+/* Transcendental results are the host's even with exceptions unmasked, but for the wrapped results of over- and
+ * underflow. */
 static struct x87_result compute(struct x86_cpu *c, enum x87_unary kind)
 {
 	struct x86_f80 a = x87_get(c, 0), b = x87_get(c, 1);

@@ -148,8 +148,8 @@ static const struct x86_op *fld_const(struct x86_cpu *c, const struct x86_op *op
 
 /* ------ stores ------ */
 
-/* The value to store and what storing it raises. Returns false when an unmasked exception keeps memory and stack as they are.
- * Flags go into *fsw, to be committed after the store has not faulted. */
+/* The value to store and what storing it raises. Returns false when an unmasked exception keeps memory and stack as
+ * they are. Flags go into *fsw, to be committed after the store has not faulted. */
 static bool store_status(const struct x86_cpu *c, const struct sf_env *e, bool empty, uint16_t *fsw)
 {
 	unsigned flags = empty ? SF_I | X87_SF : e->flags, stop = flags & ~c->fcw & (SF_I | SF_O | SF_U);
@@ -352,8 +352,8 @@ static const struct x86_op *sign(struct x86_cpu *c, const struct x86_op *op)
 
 static const struct x86_op *fxam(struct x86_cpu *c, const struct x86_op *op)
 {
-	static const uint16_t codes[] = {[SF_ZERO] = X87_C3, [SF_FINITE] = X87_C2, [SF_INF] = X87_C2 | X87_C0, [SF_QNAN] = X87_C0,
-					 [SF_SNAN] = X87_C0, [SF_BAD] = 0};
+	static const uint16_t codes[] = {[SF_ZERO] = X87_C3, [SF_FINITE] = X87_C2, [SF_INF] = X87_C2 | X87_C0,
+					 [SF_QNAN] = X87_C0, [SF_SNAN] = X87_C0,   [SF_BAD] = 0};
 	struct sf_num n;
 	unsigned cc;
 	x87_check(c, op);
@@ -373,10 +373,11 @@ static const struct mem_form {
 	uint8_t opcode, reg, size, aux;
 	x86_fn fn;
 } mem_forms[] = {
-	{1, 0, 4, 0, fld_m32},	  {1, 2, 4, 0, fst_float}, {1, 3, 4, 1, fst_float}, {3, 0, 4, 0, fild},	       {3, 1, 4, POP | CUT, fist},
-	{3, 2, 4, 0, fist},	  {3, 3, 4, POP, fist},	   {3, 5, 10, 0, fld_m80},  {3, 7, 10, 0, fstp_m80},   {5, 0, 8, 0, fld_m64},
-	{5, 1, 8, POP | CUT, fist}, {5, 2, 8, 0, fst_float}, {5, 3, 8, 1, fst_float}, {7, 0, 2, 0, fild},	 {7, 1, 2, POP | CUT, fist},
-	{7, 2, 2, 0, fist},	  {7, 3, 2, POP, fist},	   {7, 4, 10, 0, fbld},	    {7, 5, 8, 0, fild},	       {7, 6, 10, 0, fbstp},
+	{1, 0, 4, 0, fld_m32},      {1, 2, 4, 0, fst_float}, {1, 3, 4, 1, fst_float},    {3, 0, 4, 0, fild},
+	{3, 1, 4, POP | CUT, fist}, {3, 2, 4, 0, fist},      {3, 3, 4, POP, fist},       {3, 5, 10, 0, fld_m80},
+	{3, 7, 10, 0, fstp_m80},    {5, 0, 8, 0, fld_m64},   {5, 1, 8, POP | CUT, fist}, {5, 2, 8, 0, fst_float},
+	{5, 3, 8, 1, fst_float},    {7, 0, 2, 0, fild},      {7, 1, 2, POP | CUT, fist}, {7, 2, 2, 0, fist},
+	{7, 3, 2, POP, fist},       {7, 4, 10, 0, fbld},     {7, 5, 8, 0, fild},         {7, 6, 10, 0, fbstp},
 	{7, 7, 8, POP, fist},
 };
 

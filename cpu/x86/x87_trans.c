@@ -1,6 +1,6 @@
-/* x87_trans.c - the x87's transcendental functions in software, for hosts without an x87: Taylor series on numbers with 128 significand bits,
- * rounded once, so that the error is far under the manual's 1 ulp (SDM vol. 1, 8.3.10). Arguments of trigonometric functions are reduced by the
- * 66-bit pi that the processors use (8.3.8). */
+/* x87_trans.c - the x87's transcendental functions in software, for hosts without an x87: Taylor series on numbers with
+ * 128 significand bits, rounded once, so that the error is far under the manual's 1 ulp (SDM vol. 1, 8.3.10). Arguments
+ * of trigonometric functions are reduced by the 66-bit pi that the processors use (8.3.8). */
 #include "x87.h"
 
 typedef unsigned __int128 u128;
@@ -276,7 +276,7 @@ static bool smaller(struct big a, struct big b)
 /* The angle of (x, y) for special operands: multiples of pi / 4. */
 static struct sf_num angle(struct sf_env *e, bool sign, unsigned quarters)
 {
-	struct big v = quarters == 3 ? mul(PI, normal(false, 125, 3)) : quarters ? scaled(PI, quarters == 4 ? 0 : quarters == 2 ? -1 : -2) : PI;
+	struct big v = mul(PI, normal(false, 125, quarters));
 	v.sign = sign;
 	return quarters ? rounded(e, v) : zero(sign);
 }
@@ -318,7 +318,7 @@ static unsigned reduce(struct sf_num x, struct big *r)
 		r->sign = false;
 		return 0;
 	}
-	/* In units of 2^-65 - what is below them stays apart - the significand is sig * 2^(exp + 2): bring in one bit at a time */
+	/* In units of 2^-65 the value is sig * 2^(exp + 2): one more bit at a time. */
 	int32_t shift = x.exp + 2;
 	v = x.sig;
 	for (int32_t i = 0; i <= shift; i++) {

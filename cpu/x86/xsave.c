@@ -1,4 +1,5 @@
-/* xsave.c - FXSAVE, XSAVE and their restores, LDMXCSR, STMXCSR, and the XSAVE image for the CPU's user (SDM vol. 1, ch. 10.5 and 13). */
+/* xsave.c - FXSAVE, XSAVE and their restores, LDMXCSR, STMXCSR, and the XSAVE image for the CPU's user (SDM vol. 1,
+ * ch. 10.5 and 13). */
 #include "sse.h"
 #include "x87.h"
 
@@ -139,7 +140,8 @@ static void load_area(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, 
 	for (unsigned at = from; at < to; at += 16)
 		x86_ld(c, op, gva + at, a + at, 16);
 }
-static void store_area(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, const uint8_t *a, unsigned from, unsigned to)
+static void store_area(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, const uint8_t *a, unsigned from,
+		       unsigned to)
 {
 	for (unsigned at = from; at < to; at += 16)
 		x86_st(c, op, gva + at, a + at, 16);
@@ -310,10 +312,12 @@ x86_fn sse_translate_save(const struct x86_insn *d, struct x86_op *op)
 		uint8_t aux;
 		x86_fn fn;
 	} rows[] = {
-		{ZYDIS_MNEMONIC_FXSAVE, 0, fxsave},   {ZYDIS_MNEMONIC_FXSAVE64, 1, fxsave},     {ZYDIS_MNEMONIC_FXRSTOR, 0, fxrstor},
-		{ZYDIS_MNEMONIC_FXRSTOR64, 1, fxrstor}, {ZYDIS_MNEMONIC_XSAVE, 0, xsave},       {ZYDIS_MNEMONIC_XSAVE64, 1, xsave},
-		{ZYDIS_MNEMONIC_XSAVEOPT, 2, xsave},  {ZYDIS_MNEMONIC_XSAVEOPT64, 3, xsave},    {ZYDIS_MNEMONIC_XRSTOR, 0, xrstor},
-		{ZYDIS_MNEMONIC_XRSTOR64, 1, xrstor}, {ZYDIS_MNEMONIC_LDMXCSR, 0, ldmxcsr},     {ZYDIS_MNEMONIC_STMXCSR, 0, stmxcsr},
+		{ZYDIS_MNEMONIC_FXSAVE, 0, fxsave},   {ZYDIS_MNEMONIC_FXSAVE64, 1, fxsave},
+		{ZYDIS_MNEMONIC_FXRSTOR, 0, fxrstor}, {ZYDIS_MNEMONIC_FXRSTOR64, 1, fxrstor},
+		{ZYDIS_MNEMONIC_XSAVE, 0, xsave},     {ZYDIS_MNEMONIC_XSAVE64, 1, xsave},
+		{ZYDIS_MNEMONIC_XSAVEOPT, 2, xsave},  {ZYDIS_MNEMONIC_XSAVEOPT64, 3, xsave},
+		{ZYDIS_MNEMONIC_XRSTOR, 0, xrstor},   {ZYDIS_MNEMONIC_XRSTOR64, 1, xrstor},
+		{ZYDIS_MNEMONIC_LDMXCSR, 0, ldmxcsr}, {ZYDIS_MNEMONIC_STMXCSR, 0, stmxcsr},
 	};
 	for (unsigned n = 0; n < sizeof rows / sizeof rows[0]; n++) {
 		if (rows[n].mnemonic != d->i.mnemonic)

@@ -1,7 +1,7 @@
-/* test_cpu_fp_native.c - every MMX, SSE and x87 instruction on the host's processor and on the software CPU: random instructions on random and
- * special operands under random control words, the whole FXSAVE image, general registers, flags and memory compared. Once with the host's FPU behind
- * the software CPU, once with softfloat. An argument gives the number of instructions, a second one the seed.
- * test-timeout: 300 */
+/* test_cpu_fp_native.c - every MMX, SSE and x87 instruction on the host's processor and on the software CPU: random
+ * instructions on random and special operands under random control words, the whole FXSAVE image, general registers,
+ * flags and memory compared. Once with the host's FPU behind the software CPU, once with softfloat. An argument gives
+ * the number of instructions, a second one the seed. test-timeout: 300 */
 #include "test_cpu_fp_rig.h"
 #include "test_cpu_fp_values.h"
 
@@ -108,7 +108,8 @@ static bool registers_fit(const struct insn *n)
 {
 	for (unsigned k = 0; k < n->i.operand_count_visible; k++) {
 		const ZydisDecodedOperand *o = &n->o[k];
-		ZydisRegisterClass c = o->type == ZYDIS_OPERAND_TYPE_REGISTER ? ZydisRegisterGetClass(o->reg.value) : ZYDIS_REGCLASS_INVALID;
+		ZydisRegisterClass c = o->type == ZYDIS_OPERAND_TYPE_REGISTER ? ZydisRegisterGetClass(o->reg.value)
+									      : ZYDIS_REGCLASS_INVALID;
 		bool fits = false;
 		if (c < ZYDIS_REGCLASS_GPR8 || c > ZYDIS_REGCLASS_GPR64)
 			continue;
@@ -186,7 +187,10 @@ static void random_vector(uint8_t *p, unsigned n)
 {
 	unsigned kind = rnd() % 5;
 	for (unsigned i = 0; i < n; i += 8) {
-		uint64_t v = kind == 0 ? rnd() : kind == 1 ? rnd64() : kind == 2 ? rnd32() | (uint64_t)rnd32() << 32 : rnd() & rnd() & rnd();
+		uint64_t v = kind == 0   ? rnd()
+			     : kind == 1 ? rnd64()
+			     : kind == 2 ? rnd32() | (uint64_t)rnd32() << 32
+					 : rnd() & rnd() & rnd();
 		if (kind == 3) /* short strings, small counts */
 			v = (rnd() & 0x0303030303030303) | (rnd() % 4 ? 0 : 0x4100);
 		memcpy(p + i, &v, 8);
@@ -203,7 +207,8 @@ static void random_st(uint8_t *p)
 
 static void random_state(struct state *s, uint8_t *data, bool x87)
 {
-	uint16_t fcw = (uint16_t)(0x40 | (rnd() % 4 ? 0x3f : rnd() & 0x3f) | (rnd() & 3) << 10), fsw = (uint16_t)(rnd() & 0x7f00);
+	uint16_t fcw = (uint16_t)(0x40 | (rnd() % 4 ? 0x3f : rnd() & 0x3f) | (rnd() & 3) << 10),
+		 fsw = (uint16_t)(rnd() & 0x7f00);
 	uint32_t mxcsr = (uint32_t)((rnd() % 4 ? 0x1f80 : rnd() & 0x1f80) | (rnd() & 3) << 13);
 	static const uint16_t pc[] = {0x300, 0x200, 0, 0x300};
 	fcw |= pc[rnd() & 3];
@@ -263,7 +268,8 @@ static void load_guest(struct rig *r, const struct state *s, const uint8_t *data
 
 static bool is_approximate(ZydisMnemonic m)
 {
-	return m == ZYDIS_MNEMONIC_RCPPS || m == ZYDIS_MNEMONIC_RCPSS || m == ZYDIS_MNEMONIC_RSQRTPS || m == ZYDIS_MNEMONIC_RSQRTSS;
+	return m == ZYDIS_MNEMONIC_RCPPS || m == ZYDIS_MNEMONIC_RCPSS || m == ZYDIS_MNEMONIC_RSQRTPS ||
+	       m == ZYDIS_MNEMONIC_RSQRTSS;
 }
 static bool is_transcendental(ZydisMnemonic m)
 {
@@ -301,7 +307,8 @@ static bool is_compare(ZydisMnemonic m)
 }
 static bool is_compare_i(ZydisMnemonic m)
 {
-	return m == ZYDIS_MNEMONIC_FCOMI || m == ZYDIS_MNEMONIC_FCOMIP || m == ZYDIS_MNEMONIC_FUCOMI || m == ZYDIS_MNEMONIC_FUCOMIP;
+	return m == ZYDIS_MNEMONIC_FCOMI || m == ZYDIS_MNEMONIC_FCOMIP || m == ZYDIS_MNEMONIC_FUCOMI ||
+	       m == ZYDIS_MNEMONIC_FUCOMIP;
 }
 
 /* Where processors differ from each other; bits of FSW. `unmasked`: this instruction raised an unmasked exception.
@@ -314,7 +321,8 @@ static uint16_t fsw_open(ZydisMnemonic m, bool unmasked)
 	return is_compare(m) && unmasked ? X87_CC : 0;
 }
 
-/* Whole instructions: FLD of a denormal with that exception unmasked pushes on AMD, and does not by SDM vol. 1, 8.5.2. */
+/* Whole instructions: FLD of a denormal with that exception unmasked pushes on AMD, and does not by SDM vol. 1, 8.5.2.
+ */
 static bool all_open(ZydisMnemonic m, bool unmasked, uint16_t fsw)
 {
 	return m == ZYDIS_MNEMONIC_FLD && unmasked && (fsw & 2);
@@ -327,7 +335,8 @@ static const char *difference(struct rig *r, const struct insn *n, int vector, b
 	uint16_t fsw_n, fsw_g, open;
 	bool unmasked;
 	x86_get_xsave(r->cpu, g, sizeof g);
-	if ((soft && is_approximate(n->i.mnemonic)) || ((soft || (~nat.in[0] & 0x18)) && is_transcendental(n->i.mnemonic)))
+	if ((soft && is_approximate(n->i.mnemonic)) ||
+	    ((soft || (~nat.in[0] & 0x18)) && is_transcendental(n->i.mnemonic)))
 		return NULL; /* test_cpu_fp_soft.c: within a bound */
 	memcpy(&fsw_n, nat.out + 2, 2);
 	memcpy(&fsw_g, g + 2, 2);
@@ -340,8 +349,8 @@ static const char *difference(struct rig *r, const struct insn *n, int vector, b
 		return why;
 	}
 	if (memcmp(g, nat.out, 2) || g[4] != nat.out[4] || (fsw_n ^ fsw_g) & ~open) {
-		snprintf(why, sizeof why, "fcw/fsw/tag %02x%02x %04x %02x, native %02x%02x %04x %02x", g[1], g[0], fsw_g, g[4], nat.out[1], nat.out[0],
-			 fsw_n, nat.out[4]);
+		snprintf(why, sizeof why, "fcw/fsw/tag %02x%02x %04x %02x, native %02x%02x %04x %02x", g[1], g[0],
+			 fsw_g, g[4], nat.out[1], nat.out[0], fsw_n, nat.out[4]);
 		return why;
 	}
 	if (memcmp(g + 24, nat.out + 24, 4)) {
@@ -353,8 +362,8 @@ static const char *difference(struct rig *r, const struct insn *n, int vector, b
 			uint64_t x[2], y[2];
 			memcpy(x, g + 32 + 16 * i, 16);
 			memcpy(y, nat.out + 32 + 16 * i, 16);
-			snprintf(why, sizeof why, "st%u %04" PRIx64 ".%016" PRIx64 ", native %04" PRIx64 ".%016" PRIx64, i, x[1] & 0xffff, x[0],
-				 y[1] & 0xffff, y[0]);
+			snprintf(why, sizeof why, "st%u %04" PRIx64 ".%016" PRIx64 ", native %04" PRIx64 ".%016" PRIx64,
+				 i, x[1] & 0xffff, x[0], y[1] & 0xffff, y[0]);
 			return why;
 		}
 	for (unsigned i = 0; i < 16; i++)
@@ -362,18 +371,22 @@ static const char *difference(struct rig *r, const struct insn *n, int vector, b
 			uint64_t x[2], y[2];
 			memcpy(x, g + 160 + 16 * i, 16);
 			memcpy(y, nat.out + 160 + 16 * i, 16);
-			snprintf(why, sizeof why, "xmm%u %016" PRIx64 "_%016" PRIx64 ", native %016" PRIx64 "_%016" PRIx64, i, x[1], x[0], y[1], y[0]);
+			snprintf(why, sizeof why,
+				 "xmm%u %016" PRIx64 "_%016" PRIx64 ", native %016" PRIx64 "_%016" PRIx64, i, x[1],
+				 x[0], y[1], y[0]);
 			return why;
 		}
 	if (trapped)
 		return NULL;
 	for (unsigned i = 0; i < NREGS; i++)
 		if (r->cpu->r[regs[i]] != nat.r[i]) {
-			snprintf(why, sizeof why, "r%u %016" PRIx64 ", native %016" PRIx64, regs[i], r->cpu->r[regs[i]], nat.r[i]);
+			snprintf(why, sizeof why, "r%u %016" PRIx64 ", native %016" PRIx64, regs[i], r->cpu->r[regs[i]],
+				 nat.r[i]);
 			return why;
 		}
 	if ((x86_get_rflags(r->cpu) ^ nat.flags) & 0x8d5 && !(is_compare_i(n->i.mnemonic) && unmasked)) {
-		snprintf(why, sizeof why, "flags %x, native %x", (unsigned)x86_get_rflags(r->cpu) & 0x8d5, (unsigned)nat.flags & 0x8d5);
+		snprintf(why, sizeof why, "flags %x, native %x", (unsigned)x86_get_rflags(r->cpu) & 0x8d5,
+			 (unsigned)nat.flags & 0x8d5);
 		return why;
 	}
 	if (memcmp(r->mem + RIG_DATA, nat_data, DATA))
@@ -386,8 +399,8 @@ static void show(const struct insn *n, const struct state *s, const uint8_t *dat
 	fprintf(stderr, "%s:", ZydisMnemonicGetString(n->i.mnemonic));
 	for (unsigned i = 0; i < n->len; i++)
 		fprintf(stderr, " %02x", n->bytes[i]);
-	fprintf(stderr, ": %s\n  fcw %02x%02x fsw %02x%02x tag %02x mxcsr %02x%02x mem", why, s->in[1], s->in[0], s->in[3], s->in[2], s->in[4],
-		s->in[25], s->in[24]);
+	fprintf(stderr, ": %s\n  fcw %02x%02x fsw %02x%02x tag %02x mxcsr %02x%02x mem", why, s->in[1], s->in[0],
+		s->in[3], s->in[2], s->in[4], s->in[25], s->in[24]);
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t v;
 		memcpy(&v, data + 8 * i, 8);
@@ -403,10 +416,12 @@ static void show(const struct insn *n, const struct state *s, const uint8_t *dat
 	} else {
 		for (unsigned k = 0; k < n->i.operand_count_visible; k++) {
 			uint64_t v[2];
-			if (n->o[k].type != ZYDIS_OPERAND_TYPE_REGISTER || ZydisRegisterGetClass(n->o[k].reg.value) != ZYDIS_REGCLASS_XMM)
+			if (n->o[k].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+			    ZydisRegisterGetClass(n->o[k].reg.value) != ZYDIS_REGCLASS_XMM)
 				continue;
 			memcpy(v, s->in + 160 + 16 * ZydisRegisterGetId(n->o[k].reg.value), 16);
-			fprintf(stderr, "\n  xmm%d %016" PRIx64 "_%016" PRIx64, ZydisRegisterGetId(n->o[k].reg.value), v[1], v[0]);
+			fprintf(stderr, "\n  xmm%d %016" PRIx64 "_%016" PRIx64, ZydisRegisterGetId(n->o[k].reg.value),
+				v[1], v[0]);
 		}
 	}
 	fprintf(stderr, "\n");
@@ -474,8 +489,8 @@ static void test_x87_soft(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sse_host), cmocka_unit_test(test_sse_soft), cmocka_unit_test(test_x87_host),
-					   cmocka_unit_test(test_x87_soft)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sse_host), cmocka_unit_test(test_sse_soft),
+					   cmocka_unit_test(test_x87_host), cmocka_unit_test(test_x87_soft)};
 	if (argc > 1)
 		count = strtoul(argv[1], NULL, 0);
 	if (argc > 2)

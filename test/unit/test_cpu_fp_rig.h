@@ -1,5 +1,5 @@
-/* test_cpu_fp_rig.h - for the tests of the CPU's vector and floating-point part: a guest in 64-bit mode with 2 MiB of memory mapped one to one, its
- * exceptions landing at known addresses. */
+/* test_cpu_fp_rig.h - for the tests of the CPU's vector and floating-point part: a guest in 64-bit mode with 2 MiB of
+ * memory mapped one to one, its exceptions landing at known addresses. */
 #ifndef TEST_CPU_FP_RIG_H
 #define TEST_CPU_FP_RIG_H
 
@@ -15,8 +15,18 @@
 #include "x86/fpenv.h"
 #include "x86/x87.h"
 
-enum { RIG_SIZE = 0x200000, RIG_PML4 = 0x1000, RIG_PDPT = 0x2000, RIG_PD = 0x3000, RIG_GDT = 0x5000, RIG_IDT = 0x6000, RIG_STACK = 0x9000,
-       RIG_CODE = 0x10000, RIG_DATA = 0x20000, RIG_HANDLERS = 0x30000 };
+enum {
+	RIG_SIZE = 0x200000,
+	RIG_PML4 = 0x1000,
+	RIG_PDPT = 0x2000,
+	RIG_PD = 0x3000,
+	RIG_GDT = 0x5000,
+	RIG_IDT = 0x6000,
+	RIG_STACK = 0x9000,
+	RIG_CODE = 0x10000,
+	RIG_DATA = 0x20000,
+	RIG_HANDLERS = 0x30000
+};
 
 struct rig {
 	uint8_t *mem;
@@ -88,7 +98,8 @@ static void rig_tables(struct rig *r)
 	rig_put64(r, RIG_GDT + 16, 0x00cf93000000ffff);
 	for (unsigned v = 0; v < 32; v++) {
 		uint64_t at = RIG_HANDLERS + 16 * v;
-		rig_put64(r, RIG_IDT + 16 * v, (at & 0xffff) | 8 << 16 | (uint64_t)0x8e00 << 32 | (at >> 16 & 0xffff) << 48);
+		rig_put64(r, RIG_IDT + 16 * v,
+			  (at & 0xffff) | 8 << 16 | (uint64_t)0x8e00 << 32 | (at >> 16 & 0xffff) << 48);
 		rig_put64(r, RIG_IDT + 16 * v + 8, at >> 32);
 	}
 }
@@ -124,7 +135,12 @@ static struct rig *rig_new(void)
 	r->mem = aligned_alloc(4096, RIG_SIZE);
 	assert_non_null(r->mem);
 	memset(r->mem, 0, RIG_SIZE);
-	r->env = (struct x86_env){.page = rig_page, .mark_dirty = rig_dirty, .mmio = rig_mmio, .cpuid = rig_cpuid, .tsc = rig_tsc, .poll = rig_poll};
+	r->env = (struct x86_env){.page = rig_page,
+				  .mark_dirty = rig_dirty,
+				  .mmio = rig_mmio,
+				  .cpuid = rig_cpuid,
+				  .tsc = rig_tsc,
+				  .poll = rig_poll};
 	rig_tables(r);
 	r->cpu = x86_new(&r->env, r, &r->attn);
 	assert_non_null(r->cpu);

@@ -1,6 +1,6 @@
-/* test_cpu_fp_soft.c - softfloat against the host's FPU, engine against engine: millions of operands, results and flags bit for bit; where the
- * manuals give a bound instead of a result (transcendental functions, RCP, RSQRT), within it. And some facts that need no host.
- * An argument gives the number of rounds. test-timeout: 300 */
+/* test_cpu_fp_soft.c - softfloat against the host's FPU, engine against engine: millions of operands, results and flags
+ * bit for bit; where the manuals give a bound instead of a result (transcendental functions, RCP, RSQRT), within it.
+ * And some facts that need no host. An argument gives the number of rounds. test-timeout: 300 */
 #include "test_cpu_fp_values.h"
 #include "x86/sse_fp.h"
 
@@ -16,13 +16,15 @@ static void random_control(struct x86_cpu *c)
 	c->mxcsr = (uint32_t)(0x1f80 | (rnd() & 3) << 13 | (rnd() % 3 ? 0 : rnd() & 0x8040));
 }
 
-static void expect_same(const char *what, unsigned kind, struct x86_f80 a, struct x86_f80 b, struct x87_result h, struct x87_result s)
+static void expect_same(const char *what, unsigned kind, struct x86_f80 a, struct x86_f80 b, struct x87_result h,
+			struct x87_result s)
 {
 	if (h.v.sig == s.v.sig && h.v.se == s.v.se && h.flags == s.flags && h.cc == s.cc)
 		return;
-	fail_msg("%s %u of %04x.%016" PRIx64 " and %04x.%016" PRIx64 " (fcw %04x): host %04x.%016" PRIx64 " flags %02x cc %04x, soft %04x.%016" PRIx64
-		 " %02x %04x",
-		 what, kind, a.se, a.sig, b.se, b.sig, cpu.fcw, h.v.se, h.v.sig, h.flags, h.cc, s.v.se, s.v.sig, s.flags, s.cc);
+	fail_msg("%s %u of %04x.%016" PRIx64 " and %04x.%016" PRIx64 " (fcw %04x): host %04x.%016" PRIx64
+		 " flags %02x cc %04x, soft %04x.%016" PRIx64 " %02x %04x",
+		 what, kind, a.se, a.sig, b.se, b.sig, cpu.fcw, h.v.se, h.v.sig, h.flags, h.cc, s.v.se, s.v.sig,
+		 s.flags, s.cc);
 }
 
 /* b near a now and then: cancellation, equal exponents. */
@@ -46,7 +48,8 @@ static void test_x87_arith(void **state)
 		random_control(&cpu);
 		pair(&a, &b);
 		for (unsigned k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
-			expect_same("arithmetic", kinds[k], a, b, x87_host_arith(&cpu, kinds[k], a, b), x87_soft_arith(&cpu, kinds[k], a, b));
+			expect_same("arithmetic", kinds[k], a, b, x87_host_arith(&cpu, kinds[k], a, b),
+					x87_soft_arith(&cpu, kinds[k], a, b));
 	}
 	x86_fp_leave(&cpu);
 }
@@ -61,7 +64,8 @@ static void test_x87_exact_functions(void **state)
 		random_control(&cpu);
 		pair(&a, &b);
 		for (unsigned k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-			struct x87_result h = x87_host_unary(&cpu, kinds[k], a, b), s = x87_soft_unary(&cpu, kinds[k], a, b);
+			struct x87_result h = x87_host_unary(&cpu, kinds[k], a, b),
+					  s = x87_soft_unary(&cpu, kinds[k], a, b);
 			if ((h.flags & SF_I) || sf_is_nan(sf_unpack80(h.v)))
 				h.cc = s.cc = (h.cc & X87_C1) | (s.cc & ~X87_C1 & 0);
 			expect_same("function", kinds[k], a, b, h, s);
@@ -85,7 +89,8 @@ static uint64_t ulps(struct x86_f80 x, struct x86_f80 y)
 /* An operand in the instruction's range: exponents down to -40, the sign free. */
 static struct x86_f80 moderate(int top)
 {
-	return (struct x86_f80){rnd_bits(63) | (uint64_t)1 << 63, (uint16_t)((16383 + top - (int)(rnd() % 40)) | (rnd() << 15))};
+	return (struct x86_f80){rnd_bits(63) | (uint64_t)1 << 63,
+				(uint16_t)((16383 + top - (int)(rnd() % 40)) | (rnd() << 15))};
 }
 
 /* SDM vol. 1, 8.3.10: an error of at most 1 ulp in round to nearest; the host's and ours each, so 2 between them. */
@@ -116,8 +121,9 @@ static void test_transcendental(void **state)
 			d = ulps(h.v, s.v);
 			worst = d > worst ? d : worst;
 			if (d > 2)
-				fail_msg("%s of %04x.%016" PRIx64 ", %04x.%016" PRIx64 ": host %04x.%016" PRIx64 ", soft %04x.%016" PRIx64, rows[k].name,
-					 a.se, a.sig, b.se, b.sig, h.v.se, h.v.sig, s.v.se, s.v.sig);
+				fail_msg("%s of %04x.%016" PRIx64 ", %04x.%016" PRIx64 ": host %04x.%016" PRIx64
+					 ", soft %04x.%016" PRIx64,
+					 rows[k].name, a.se, a.sig, b.se, b.sig, h.v.se, h.v.sig, s.v.se, s.v.sig);
 			if (rows[k].kind == X87_FSINCOS && ulps(h.v2, s.v2) > 2)
 				fail_msg("fsincos: cosine of %04x.%016" PRIx64, a.se, a.sig);
 		}
@@ -129,7 +135,8 @@ static void test_transcendental(void **state)
 /* Special operands of the transcendental functions: the same class of result and the same exceptions but P and U. */
 static void test_transcendental_special(void **state)
 {
-	static const enum x87_unary kinds[] = {X87_F2XM1, X87_FYL2X, X87_FPATAN, X87_FSIN, X87_FCOS, X87_FPTAN, X87_FSINCOS, X87_FYL2XP1};
+	static const enum x87_unary kinds[] = {X87_F2XM1, X87_FYL2X, X87_FPATAN,  X87_FSIN,
+					       X87_FCOS,  X87_FPTAN, X87_FSINCOS, X87_FYL2XP1};
 	static const struct x86_f80 values[] = {
 		{0, 0},
 		{0, 0x8000},
@@ -153,16 +160,19 @@ static void test_transcendental_special(void **state)
 			struct x86_f80 a = values[i % N], b = values[i / N];
 			struct x87_result h, s;
 			bool large = !(a.sig >> 63) || (a.se & 0x7fff) >= 0x3fff;
-			if ((kinds[k] == X87_F2XM1 || kinds[k] == X87_FYL2XP1) && large && a.se != 0x3fff && (a.se & 0x7fff) < 0x7fff && a.sig >> 63)
+			if ((kinds[k] == X87_F2XM1 || kinds[k] == X87_FYL2XP1) && large && a.se != 0x3fff &&
+			    (a.se & 0x7fff) < 0x7fff && a.sig >> 63)
 				continue; /* undefined beyond 1 */
 			if (kinds[k] == X87_FYL2XP1 && large)
 				continue;
 			h = x87_host_unary(&cpu, kinds[k], a, b);
 			s = x87_soft_unary(&cpu, kinds[k], a, b);
-			if (ulps(h.v, s.v) > 2 || ((h.flags ^ s.flags) & (SF_I | SF_D | SF_Z)) || ((h.cc ^ s.cc) & X87_C2))
-				fail_msg("function %u of %04x.%016" PRIx64 ", %04x.%016" PRIx64 ": host %04x.%016" PRIx64 " %02x %04x, soft %04x.%016" PRIx64
-					 " %02x %04x",
-					 kinds[k], a.se, a.sig, b.se, b.sig, h.v.se, h.v.sig, h.flags, h.cc, s.v.se, s.v.sig, s.flags, s.cc);
+			if (ulps(h.v, s.v) > 2 || ((h.flags ^ s.flags) & (SF_I | SF_D | SF_Z)) ||
+			    ((h.cc ^ s.cc) & X87_C2))
+				fail_msg("function %u of %04x.%016" PRIx64 ", %04x.%016" PRIx64
+					 ": host %04x.%016" PRIx64 " %02x %04x, soft %04x.%016" PRIx64 " %02x %04x",
+					 kinds[k], a.se, a.sig, b.se, b.sig, h.v.se, h.v.sig, h.flags, h.cc, s.v.se,
+					 s.v.sig, s.flags, s.cc);
 		}
 	x86_fp_leave(&cpu);
 }
@@ -235,9 +245,11 @@ static void sse_row(unsigned n)
 		for (unsigned i = 0, ok = 1; i < 4; i++, same = ok)
 			ok &= close32(h.d[i], t.d[i]);
 	if (!same || flags != (e.flags | e.earlier))
-		fail_msg("%s %02x of %016" PRIx64 "_%016" PRIx64 ", %016" PRIx64 "_%016" PRIx64 " (mxcsr %04x): host %016" PRIx64 "_%016" PRIx64
-			 " flags %02x, soft %016" PRIx64 "_%016" PRIx64 " %02x",
-			 names[n].name, imm, d.q[1], d.q[0], s.q[1], s.q[0], cpu.mxcsr, h.q[1], h.q[0], flags, t.q[1], t.q[0], e.flags);
+		fail_msg("%s %02x of %016" PRIx64 "_%016" PRIx64 ", %016" PRIx64 "_%016" PRIx64
+			 " (mxcsr %04x): host %016" PRIx64 "_%016" PRIx64 " flags %02x, soft %016" PRIx64 "_%016" PRIx64
+			 " %02x",
+			 names[n].name, imm, d.q[1], d.q[0], s.q[1], s.q[0], cpu.mxcsr, h.q[1], h.q[0], flags, t.q[1],
+			 t.q[0], e.flags);
 }
 
 static void test_sse(void **state)
@@ -264,7 +276,8 @@ static void test_host_untouched(void **state)
 	cpu.fcw = 0xc7f;
 	x86_fp_begin(&cpu);
 	sse_host_kernels[0](&d, &s, 0);
-	(void)x87_host_arith(&cpu, X87_DIV, (struct x86_f80){0x8000000000000000, 0x3fff}, (struct x86_f80){0xc000000000000000, 0x4000});
+	(void)x87_host_arith(&cpu, X87_DIV, (struct x86_f80){0x8000000000000000, 0x3fff},
+			     (struct x86_f80){0xc000000000000000, 0x4000});
 	x86_fp_leave(&cpu);
 	__asm__ volatile("fnstcw %0\n\tfnstsw %1" : "=m"(cw_after), "=m"(sw_after));
 	__asm__ volatile("stmxcsr %0" : "=m"(after));
@@ -285,9 +298,11 @@ static void test_known(void **state)
 	assert_int_equal(e.flags, SF_P);
 	assert_int_equal(sf_pack64(sf_sqrt(&e, SF64, sf_from_int(2))), 0x3ff6a09e667f3bcd);
 	e.flags = 0;
-	assert_int_equal(sf_pack32(sf_mul(&e, SF32, sf_unpack32(&e, 0x00800000), sf_unpack32(&e, 0x3f000000))), 0x00400000);
+	assert_int_equal(sf_pack32(sf_mul(&e, SF32, sf_unpack32(&e, 0x00800000), sf_unpack32(&e, 0x3f000000))),
+			 0x00400000);
 	assert_int_equal(e.flags, 0); /* exact: tiny is no underflow while masked */
-	assert_int_equal(sf_pack32(sf_mul(&e, SF32, sf_unpack32(&e, 0x00800001), sf_unpack32(&e, 0x3f000000))), 0x00400000);
+	assert_int_equal(sf_pack32(sf_mul(&e, SF32, sf_unpack32(&e, 0x00800001), sf_unpack32(&e, 0x3f000000))),
+			 0x00400000);
 	assert_int_equal(e.flags, SF_U | SF_P);
 	e.flags = 0;
 	assert_int_equal(sf_to_int(&e, sf_from_int(INT64_MIN), 64, SF_NEAREST), INT64_MIN);
@@ -300,7 +315,8 @@ static void test_known(void **state)
 static void test_known_functions(void **state)
 {
 	struct x86_cpu c = {.fcw = 0x37f};
-	const struct x86_f80 one = {0x8000000000000000, 0x3fff}, two = {0x8000000000000000, 0x4000}, ten = {0xa000000000000000, 0x4002};
+	const struct x86_f80 one = {0x8000000000000000, 0x3fff}, two = {0x8000000000000000, 0x4000},
+			     ten = {0xa000000000000000, 0x4002};
 	struct x87_result r;
 	(void)state;
 	r = x87_soft_unary(&c, X87_FPATAN, one, one);

@@ -1,5 +1,5 @@
-/* test_cpu_fp_state.c - what surrounds the computing: FXSAVE and XSAVE images, environments in 16 and 32 bits, MXCSR, and the faults before vector and
- * x87 instructions. */
+/* test_cpu_fp_state.c - what surrounds the computing: FXSAVE and XSAVE images, environments in 16 and 32 bits, MXCSR,
+ * and the faults before vector and x87 instructions. */
 #include "test_cpu_fp_rig.h"
 
 #define CODE(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
@@ -49,8 +49,8 @@ static bool same_fpu(const struct x86_cpu *a, const struct x86_cpu *b, bool avx)
 	for (unsigned i = 0; i < 8; i++)
 		if (a->st[i].sig != b->st[i].sig || a->st[i].se != b->st[i].se)
 			return false;
-	return a->fcw == b->fcw && a->fsw == b->fsw && a->ftag == b->ftag && a->fop == b->fop && a->fip == b->fip && a->fdp == b->fdp &&
-	       a->mxcsr == b->mxcsr;
+	return a->fcw == b->fcw && a->fsw == b->fsw && a->ftag == b->ftag && a->fop == b->fop && a->fip == b->fip &&
+	       a->fdp == b->fdp && a->mxcsr == b->mxcsr;
 }
 
 static void test_fxsave64(void **state)
@@ -219,14 +219,22 @@ static void test_availability(void **state)
 		uint64_t cr0, cr4_off;
 		int vector;
 	} rows[] = {
-		{{0x0f, 0x58, 0xc1}, X86_CR0_EM, 0, X86_UD},	    {{0x0f, 0x58, 0xc1}, X86_CR0_TS, 0, X86_NM},
-		{{0x0f, 0x58, 0xc1}, 0, X86_CR4_OSFXSR, X86_UD},    {{0x66, 0x0f, 0xef, 0xc1}, X86_CR0_TS, 0, X86_NM},
-		{{0x0f, 0xef, 0xc1}, X86_CR0_EM, 0, X86_UD},	    {{0x0f, 0xef, 0xc1}, X86_CR0_TS, 0, X86_NM},
-		{{0x0f, 0xef, 0xc1}, 0, X86_CR4_OSFXSR, -1},	    {{0xd9, 0xe8}, X86_CR0_EM, 0, X86_NM},
-		{{0xd9, 0xe8}, X86_CR0_TS, 0, X86_NM},		    {{0xdb, 0xe3}, X86_CR0_TS, 0, X86_NM},
-		{{0x9b}, X86_CR0_TS, 0, X86_NM} /* MP is set */,    {{0x0f, 0x28, 0x46, 0x04}, 0, 0, X86_GP_FAULT},
-		{{0x0f, 0x10, 0x46, 0x04}, 0, 0, -1},		    {{0x0f, 0x58, 0x46, 0x04}, 0, 0, X86_GP_FAULT},
-		{{0x0f, 0x2b, 0x46, 0x04}, 0, 0, X86_GP_FAULT},	    {{0x0f, 0xae, 0xe8}, X86_CR0_TS | X86_CR0_EM, 0, -1},
+		{{0x0f, 0x58, 0xc1}, X86_CR0_EM, 0, X86_UD},
+		{{0x0f, 0x58, 0xc1}, X86_CR0_TS, 0, X86_NM},
+		{{0x0f, 0x58, 0xc1}, 0, X86_CR4_OSFXSR, X86_UD},
+		{{0x66, 0x0f, 0xef, 0xc1}, X86_CR0_TS, 0, X86_NM},
+		{{0x0f, 0xef, 0xc1}, X86_CR0_EM, 0, X86_UD},
+		{{0x0f, 0xef, 0xc1}, X86_CR0_TS, 0, X86_NM},
+		{{0x0f, 0xef, 0xc1}, 0, X86_CR4_OSFXSR, -1},
+		{{0xd9, 0xe8}, X86_CR0_EM, 0, X86_NM},
+		{{0xd9, 0xe8}, X86_CR0_TS, 0, X86_NM},
+		{{0xdb, 0xe3}, X86_CR0_TS, 0, X86_NM},
+		{{0x9b}, X86_CR0_TS, 0, X86_NM} /* MP is set */,
+		{{0x0f, 0x28, 0x46, 0x04}, 0, 0, X86_GP_FAULT},
+		{{0x0f, 0x10, 0x46, 0x04}, 0, 0, -1},
+		{{0x0f, 0x58, 0x46, 0x04}, 0, 0, X86_GP_FAULT},
+		{{0x0f, 0x2b, 0x46, 0x04}, 0, 0, X86_GP_FAULT},
+		{{0x0f, 0xae, 0xe8}, X86_CR0_TS | X86_CR0_EM, 0, -1},
 	};
 	struct rig *r = rig_new();
 	(void)state;
@@ -274,8 +282,9 @@ static void test_fault_commits_nothing(void **state)
 	struct rig *r = rig_new();
 	static const struct {
 		uint8_t code[4];
-	} rows[] = {{{0xdd, 0x1e}}, {{0xdb, 0x3e}}, {{0xdf, 0x36}}, {{0xd9, 0x06}}, {{0x0f, 0x10, 0x06}}, {{0xd9, 0x36}}, {{0xdd, 0x36}},
-		    {{0x0f, 0x11, 0x06}}, {{0x0f, 0x6f, 0x06}}, {{0xdf, 0x3e}}, {{0x0f, 0xae, 0x06}}, {{0xf3, 0x0f, 0x10, 0x06}}};
+	} rows[] = {{{0xdd, 0x1e}},       {{0xdb, 0x3e}}, {{0xdf, 0x36}},       {{0xd9, 0x06}},
+			{{0x0f, 0x10, 0x06}}, {{0xd9, 0x36}}, {{0xdd, 0x36}},       {{0x0f, 0x11, 0x06}},
+			{{0x0f, 0x6f, 0x06}}, {{0xdf, 0x3e}}, {{0x0f, 0xae, 0x06}}, {{0xf3, 0x0f, 0x10, 0x06}}};
 	static struct x86_cpu before;
 	(void)state;
 	for (unsigned n = 0; n < sizeof rows / sizeof rows[0]; n++) {
@@ -304,7 +313,8 @@ static void test_environment(void **state)
 	assert_int_equal(data32(r, 0), 0xffff027f);
 	assert_int_equal(data32(r, 4), 0xffff0000 | 3 << 11 | 0x4100);
 	/* tag 0x5a: R1 special, R3 zero, R4 and R6 valid, the others empty */
-	assert_int_equal(data32(r, 8), 0xffff0000 | (3 | 2 << 2 | 3 << 4 | 1 << 6 | 0 << 8 | 3 << 10 | 0 << 12 | 3 << 14));
+	assert_int_equal(data32(r, 8),
+			 0xffff0000 | (3 | 2 << 2 | 3 << 4 | 1 << 6 | 0 << 8 | 3 << 10 | 0 << 12 | 3 << 14));
 	assert_int_equal(data32(r, 12), 0x55667788);
 	assert_int_equal(data32(r, 16), 0x123 << 16);
 	assert_int_equal(data32(r, 20), 0x44332211);
@@ -358,10 +368,17 @@ static void test_maskmov(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fxsave64),    cmocka_unit_test(test_fx_faults),	  cmocka_unit_test(test_xsave),
-		cmocka_unit_test(test_xsave_faults), cmocka_unit_test(test_user_image),	  cmocka_unit_test(test_mxcsr),
-		cmocka_unit_test(test_availability), cmocka_unit_test(test_pending_mf),	  cmocka_unit_test(test_fault_commits_nothing),
-		cmocka_unit_test(test_environment), cmocka_unit_test(test_maskmov),
+	    cmocka_unit_test(test_fxsave64),
+	    cmocka_unit_test(test_fx_faults),
+	    cmocka_unit_test(test_xsave),
+	    cmocka_unit_test(test_xsave_faults),
+	    cmocka_unit_test(test_user_image),
+	    cmocka_unit_test(test_mxcsr),
+	    cmocka_unit_test(test_availability),
+	    cmocka_unit_test(test_pending_mf),
+	    cmocka_unit_test(test_fault_commits_nothing),
+	    cmocka_unit_test(test_environment),
+	    cmocka_unit_test(test_maskmov),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
