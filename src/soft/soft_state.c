@@ -253,12 +253,21 @@ int soft_commit(struct vma_vcpu *v, uint32_t classes)
 
 enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_TSC_ADJUST = 0x3b, MSR_TSC_DEADLINE = 0x6e0 };
 
+/* Without interrupt controllers there is no APIC timer: its deadline is never armed. */
+static bool get_msr(struct soft_vcpu *cv, uint32_t index, uint64_t *value)
+{
+	if (index == MSR_TSC_DEADLINE && !cv->vm->has_pc) {
+		*value = 0;
+		return true;
+	}
+	return x86_rdmsr(cv->cpu, index, value) || soft_env_rdmsr(cv, index, value) == X86_DONE;
+}
+
 int soft_get_msrs(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count)
 {
 	struct soft_vcpu *cv = v->priv;
 	for (size_t i = 0; i < count; i++)
-		if (!x86_rdmsr(cv->cpu, indices[i], &values[i]) &&
-		    soft_env_rdmsr(cv, indices[i], &values[i]) != X86_DONE)
+		if (!get_msr(cv, indices[i], &values[i]))
 			return (int)i;
 	return (int)count;
 }
@@ -272,7 +281,9 @@ static bool set_msr(struct soft_vcpu *cv, uint32_t index, uint64_t value)
 		os_unlock(&sv->irq_lock);
 		return r == 0;
 	}
-	if (index == MSR_TSC_DEADLINE && sv->has_pc) {
+	if (index == MSR_TSC_DEADLINE && !sv->has_pc)
+		return value == 0;
+	if (index == MSR_TSC_DEADLINE) {
 		os_lock(&sv->irq_lock);
 		irq_pc_set_tsc_deadline(&sv->pc, cv->v->index, value);
 		os_unlock(&sv->irq_lock);

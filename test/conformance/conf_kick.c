@@ -468,6 +468,8 @@ static void *post_and_kick(void *arg)
 	struct helper *h = arg;
 	uint64_t end = now_ms() + 8000;
 
+	while (!__atomic_load_n(h->g->ram + GUEST_DATA + 4, __ATOMIC_ACQUIRE) && now_ms() < end)
+		sched_yield(); /* an APIC that is not enabled yet takes nothing */
 	for (uint32_t i = 1; i <= WAKES && !h->result; i++) {
 		h->result = vma_vm_msi(h->g->vm, 0xfee00000, WAKE_VECTOR); /* fixed, edge, to APIC 0 */
 		vma_kick_send(h->kick);
@@ -511,8 +513,8 @@ static int no_lost_wake_body(struct guest *g)
 
 static int no_lost_wake(struct conf *conf)
 {
-	/* mov dword [rdi + 0xf0], 0x1ff (enable the local APIC); sti; l: hlt; jmp l */
-	static const uint8_t code[] = {0xc7, 0x87, 0xf0, 0, 0, 0, 0xff, 1, 0, 0, 0xfb, 0xf4, 0xeb, 0xfd};
+	/* mov dword [rdi + 0xf0], 0x1ff (enable the local APIC); mov byte [0x10004], 1; sti; l: hlt; jmp l */
+	static const uint8_t code[] = {0xc7, 0x87, 0xf0, 0, 0, 0, 0xff, 1, 0, 0, 0xc6, 0x04, 0x25, 4, 0, 1, 0, 1, 0xfb, 0xf4, 0xeb, 0xfd};
 	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
 
 	return guest_with(conf, &options, code, sizeof code, no_lost_wake_body);

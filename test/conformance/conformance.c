@@ -59,7 +59,7 @@ int conf_tagged(const struct conf_check *check, const char *word)
 
 int conf_run(const struct conf_check *check, struct conf *conf)
 {
-	const char *known = conf_known_difference(check->number, conf->accel);
+	const char *known;
 	int result;
 
 	conf->reason[0] = 0;
@@ -72,6 +72,7 @@ int conf_run(const struct conf_check *check, struct conf *conf)
 		return conf_fail(conf, "%s", vma_why());
 	if (conf->accel == VMA_ACCEL_NULL && conf_tagged(check, "guest"))
 		return conf_skip(conf, "the null back end runs no guest code");
+	known = conf_known_difference(check->number, &conf->info);
 	result = check->run(conf);
 	if (!known)
 		return result;

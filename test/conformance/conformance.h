@@ -41,8 +41,9 @@ struct conf_difference {
 	int number;
 	vma_accel accel;
 	const char *reason;
+	const char *only_where; /* holds only where info.version contains this text; NULL: everywhere */
 };
-const char *conf_known_difference(int number, vma_accel accel); /* the reason; NULL: none is declared */
+const char *conf_known_difference(int number, const vma_platform_info *info); /* the reason; NULL: none is declared */
 
 /* What a file of checks hands to table.c, which names it. */
 struct conf_group {

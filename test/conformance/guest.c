@@ -57,6 +57,7 @@ int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode)
 	if (mode == GUEST_RESET)
 		return CONF_PASS;
 	CONF_OK(conf, vma_x86_get_sregs(v, &s));
+	s.efer = 0;
 	if (mode == GUEST_REAL) {
 		set_real(&s);
 	} else {
@@ -67,7 +68,7 @@ int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode)
 	if (mode == GUEST_LONG) {
 		s.cr0 |= 0x80000000;
 		s.cr3 = GUEST_TABLES;
-		s.efer |= 0x500; /* LME LMA */
+		s.efer = 0x500; /* LME LMA */
 	}
 	CONF_OK(conf, vma_x86_set_sregs(v, &s));
 	CONF_OK(conf, vma_x86_set_regs(v, &r, VMA_X86_ALL_REGS));

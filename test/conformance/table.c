@@ -1,7 +1,9 @@
 /* table.c - all groups of checks, and the checks by number. */
 #include "conformance.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One group a file: conf_lifecycle.c defines conf_lifecycle. */
 #define GROUPS(X)                                                                                                      \
@@ -54,13 +56,19 @@ const struct conf_check *conf_find(int number)
 	return NULL;
 }
 
-const char *conf_known_difference(int number, vma_accel accel)
+static bool applies(const struct conf_difference *d, int number, const vma_platform_info *info)
+{
+	return d->number == number && d->accel == info->accel &&
+	       (!d->only_where || (info->version && strstr(info->version, d->only_where)));
+}
+
+const char *conf_known_difference(int number, const vma_platform_info *info)
 {
 	for (int g = 0; g < GROUP_COUNT; g++)
 		for (int i = 0; i < groups[g]->difference_count; i++) {
 			const struct conf_difference *d = &groups[g]->differences[i];
 
-			if (d->number == number && d->accel == accel)
+			if (applies(d, number, info))
 				return d->reason;
 		}
 	return NULL;
