@@ -15,7 +15,7 @@
 #include <vmaccel/vmaccel.h>
 #include <vmaccel/x86.h>
 
-enum { RAM = 0x10000, CODE = 0x1000, ROUNDS = 101, EXITS = 200, CREATES = 41 };
+enum { RAM = 0x10000, CODE = 0x1000, ROUNDS = 1001, EXITS = 20, CREATES = 101 };
 
 static const uint8_t loop[] = {0xee, 0xeb, 0xfd}; /* out dx,al; jmp */
 

@@ -26,6 +26,10 @@ static const struct row {
 	uint8_t kind;
 	uint16_t form;
 } rows[] = {
+    /* First what is looked up at every output. */
+    {0xee, 0xef, 0xff, INSN_OUT, F_ACC | F_BYTE},
+    {0xe6, 0xe7, 0xff, INSN_OUT, F_IMM8 | F_ACC | F_BYTE},
+    {0x6e, 0x6f, 0xff, INSN_OUTS, F_BYTE},
     {0x00, 0x01, 0xff, INSN_STORE, F_MODRM | F_BYTE},
     {0x08, 0x09, 0xff, INSN_STORE, F_MODRM | F_BYTE},
     {0x10, 0x11, 0xff, INSN_STORE, F_MODRM | F_BYTE},
@@ -36,7 +40,6 @@ static const struct row {
     {0x50, 0x57, 0xff, INSN_PUSH, F_OPREG | F_STACK},
     {0x68, 0x68, 0xff, INSN_PUSH, F_IMMZ | F_STACK},
     {0x6a, 0x6a, 0xff, INSN_PUSH, F_IMM8 | F_STACK},
-    {0x6e, 0x6f, 0xff, INSN_OUTS, F_BYTE},
     {0x80, 0x80, 0x7f, INSN_STORE, F_MODRM | F_IMM8 | F_BYTE},
     {0x81, 0x81, 0x7f, INSN_STORE, F_MODRM | F_IMMZ},
     {0x83, 0x83, 0x7f, INSN_STORE, F_MODRM | F_IMM8},
@@ -50,8 +53,6 @@ static const struct row {
     {0xc6, 0xc6, 0x01, INSN_STORE, F_MODRM | F_IMM8 | F_IMMV | F_BYTE},
     {0xc7, 0xc7, 0x01, INSN_STORE, F_MODRM | F_IMMZ | F_IMMV},
     {0xd0, 0xd3, 0xff, INSN_STORE, F_MODRM | F_BYTE},
-    {0xe6, 0xe7, 0xff, INSN_OUT, F_IMM8 | F_ACC | F_BYTE},
-    {0xee, 0xef, 0xff, INSN_OUT, F_ACC | F_BYTE},
     {0xf6, 0xf7, 0x0c, INSN_STORE, F_MODRM | F_BYTE},
     {0xfe, 0xff, 0x03, INSN_STORE, F_MODRM | F_BYTE},
     {0xff, 0xff, 0x40, INSN_PUSH, F_MODRM | F_STACK},
@@ -113,11 +114,14 @@ static int64_t take_signed(struct cursor *c, unsigned n)
 
 static uint64_t reg(const struct cursor *c, unsigned n)
 {
-	const struct kvm_regs *r = c->regs;
-	const uint64_t by_number[16] = {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,
-					r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15};
+#define AT(name) offsetof(struct kvm_regs, name)
+	static const uint8_t by_number[16] = {AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
+					      AT(r8),  AT(r9),  AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15)};
+#undef AT
+	uint64_t value;
 
-	return by_number[n & 15];
+	memcpy(&value, (const uint8_t *)c->regs + by_number[n & 15], sizeof(value));
+	return value;
 }
 
 static int mode_of(const struct kvm_sregs *s)

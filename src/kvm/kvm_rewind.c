@@ -199,6 +199,8 @@ static bool find_at(const struct vma_exit *e, const uint8_t *code, const struct 
 		    const struct kvm_sregs *sregs, struct found *f)
 {
 	f->at = true;
+	if (!vma_kvm_insn_is_prefix(code[LONGEST], sregs)) /* no REP; the usual case, quickly told */
+		return false;
 	if (!vma_kvm_insn_decode(code + LONGEST, LONGEST, regs, sregs, &f->insn))
 		return false;
 	return f->insn.rep && f->insn.kind != INSN_STORE && makes(e, regs, &f->insn);
