@@ -155,6 +155,36 @@ static void unknown_msr_from_outside(void **state)
 	guest_end(&g);
 }
 
+/* Saved after an input was answered, restored into a fresh VM: the same as if it had gone on; saved again, the same
+ * bytes. */
+static void save_in_the_middle(void **state)
+{
+	static const uint8_t code[] = {0xec, 0x88, 0x07, 0xf4}; /* in al,dx; mov [bx],al; hlt */
+	static uint8_t first[65536], second[65536];
+	size_t size = sizeof(first), again = sizeof(second);
+	struct guest a, b;
+
+	(void)state;
+	guest_new(&a, code, sizeof(code));
+	guest_new(&b, code, sizeof(code));
+	set_reg(&a, VMA_X86_RBX, DATA);
+	EXPECT(&a, IO);
+	*a.exit->io.data = 0x5a;
+	assert_int_equal(vma_vcpu_save(a.cpu, first, &size, 0), VMA_E_PENDING);
+	while (OK(vma_vcpu_complete(a.cpu)))
+		;
+	size = sizeof(first);
+	OK(vma_vcpu_save(a.cpu, first, &size, 0));
+	OK(vma_vcpu_restore(b.cpu, first, size, 0, NULL));
+	OK(vma_vcpu_save(b.cpu, second, &again, 0));
+	assert_int_equal(size, again);
+	assert_memory_equal(first, second, size);
+	EXPECT(&b, HLT);
+	assert_int_equal(b.ram[DATA], 0x5a);
+	guest_end(&a);
+	guest_end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +195,7 @@ int main(void)
 	    cmocka_unit_test(cpuid),
 	    cmocka_unit_test(long_mode),
 	    cmocka_unit_test(unknown_msr_from_outside),
+	    cmocka_unit_test(save_in_the_middle),
 	};
 
 	SKIP_WITHOUT_KVM();
