@@ -1,5 +1,6 @@
 /* access.c - accesses that leave the CPU: MMIO and I/O through the environment, deferral, and the replay log that x86.h explains. */
 #include "engine.h"
+#include "fpenv.h"
 
 void x86_log_reset(struct x86_cpu *c)
 {
@@ -82,6 +83,7 @@ void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned
 			memcpy(data, e->value, len);
 		return;
 	}
+	x86_fp_leave(c);
 	if (c->env->mmio(c->env_opaque, gpa, len, write, data) == X86_DEFER)
 		defer_data(c, op, X86_STOP_MMIO, gpa, len, 1, write, data);
 	e = log_add(c, 'M', gpa, write);
@@ -116,6 +118,7 @@ uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsig
 		return e->count > count ? count : e->count;
 	}
 	uint32_t done = count;
+	x86_fp_leave(c);
 	if (c->env->io(c->env_opaque, port, width, write, data, &done) == X86_DEFER)
 		defer_data(c, op, X86_STOP_IO, port, width, count, write, data);
 	if (done > count)

@@ -11,7 +11,9 @@
 #include "internal.h"
 #include "softfloat.h"
 
-#if defined(__x86_64__)
+#if defined(X86_HOST_FPU)
+/* the build decides */
+#elif defined(__x86_64__)
 #define X86_HOST_FPU 1
 #else
 #define X86_HOST_FPU 0

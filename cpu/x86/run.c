@@ -34,6 +34,7 @@ static void end_replay(struct x86_cpu *c)
 static bool poll(struct x86_cpu *c)
 {
 	atomic_store_explicit(c->attn, 0, memory_order_seq_cst);
+	x86_fp_leave(c);
 	unsigned what = c->env->poll ? c->env->poll(c->env_opaque) : 0;
 	bool open = c->eflags & X86_IF && !c->shadow;
 	c->poll_again = what & (X86_POLL_INTR | X86_POLL_WINDOW);

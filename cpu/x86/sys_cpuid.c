@@ -13,6 +13,7 @@ static const struct feature {
 	VMA_X86_FEATURES(VMA_X)
 #undef VMA_X
 	/* ... and of the others these. A row goes here when its instructions and checks are tested. */
+	{7, 0, 1, 13, 1},          /* FCS and FDS are zero */
 	{7, 0, 2, 2, 1},           /* UMIP */
 	{0x80000001, 0, 3, 26, 1}, /* PDPE1GB */
 };

@@ -195,7 +195,7 @@ static unsigned env_image(const struct x86_cpu *c, const struct x86_op *op, uint
 		uint16_t w = (uint16_t)v;
 		if (op->size == 28) {
 			/* Unused upper halves are written as ones, as processors do. */
-			v |= i < 3 || i == 6 || (real_format(c) && (i == 3 || i == 5)) ? 0xffff0000 : 0;
+			v |= i < 3 || (real_format(c) ? i == 3 || i == 5 : i == 6) ? 0xffff0000 : 0;
 			memcpy(out + 4 * i, &v, 4);
 		} else {
 			if (i == 4 && !real_format(c))

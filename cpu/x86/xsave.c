@@ -242,7 +242,10 @@ static void xsave_components(struct x86_cpu *c, const struct x86_op *op, uint64_
 /* op->aux: bit 0 wide, bit 1 XSAVEOPT (components in their initial state are not written). */
 static const struct x86_op *xsave(struct x86_cpu *c, const struct x86_op *op)
 {
-	uint64_t rfbm, used, bv, gva = xs_address(c, op, &rfbm);
+	uint64_t rfbm, used, bv, gva;
+	if (op->aux & 2 && !x86_has(c, X86_FEAT_D1A + 0))
+		x86_raise(c, op, X86_UD, -1);
+	gva = xs_address(c, op, &rfbm);
 	probe_area(c, op, gva, xs_size(rfbm));
 	bv = x86_ld64(c, op, gva + AREA_LEGACY);
 	x86_fp_collect(c);

@@ -438,6 +438,7 @@ static void differential(bool x87, bool soft)
 	bool before = x86_fp_soft;
 	struct sigaction fpe = {.sa_sigaction = on_fpe, .sa_flags = SA_SIGINFO}, old;
 	sigaction(SIGFPE, &fpe, &old);
+	soft |= !X86_HOST_FPU;
 	x86_fp_soft = soft;
 	memset(seen, 0, sizeof seen);
 	for (unsigned long i = 0; i < count; i++) {

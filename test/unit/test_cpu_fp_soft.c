@@ -1,14 +1,22 @@
 /* test_cpu_fp_soft.c - softfloat against the host's FPU, engine against engine: millions of operands, results and flags
  * bit for bit; where the manuals give a bound instead of a result (transcendental functions, RCP, RSQRT), within it.
  * And some facts that need no host. An argument gives the number of rounds. test-timeout: 300 */
-#include "test_cpu_fp_values.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
 #include "x86/sse_fp.h"
+#include "x86/x87.h"
 
 static unsigned long count = 200000;
 
+#if X86_HOST_FPU
+#include "test_cpu_fp_values.h"
+
 static struct x86_cpu cpu;
 
-#if X86_HOST_FPU
 static void random_control(struct x86_cpu *c)
 {
 	static const uint16_t pc[] = {0, 0x200, 0x300, 0x300};

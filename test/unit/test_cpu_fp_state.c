@@ -342,6 +342,69 @@ static void test_environment(void **state)
 	rig_free(r);
 }
 
+/* FIP, FDP and FOP of the last instruction that was no control instruction. */
+static void test_pointers(void **state)
+{
+	struct rig *r = rig_new();
+	(void)state;
+	x87_init(r->cpu);
+	assert_int_equal(run(r, CODE(0xd9, 0x46, 0x10)), -1); /* fld dword [rsi + 16] */
+	assert_int_equal(r->cpu->fip, RIG_CODE);
+	assert_int_equal(r->cpu->fdp, RIG_DATA + 16);
+	assert_int_equal(r->cpu->fop, 0x146);
+	rig_start(r);
+	assert_int_equal(run(r, CODE(0x9b)), -1);
+	assert_int_equal(run(r, CODE(0xd9, 0x3e)), -1); /* fnstcw */
+	assert_int_equal(r->cpu->fop, 0x146);
+	rig_free(r);
+}
+
+/* 16-bit code: segments of 64 KiB at the code and the data, the pointers as 20-bit addresses. */
+static void real_mode(struct rig *r)
+{
+	struct x86_cpu *c = r->cpu;
+	c->cr0 = 0x32;
+	c->efer = 0;
+	for (unsigned s = 0; s < X86_TR; s++)
+		c->seg[s] = (struct x86_seg){RIG_DATA, 0xffff, 0x93, RIG_DATA >> 4};
+	c->seg[X86_CS] = (struct x86_seg){RIG_CODE, 0xffff, 0x93, RIG_CODE >> 4};
+	x86_state_changed(c, true);
+}
+static int run_real(struct rig *r, const uint8_t *code, size_t n)
+{
+	real_mode(r);
+	r->cpu->r[6] = 0;
+	rig_code(r, code, (unsigned)n);
+	r->cpu->rip = 0;
+	return rig_step(r);
+}
+
+static void test_environment_real(void **state)
+{
+	struct rig *r = rig_new();
+	(void)state;
+	fill(r->cpu);
+	r->cpu->fip = 0x54321;
+	r->cpu->fdp = 0x98765;
+	memset(r->mem + RIG_DATA, 0, 128);
+	assert_int_equal(run_real(r, CODE(0xd9, 0x34)), -1); /* fnstenv [si] */
+	assert_int_equal(data16(r, 6), 0x4321);
+	assert_int_equal(data16(r, 8), 0x5123);
+	assert_int_equal(data16(r, 10), 0x8765);
+	assert_int_equal(data16(r, 12), 0x9000);
+	assert_int_equal(data16(r, 14), 0);
+	assert_int_equal(run_real(r, CODE(0x66, 0xd9, 0x34)), -1);
+	assert_int_equal(data32(r, 12), 0xffff4321);
+	assert_int_equal(data32(r, 16), 0x5123);
+	assert_int_equal(data32(r, 20), 0xffff8765);
+	x87_init(r->cpu);
+	assert_int_equal(run_real(r, CODE(0x66, 0xd9, 0x24)), -1); /* fldenv */
+	assert_int_equal(r->cpu->fip, 0x54321);
+	assert_int_equal(r->cpu->fdp, 0x98765);
+	assert_int_equal(r->cpu->fop, 0x123);
+	rig_free(r);
+}
+
 static void test_maskmov(void **state)
 {
 	struct rig *r = rig_new();
@@ -379,6 +442,7 @@ int main(void)
 	    cmocka_unit_test(test_fault_commits_nothing),
 	    cmocka_unit_test(test_environment),
 	    cmocka_unit_test(test_maskmov),
+		cmocka_unit_test(test_pointers),     cmocka_unit_test(test_environment_real),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
