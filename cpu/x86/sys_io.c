@@ -76,7 +76,8 @@ static uint32_t batch(struct x86_cpu *c, const struct x86_op *op, uint64_t count
 	uint32_t n = (uint32_t)((0x1000 - (gva & 0xfff)) / op->size);
 	if (n > count)
 		n = (uint32_t)count;
-	if (n <= 1 || c->tf_active || c->once || (c->eflags & X86_DF_))
+	/* A replayed instruction has stopped with as many as the log says, which is the lower bound (x86_io). */
+	if (n <= 1 || c->tf_active || (c->once && !c->replay) || (c->eflags & X86_DF_))
 		return 1;
 	const struct x86_tlbe *set = write ? c->tlb->w : c->tlb->r;
 	return x86_tlb_hit(set, gva, n * op->size) ? n : 1;
