@@ -32,8 +32,11 @@ static void save_pit(struct vma_writer *w, const vma_x86_pit *pit, bool time)
 	vma_w_u32(w, 0);
 	for (size_t i = 0; i < 3; i++) {
 		const vma_x86_pit_channel *c = pit->channels + i;
-		const uint8_t bytes[12] = {c->count_latched, c->status_latched, c->status, c->read_state, c->write_state, c->write_latch,
-					   c->rw_mode, c->mode, c->bcd, c->gate, (uint8_t)c->latched_count, (uint8_t)(c->latched_count >> 8)};
+		/* What is not latched has no value, whatever the last latch left there. */
+		const uint16_t latched = c->count_latched ? c->latched_count : 0;
+		const uint8_t status = c->status_latched ? c->status : 0;
+		const uint8_t bytes[12] = {c->count_latched, c->status_latched, status, c->read_state, c->write_state, c->write_latch,
+					   c->rw_mode, c->mode, c->bcd, c->gate, (uint8_t)latched, (uint8_t)(latched >> 8)};
 		vma_w_u32(w, c->count);
 		vma_w_bytes(w, bytes, sizeof(bytes));
 		vma_w_u64(w, time ? (uint64_t)(now - c->count_load_time) : 0);

@@ -117,6 +117,14 @@ static void save_rest(struct vma_writer *w, const vma_vcpu *v)
 	vma_w_close(w);
 }
 
+/* A register that the guest's processor does not have holds nothing, though the platform may have room for it. */
+static bool guest_has_msr(const vma_vm *vm, uint32_t index)
+{
+	enum { TSC_AUX = 0xc0000103 };
+
+	return index != TSC_AUX || vma_vm_has(vm, 0x80000001, 0, 3, 27) || vma_vm_has(vm, 7, 0, 2, 22); /* RDTSCP, RDPID */
+}
+
 /* The MSRs that the platform has; a missing one has no state. */
 static int save_msrs(struct vma_writer *w, vma_vcpu *v, bool time)
 {
@@ -125,7 +133,7 @@ static int save_msrs(struct vma_writer *w, vma_vcpu *v, bool time)
 	vma_w_open(w, time ? VMA_EL_MSRS_TIME : VMA_EL_MSRS, 0);
 	for (size_t i = 0; i < vma_saved_msr_count; i++) {
 		uint64_t value;
-		if (vma_saved_msrs[i].time != time)
+		if (vma_saved_msrs[i].time != time || !guest_has_msr(v->vm, vma_saved_msrs[i].index))
 			continue;
 		rc = v->vm->be->get_msrs(v, &vma_saved_msrs[i].index, &value, 1);
 		if (rc < 0)

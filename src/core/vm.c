@@ -97,7 +97,10 @@ static int open_vm(vma_vm *vm)
 		vma_platform_vm_out(vm->be);
 		return rc;
 	}
-	rc = read_cpuid_max(vm);
+	/* Opening may have found less than probing promised. */
+	rc = check_caps(vm);
+	if (!rc)
+		rc = read_cpuid_max(vm);
 	if (!rc)
 		rc = vma_model_build(vm, vm->config.cpu_model);
 	if (rc) {
