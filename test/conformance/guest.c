@@ -297,3 +297,25 @@ uint64_t guest_read64(struct guest *g, uint64_t gpa)
 	memcpy(&value, g->ram + gpa, sizeof value);
 	return value;
 }
+
+int guest_map(struct guest *g, uint64_t gpa, uint64_t size, uint32_t flags, uint8_t **hva)
+{
+	struct conf *conf = g->conf;
+	vma_mem *mem;
+	CONF_OK(conf, vma_mem_anon(size, &mem));
+	int error = vma_vm_map(g->vm, gpa, mem, 0, size, flags);
+	if (hva)
+		*hva = vma_mem_hva(mem);
+	vma_mem_unref(mem);
+	CONF_OK(conf, error);
+	return CONF_PASS;
+}
+
+uint64_t *guest_small_pages(struct guest *g)
+{
+	uint64_t *entries = (uint64_t *)(void *)(g->ram + GUEST_TABLES + 0x6000);
+	for (uint64_t i = 0; i < 512; i++)
+		entries[i] = i << 12 | 7;
+	put64(g->ram + GUEST_TABLES + 0x2000, GUEST_TABLES + 0x6000 + 7);
+	return entries;
+}

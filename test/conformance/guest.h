@@ -70,6 +70,10 @@ void guest_traps(struct guest *g);
 /* Run until exception `vector`, or fail. The error code or RIP that was pushed is at the guest's RSP. */
 int guest_run_trap(struct guest *g, unsigned vector);
 uint64_t guest_read64(struct guest *g, uint64_t gpa);
+/* More memory at gpa, which goes with the mapping; *hva (may be NULL) gets its address. */
+int guest_map(struct guest *g, uint64_t gpa, uint64_t size, uint32_t flags, uint8_t **hva);
+/* Long mode: cut the first 2 MiB page into pages of 4 KiB; returns the 512 entries. No processor may have used the old one. */
+uint64_t *guest_small_pages(struct guest *g);
 
 /* A device that answers every MMIO access out of its memory, however the access was cut into fragments. */
 struct guest_mmio {
