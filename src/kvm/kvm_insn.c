@@ -86,6 +86,7 @@ struct cursor {
 	const struct kvm_regs *regs;
 	const struct kvm_sregs *sregs;
 	int mode; /* 16, 32, 64 */
+	bool rex_lost; /* another prefix follows it */
 	uint8_t rex, op_prefix, addr_prefix, rep, lock, op_size, addr_size, modrm;
 	const struct kvm_segment *segment;
 	uint64_t rip_relative; /* displacement to add to the next instruction's address */
@@ -172,7 +173,8 @@ static bool prefix(struct cursor *c, uint8_t b)
 	default:
 		return false;
 	}
-	c->rex = 0; /* counts only right before the opcode */
+	c->rex_lost |= c->rex != 0; /* it counts only right before the opcode */
+	c->rex = 0;
 	return true;
 }
 
@@ -354,7 +356,9 @@ static bool is_redundant(const struct cursor *c, const struct vma_kvm_insn *insn
 {
 	bool string = insn->kind == INSN_STOS || insn->kind == INSN_MOVS || insn->kind == INSN_OUTS;
 
-	if ((c->rep && !string && insn->width < 8) || (c->rex == 0x40 && insn->width != 1))
+	if (c->rex_lost || (c->rep && !string && insn->width < 8) || (c->rex == 0x40 && insn->width != 1))
+		return true;
+	if (c->rex && (insn->kind == INSN_OUT || insn->kind == INSN_OUTS))
 		return true;
 	return c->lock && insn->kind != INSN_STORE;
 }
