@@ -5,6 +5,32 @@
 
 /* ------ KVM's controllers ------ */
 
+static struct kvm_irq_routing_entry route(uint32_t gsi, uint32_t chip, uint32_t pin)
+{
+	return (struct kvm_irq_routing_entry){
+	    .gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = {.irqchip = chip, .pin = pin}};
+}
+
+/* As a PC is wired and as irq/ does it, so that state moves: GSI 0, the PIT, is pin 2 of the I/O APIC (KVM's own table says pin 0), and GSI 2, the
+ * cascade, leads nowhere. */
+static int wire_gsis(struct vma_vm *vm)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entries[16 + KVM_IOAPIC_NUM_PINS];
+	} table = {.head = {0}};
+
+	for (uint32_t gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; gsi++) {
+		if (gsi == 2)
+			continue;
+		if (gsi < 16)
+			table.entries[table.head.nr++] =
+			    route(gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, gsi % 8);
+		table.entries[table.head.nr++] = route(gsi, KVM_IRQCHIP_IOAPIC, gsi ? gsi : 2);
+	}
+	return vma_kvm_vm_ioctl(vm, KVM_SET_GSI_ROUTING, &table);
+}
+
 int vma_kvm_irqchip_create(struct vma_vm *vm)
 {
 	/* With the dummy speaker KVM answers port 0x61, where guests gate and read the PIT's channel 2; nobody else
@@ -12,6 +38,8 @@ int vma_kvm_irqchip_create(struct vma_vm *vm)
 	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
 	int rc = vma_kvm_vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL);
 
+	if (!rc)
+		rc = wire_gsis(vm);
 	return rc ? rc : vma_kvm_vm_ioctl(vm, KVM_CREATE_PIT2, &pit);
 }
 
