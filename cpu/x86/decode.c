@@ -68,7 +68,8 @@ static uint8_t segno(ZydisRegister r)
 	}
 }
 
-/* ModRM.mod 0 with SIB.base 5 has no base whatever REX.B says; Zydis 4.0 shows r13d there when the address size is 32. */
+/* ModRM.mod 0 with SIB.base 5 has no base whatever REX.B says; Zydis 4.0 shows r13d there, and no
+ * displacement, when the address size is 32. */
 static bool has_no_base(const ZydisDecodedInstruction *i)
 {
 	return i->attributes & ZYDIS_ATTRIB_HAS_SIB && i->raw.modrm.mod == 0 && i->raw.sib.base == 5;
@@ -78,7 +79,7 @@ static void preset_memory(const struct x86_insn *d, const ZydisDecodedOperand *o
 {
 	const struct x86_cpu *c = d->c;
 	unsigned shift = o->mem.scale ? (unsigned)__builtin_ctz(o->mem.scale) : 0, bytes = o->size / 8;
-	int64_t disp = o->mem.disp.value;
+	int64_t disp = has_no_base(&d->i) ? d->i.raw.disp.value : o->mem.disp.value;
 	op->base = has_no_base(&d->i) ? X86_R_ZERO : x86_regno(o->mem.base);
 	op->index = x86_regno(o->mem.index);
 	op->seg = segno(o->mem.segment);

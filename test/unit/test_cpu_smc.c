@@ -1,0 +1,132 @@
+/* test_cpu_smc.c - code that changes under the decoded blocks: by itself, by the host, through another mapping, across pages. */
+#include "test_cpu_rig.h"
+
+static int setup(void **state)
+{
+	struct rig *r = rig_new();
+	rig_long(r);
+	*state = r;
+	return 0;
+}
+static int teardown(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+/* mov byte [rip+1], 7 changes the immediate of the very next instruction, mov al, 1. */
+static void next_instruction(void **state)
+{
+	struct rig *r = *state;
+	for (int n = 0; n < 3; n++) {
+		rig_code(r, 0xc6, 0x05, 0x01, 0, 0, 0, 0x07, 0xb0, 0x01, HLT);
+		assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+		assert_int_equal(r->c->r[0] & 0xff, 7);
+	}
+	assert_int_equal(r->c->insns, 9);
+}
+
+/* A loop whose body is rewritten on each turn: mov [code+imm], cl; mov al, imm; add edx, eax; dec ecx; jnz. */
+static void rewritten_in_a_loop(void **state)
+{
+	struct rig *r = *state;
+	rig_code(r, 0x88, 0x0d, 0x01, 0, 0, 0, 0xb0, 0x00, 0x01, 0xc2, 0xff, 0xc9, 0x75, 0xf2, HLT);
+	r->c->r[1] = 100;
+	r->c->r[2] = 0;
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+	assert_int_equal(r->c->r[2], 5050);
+}
+
+/* Stores beside the code in its page do not disturb it, and are made. */
+static void data_beside_code(void **state)
+{
+	struct rig *r = *state;
+	rig_code(r, 0x89, 0x0d, 0xfa, 0x01, 0, 0, 0xff, 0xc9, 0x75, 0xf6, HLT); /* mov [rip+0x1fa], ecx; dec ecx; jnz */
+	r->c->r[1] = 1000;
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+	assert_int_equal(r->ram[RIG_CODE + 0x200], 1);
+	assert_int_equal(r->c->insns, 3001);
+}
+
+static void host_writes(void **state)
+{
+	struct rig *r = *state;
+	rig_code(r, 0xb0, 0x01, HLT);
+	x86_run(r->c);
+	r->ram[RIG_CODE + 1] = 2;
+	x86_code_written(r->c, RIG_CODE + 1, 1);
+	r->c->rip = RIG_CODE;
+	x86_run(r->c);
+	assert_int_equal(r->c->r[0], 2);
+	r->ram[RIG_CODE + 1] = 3;
+	x86_memory_changed(r->c);
+	r->c->rip = RIG_CODE;
+	x86_run(r->c);
+	assert_int_equal(r->c->r[0], 3);
+}
+
+/* mov eax, imm32 across a page end; its last byte, in the second page, changes. */
+static void across_pages(void **state)
+{
+	struct rig *r = *state;
+	uint64_t at = RIG_CODE + 0xffd;
+	static const uint8_t code[] = { 0xb8, 0x11, 0x22, 0x33, 0x44, 0xc6, 0x07, 0x55, HLT }; /* mov byte [rdi], 0x55 */
+	rig_code_at(r, at, code, sizeof code);
+	r->c->r[7] = at + 4;
+	r->c->rip = at;
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+	assert_int_equal(r->c->r[0], 0x44332211);
+	r->c->rip = at;
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+	assert_int_equal(r->c->r[0], 0x55332211);
+}
+
+/* The same physical page under another address: written there, executed here. */
+static void through_another_mapping(void **state)
+{
+	struct rig *r = *state;
+	uint64_t *t = (uint64_t *)(void *)(r->ram + RIG_TABLES);
+	t[1024 + 16] = 0x87; /* 32 MiB: the first 2 MiB again */
+	x86_state_changed(r->c, true);
+	rig_code(r, 0xc6, 0x07, 0x09, 0xb0, 0x01, HLT); /* mov byte [rdi], 9; mov al, 1 */
+	r->c->r[7] = (32u << 20) + RIG_CODE + 4;
+	x86_run(r->c);
+	assert_int_equal(r->c->r[0], 9);
+}
+
+/* rep stosb over the code that runs it. */
+static void string_over_code(void **state)
+{
+	struct rig *r = *state;
+	rig_code(r, 0xf3, 0xaa, 0x0f, 0x0b, 0x0f, 0x0b, HLT); /* rep stosb; ud2; ud2 */
+	r->c->r[0] = 0x90;
+	r->c->r[1] = 4;
+	r->c->r[7] = RIG_CODE + 2;
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+}
+
+/* More code than the arena holds: it is flushed, and everything still runs. */
+static void arena_overflow(void **state)
+{
+	struct rig *r = *state;
+	uint32_t n = 3u << 20, at = 0x80000;
+	memset(r->ram + at, 0x90, n);
+	for (uint32_t i = 0; i + 2 < n; i += 16)
+		memcpy(r->ram + at + i, (uint8_t[]){ 0xff, 0xc0, 0xeb, 0x0c }, 4); /* inc eax; jmp to the next */
+	r->ram[at + n - 1] = HLT;
+	memcpy(r->ram + at + n - 16, (uint8_t[]){ 0xff, 0xc0, HLT }, 3);
+	x86_code_written(r->c, at, n);
+	for (int turn = 1; turn <= 2; turn++) {
+		r->c->rip = at;
+		assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+		assert_int_equal(r->c->r[0], turn * (n / 16));
+	}
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = { T(next_instruction), T(rewritten_in_a_loop), T(data_beside_code), T(host_writes), T(across_pages),
+					    T(through_another_mapping), T(string_over_code), T(arena_overflow) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
