@@ -86,14 +86,20 @@ void vma_regions_drop(vma_vm *vm)
 	os_free(vm->regions);
 }
 
+enum { SLOT_WINDOW = 4096 };
+
+/* The lowest free one, found by marking those in use, a window of numbers at a time: thousands of mappings are common. */
 static uint32_t free_slot(const vma_vm *vm)
 {
-	for (uint32_t slot = 0;; slot++) {
-		size_t i = 0;
-		while (i < vm->region_count && vm->regions[i]->slot != slot)
-			i++;
-		if (i == vm->region_count)
-			return slot;
+	for (uint32_t first = 0;; first += SLOT_WINDOW) {
+		uint8_t used[SLOT_WINDOW] = {0};
+
+		for (size_t i = 0; i < vm->region_count; i++)
+			if (vm->regions[i]->slot - first < SLOT_WINDOW)
+				used[vm->regions[i]->slot - first] = 1;
+		for (uint32_t n = 0; n < SLOT_WINDOW; n++)
+			if (!used[n])
+				return first + n;
 	}
 }
 
