@@ -3,14 +3,14 @@
  *
  * Read top to bottom: errors, platforms, memory, virtual machines, virtual CPUs, exits, state.
  *
- * Conventions. Functions return 0 (or a stated value above 0) when they worked and a negative VMA_E_ code when not;
- * vma_why() then holds one sentence for people. Handles are opaque. A struct that may grow starts with its `size`, which
- * the caller sets to sizeof. Addresses: gpa = guest physical, gva = guest virtual, hva = host virtual; all sizes are bytes.
- * The library never prints, never exits, never aborts on anything that a guest or a caller did.
+ * Conventions. Functions return 0 (or a stated value above 0) when they worked and a negative VMA_E_ code when
+ * not; vma_why() then holds one sentence for people. Handles are opaque. A struct that may grow starts with its
+ * `size`, which the caller sets to sizeof. Addresses: gpa = guest physical, gva = guest virtual, hva = host virtual;
+ * all sizes are bytes. The library never prints, never exits, never aborts on anything that a guest or a caller did.
  *
- * Threads. A vCPU belongs to the thread that created it: every vma_vcpu_ and vma_x86_ call on it from another thread is
- * refused with VMA_E_WRONG_THREAD, on every accelerator, because Apple's requires it. The exceptions are marked "any thread".
- * VM and memory calls may be made from any thread. */
+ * Threads. A vCPU belongs to the thread that created it: every vma_vcpu_ and vma_x86_ call on it from another
+ * thread is refused with VMA_E_WRONG_THREAD, on every accelerator, because Apple's requires it. The exceptions are
+ * marked "any thread". VM and memory calls may be made from any thread. */
 #ifndef VMACCEL_H
 #define VMACCEL_H
 
@@ -133,15 +133,17 @@ typedef struct vma_platform_info {
 
 /* Number of accelerators compiled in (an accelerator counts once for each guest architecture). */
 VMA_API int vma_platform_count(void);
-/* Fill *info for platform `index` (0 .. count-1). Probing is quick and costs nothing where the device is absent; it is done once a
- * process. The strings live as long as the process. VMA_E_NOENT: no such index. */
+/* Fill *info for platform `index` (0 .. count-1). Probing is quick and costs nothing where the device is absent; it
+ * is done once a process. The strings live as long as the process. VMA_E_NOENT: no such index. */
 VMA_API int vma_platform_get(int index, vma_platform_info *info);
 /* The same by accelerator and architecture. VMA_E_NOENT: not compiled in. */
 VMA_API int vma_platform_find(vma_accel accel, vma_arch arch, vma_platform_info *info);
-/* Run a short guest loop (10 ms at most) and report guest instructions a second. Measured once a process, then remembered. */
+/* Run a short guest loop (10 ms at most) and report guest instructions a second. Measured once a process, then
+ * remembered. */
 VMA_API int vma_platform_measure(vma_accel accel, vma_arch arch, uint64_t *insns_per_second);
-/* What VMA_ACCEL_AUTO means here: the fastest available accelerator by that measurement; with a single candidate nothing is
- * measured. `reason` (may be NULL) gets one sentence saying which and why, cut to `reason_size`. Never chooses null or vz. */
+/* What VMA_ACCEL_AUTO means here: the fastest available accelerator by that measurement; with a single candidate
+ * nothing is measured. `reason` (may be NULL) gets one sentence saying which and why, cut to `reason_size`. Never
+ * chooses null or vz. */
 VMA_API int vma_platform_choose(vma_arch arch, vma_accel *accel, char *reason, size_t reason_size);
 /* "kvm" -> VMA_ACCEL_KVM and back; VMA_E_NOENT / "?" for what is unknown. */
 VMA_API int vma_accel_parse(const char *name, vma_accel *accel);
@@ -157,14 +159,16 @@ enum {
 	VMA_MEM_READONLY = 1u << 1, /* file: map for reading only */
 };
 
-/* Zeroed memory; backed by a file descriptor where the host can (Linux memfd), else plain. `size`: multiple of 4096, not 0. */
+/* Zeroed memory; backed by a file descriptor where the host can (Linux memfd), else plain. `size`: multiple of 4096,
+ * not 0. */
 VMA_API int vma_mem_anon(uint64_t size, vma_mem **mem);
-/* `size` bytes of an open file from `offset` (multiple of 4096), shared unless VMA_MEM_PRIVATE. The descriptor is duplicated. */
+/* `size` bytes of an open file from `offset` (multiple of 4096), shared unless VMA_MEM_PRIVATE. The descriptor is
+ * duplicated. */
 VMA_API int vma_mem_file(int fd, uint64_t offset, uint64_t size, uint32_t flags, vma_mem **mem);
 /* The caller's own pages; it must keep them until the last reference is gone. Aligned to 4096. Cannot be cloned. */
 VMA_API int vma_mem_user(void *hva, uint64_t size, vma_mem **mem);
-/* A copy-on-write twin of a descriptor-backed object as it is now; the original must not be written while the twin lives, unless
- * through the twin's own pages. VMA_E_NO_HOST: not descriptor-backed. */
+/* A copy-on-write twin of a descriptor-backed object as it is now; the original must not be written while the twin
+ * lives, unless through the twin's own pages. VMA_E_NO_HOST: not descriptor-backed. */
 VMA_API int vma_mem_clone(vma_mem *mem, vma_mem **twin);
 VMA_API void vma_mem_ref(vma_mem *mem);
 VMA_API void vma_mem_unref(vma_mem *mem); /* NULL is allowed */
@@ -192,19 +196,21 @@ typedef struct vma_vm_config {
 	vma_accel accel;
 	vma_arch arch;
 	uint32_t max_vcpus;      /* 1 .. the platform's max_vcpus; 0 means 1 */
-	const char *cpu_model;   /* "x86-64-v1", "x86-64-v2", "x86-64-v3", "max", "host"; NULL: "x86-64-v2" where the accelerator has it */
+	const char *cpu_model;   /* "x86-64-v1", "x86-64-v2", "x86-64-v3", "max", "host"; NULL: v2, else v1 */
 	vma_irqchip irqchip;
 	vma_msr_policy msr_policy;
 	uint32_t cpuid_exits;    /* 1: every CPUID exits (VMA_CAP_CPUID_EXIT) */
 	uint32_t hypercall_exits;/* 1: VMCALL / VMMCALL exit (VMA_CAP_HYPERCALL_EXIT) instead of #UD */
-	int kick_signal;         /* KVM: the signal a kick uses; 0: SIGUSR1. Its handler is installed if the signal has none. */
+	int kick_signal;         /* KVM: the signal of a kick; 0: SIGUSR1. A handler is installed if it has none. */
 	uint64_t tsc_hz;         /* 0: the host's */
 } vma_vm_config;
 
-/* Make a VM in its configuring state. VMA_E_NO_HOST / VMA_E_PERM: the accelerator is missing or not permitted (vma_why says what
- * to do); VMA_E_LIMIT: too many VMs in this process; VMA_E_FEATURE: the model cannot be offered here, naming the feature. */
+/* Make a VM in its configuring state. VMA_E_NO_HOST / VMA_E_PERM: the accelerator is missing or not permitted
+ * (vma_why says what to do); VMA_E_LIMIT: too many VMs in this process; VMA_E_FEATURE: the model cannot be offered
+ * here, naming the feature. */
 VMA_API int vma_vm_create(const vma_vm_config *config, vma_vm **vm);
-/* Destroy. VMA_E_BUSY: a vCPU whose owner thread still lives is left (other than the caller's, which are destroyed with it). */
+/* Destroy. VMA_E_BUSY: a vCPU whose owner thread still lives is left (other than the caller's, which are destroyed
+ * with it). */
 VMA_API int vma_vm_destroy(vma_vm *vm);
 VMA_API vma_accel vma_vm_accel(const vma_vm *vm); /* never AUTO */
 VMA_API vma_arch vma_vm_arch(const vma_vm *vm);
@@ -223,24 +229,28 @@ enum {
 	VMA_MAP_LOG = 1u << 3 /* keep a log of written pages */
 };
 
-/* Map `size` bytes of `mem` from `offset` at `gpa`. All three are multiples of the platform's granule; no overlap (VMA_E_EXIST). Reads of
- * unmapped addresses, and writes to memory without VMA_MAP_WRITE, exit as VMA_EXIT_MMIO. READ is required; EXEC may be left out
- * only with VMA_CAP_EXEC_PROT, WRITE only with VMA_CAP_READONLY. */
+/* Map `size` bytes of `mem` from `offset` at `gpa`. All three are multiples of the platform's granule; no overlap
+ * (VMA_E_EXIST). Reads of unmapped addresses, and writes to memory without VMA_MAP_WRITE, exit as VMA_EXIT_MMIO.
+ * READ is required; EXEC may be left out only with VMA_CAP_EXEC_PROT, WRITE only with VMA_CAP_READONLY. */
 VMA_API int vma_vm_map(vma_vm *vm, uint64_t gpa, vma_mem *mem, uint64_t offset, uint64_t size, uint32_t flags);
-/* Unmap / change the flags of [gpa, gpa+size). Whole mappings only, unless VMA_CAP_PARTIAL_UNMAP. VMA_E_NOENT: something there is not
- * mapped. Takes effect on every vCPU before it returns; vCPUs may be running. */
+/* Unmap / change the flags of [gpa, gpa+size). Whole mappings only, unless VMA_CAP_PARTIAL_UNMAP. VMA_E_NOENT:
+ * something there is not mapped. Takes effect on every vCPU before it returns; vCPUs may be running. */
 VMA_API int vma_vm_unmap(vma_vm *vm, uint64_t gpa, uint64_t size);
 VMA_API int vma_vm_protect(vma_vm *vm, uint64_t gpa, uint64_t size, uint32_t flags);
-/* Log of pages that the guest wrote since the log was last cleared: bit n of `bitmap` (little-endian words) is page gpa + n * 4096. The
- * range lies in one mapping made with VMA_MAP_LOG. Writes by the host through the hva are not logged. `clear`: 1 restarts it. */
+/* Log of pages that the guest wrote since the log was last cleared: bit n of `bitmap` (little-endian words) is page
+ * gpa + n * 4096. The range lies in one mapping made with VMA_MAP_LOG. Writes by the host through the hva are not
+ * logged. `clear`: 1 restarts it. */
 VMA_API int vma_vm_dirty_log(vma_vm *vm, uint64_t gpa, uint64_t size, uint64_t *bitmap, int clear);
 /* hva of [gpa, gpa+size) if it lies in one mapping, else NULL. The pointer dies with the mapping. */
 VMA_API void *vma_vm_hva(vma_vm *vm, uint64_t gpa, uint64_t size);
 
 /* Interrupts, with VMA_IRQCHIP_PLATFORM; VMA_E_STATE without. Any thread. */
-VMA_API int vma_vm_irq_line(vma_vm *vm, uint32_t gsi, int level);            /* gsi 0..15: PIC and I/O APIC; 16..23: I/O APIC */
-VMA_API int vma_vm_msi(vma_vm *vm, uint64_t address, uint32_t data);         /* SDM vol. 3, "Message signalled interrupts" */
-VMA_API int vma_vm_irqfd(vma_vm *vm, int eventfd, uint32_t gsi, int assign); /* edge; 1 assign, 0 remove */
+/* gsi 0..15: PIC and I/O APIC; 16..23: I/O APIC */
+VMA_API int vma_vm_irq_line(vma_vm *vm, uint32_t gsi, int level);
+/* SDM vol. 3, "Message signalled interrupts" */
+VMA_API int vma_vm_msi(vma_vm *vm, uint64_t address, uint32_t data);
+/* edge; 1 assign, 0 remove */
+VMA_API int vma_vm_irqfd(vma_vm *vm, int eventfd, uint32_t gsi, int assign);
 
 typedef struct vma_ioeventfd {
 	uint64_t address; /* port or gpa */
@@ -253,14 +263,15 @@ typedef struct vma_ioeventfd {
 /* A matching guest write signals the eventfd and does not exit. 1 assign, 0 remove (all fields equal). */
 VMA_API int vma_vm_ioeventfd(vma_vm *vm, const vma_ioeventfd *io, int assign);
 
-/* The guest's paravirtual clock in nanoseconds (VMA_CAP_CLOCK). Stopped while no vCPU runs only if the caller sets it back. */
+/* The guest's paravirtual clock in nanoseconds (VMA_CAP_CLOCK). Stopped while no vCPU runs only if the caller sets
+ * it back. */
 VMA_API int vma_vm_clock_get(vma_vm *vm, uint64_t *ns);
 VMA_API int vma_vm_clock_set(vma_vm *vm, uint64_t ns);
 
 /* ------ virtual CPUs ------ */
 
-/* Create vCPU `index` (0 .. max_vcpus-1; its APIC id) owned by the calling thread, in the architecture's reset state. With an irqchip
- * all but vCPU 0 wait for INIT/SIPI. */
+/* Create vCPU `index` (0 .. max_vcpus-1; its APIC id) owned by the calling thread, in the architecture's reset
+ * state. With an irqchip all but vCPU 0 wait for INIT/SIPI. */
 VMA_API int vma_vcpu_create(vma_vm *vm, uint32_t index, vma_vcpu **vcpu);
 /* Owner thread, or any thread once the owner thread has ended. Pending exits are dropped. */
 VMA_API int vma_vcpu_destroy(vma_vcpu *vcpu);
@@ -292,8 +303,8 @@ typedef enum vma_exit_kind {
 } vma_exit_kind;
 VMA_API const char *vma_exit_name(int kind); /* "IO", ...; "?" */
 
-/* The exit of the last run. `pending`: the guest's instruction is half done and waits for the answer (written to the fields marked
- * "answer"); the next run or vma_vcpu_complete commits it. */
+/* The exit of the last run. `pending`: the guest's instruction is half done and waits for the answer (written to the
+ * fields marked "answer"); the next run or vma_vcpu_complete commits it. */
 typedef struct vma_exit {
 	uint32_t kind;
 	uint32_t pending;
@@ -352,21 +363,23 @@ typedef struct vma_exit {
 enum { VMA_DEBUG_STEP = 1, VMA_DEBUG_HW = 2, VMA_DEBUG_SW = 4 };
 enum { VMA_SYSTEM_POWER_OFF = 1, VMA_SYSTEM_RESET = 2, VMA_SYSTEM_CRASH = 3 };
 
-/* Enter the guest until something happens; returns the exit's kind (above 0), or an error when the host failed. First commits a pending
- * exit with its answer, which may at once return the next fragment of the same instruction. Signals the library did not send are invisible. */
+/* Enter the guest until something happens; returns the exit's kind (above 0), or an error when the host failed.
+ * First commits a pending exit with its answer, which may at once return the next fragment of the same instruction.
+ * Signals the library did not send are invisible. */
 VMA_API int vma_vcpu_run(vma_vcpu *vcpu);
 /* The exit, at an address that stays the same for the vCPU's life. */
 VMA_API vma_exit *vma_vcpu_exit(vma_vcpu *vcpu);
-/* Commit the pending exit without running the guest further. Returns 0: done (or nothing was pending); 1: the same instruction needs another
- * answer, found in vma_vcpu_exit: loop. */
+/* Commit the pending exit without running the guest further. Returns 0: done (or nothing was pending); 1: the same
+ * instruction needs another answer, found in vma_vcpu_exit: loop. */
 VMA_API int vma_vcpu_complete(vma_vcpu *vcpu);
 
 /* A kick makes the current or the next run return VMA_EXIT_CANCELED, exactly once however many kicks came before it. */
 VMA_API int vma_vcpu_kick_handle(vma_vcpu *vcpu, vma_kick **kick); /* a new reference */
 VMA_API void vma_kick_unref(vma_kick *kick);                       /* any thread; NULL is allowed */
-VMA_API void vma_kick_send(vma_kick *kick); /* any thread or signal handler; before, during and after runs, and after the vCPU is gone */
-/* Run fn(vcpu, arg) on the owner thread: at once if that is the caller, else inside its current or next vma_vcpu_run (which does not
- * return for it). Waits for the result of fn. VMA_E_OWNER_GONE: nobody will ever run it. Any thread. */
+/* Any thread or signal handler; before, during and after runs, and after the vCPU is gone. */
+VMA_API void vma_kick_send(vma_kick *kick);
+/* Run fn(vcpu, arg) on the owner thread: at once if that is the caller, else inside its current or next vma_vcpu_run
+ * (which does not return for it). Waits for the result of fn. VMA_E_OWNER_GONE: nobody will ever run it. Any thread. */
 VMA_API int vma_vcpu_call(vma_vcpu *vcpu, int (*fn)(vma_vcpu *vcpu, void *arg), void *arg);
 
 typedef enum vma_mp {
@@ -378,13 +391,15 @@ typedef enum vma_mp {
 VMA_API int vma_vcpu_get_mp(vma_vcpu *vcpu, vma_mp *mp);
 VMA_API int vma_vcpu_set_mp(vma_vcpu *vcpu, vma_mp mp);
 
-/* Registers by id (x86.h: VMA_X86_RAX ...). A batch is all or nothing: VMA_E_INVALID names the first bad id or value and nothing is read or
- * written. While an exit is pending, reads show the state before the instruction and writes are applied after its completion. */
+/* Registers by id (x86.h: VMA_X86_RAX ...). A batch is all or nothing: VMA_E_INVALID names the first bad id or value
+ * and nothing is read or written. While an exit is pending, reads show the state before the instruction and writes
+ * are applied after its completion. */
 VMA_API int vma_vcpu_get(vma_vcpu *vcpu, const uint32_t *ids, uint64_t *values, size_t count);
 VMA_API int vma_vcpu_set(vma_vcpu *vcpu, const uint32_t *ids, const uint64_t *values, size_t count);
 VMA_API const char *vma_reg_name(vma_arch arch, uint32_t id);            /* "rax"; NULL: unknown */
 VMA_API int vma_reg_parse(vma_arch arch, const char *name, uint32_t *id);
-VMA_API int vma_reg_list(vma_arch arch, uint32_t *ids, size_t *count);   /* all ids, in the list's order; ids may be NULL */
+/* All ids, in the list's order; ids may be NULL. */
+VMA_API int vma_reg_list(vma_arch arch, uint32_t *ids, size_t *count);
 
 /* The state after the processor's RESET (SDM vol. 3, table 10-1). Time-like state is kept. */
 VMA_API int vma_vcpu_reset(vma_vcpu *vcpu);
@@ -399,8 +414,8 @@ typedef struct vma_translation {
 	uint64_t page_size;  /* of the page that maps it */
 	uint32_t writable, user, executable; /* what the tables allow */
 } vma_translation;
-/* Walk the guest's page tables for an access of that kind at the current paging mode, without setting accessed or dirty bits. VMA_E_FAULT: it
- * would fault. */
+/* Walk the guest's page tables for an access of that kind at the current paging mode, without setting accessed or
+ * dirty bits. VMA_E_FAULT: it would fault. */
 VMA_API int vma_vcpu_translate(vma_vcpu *vcpu, uint64_t gva, uint32_t access, vma_translation *out);
 
 enum { VMA_BREAK_EXEC = 0, VMA_BREAK_WRITE = 1, VMA_BREAK_ACCESS = 3 }; /* as in DR7 */
@@ -429,9 +444,11 @@ typedef struct vma_report {
 	void *opaque;
 } vma_report;
 
-/* Save into buf (*size bytes; NULL asks for the size). VMA_E_PENDING: complete first. VMA_E_LIMIT: too small, *size says what is needed. */
+/* Save into buf (*size bytes; NULL asks for the size). VMA_E_PENDING: complete first. VMA_E_LIMIT: too small, *size
+ * says what is needed. */
 VMA_API int vma_vcpu_save(vma_vcpu *vcpu, void *buf, size_t *size, uint32_t flags);
-/* All or nothing. VMA_E_FORMAT, VMA_E_VERSION: not such data; VMA_E_FEATURE: it uses a CPU feature that this vCPU's model lacks (named). */
+/* All or nothing. VMA_E_FORMAT, VMA_E_VERSION: not such data; VMA_E_FEATURE: it uses a CPU feature that this vCPU's
+ * model lacks (named). */
 VMA_API int vma_vcpu_restore(vma_vcpu *vcpu, const void *buf, size_t size, uint32_t flags, const vma_report *report);
 /* The VM's own: interrupt controllers outside the vCPUs, clock. No vCPU may be running. */
 VMA_API int vma_vm_save(vma_vm *vm, void *buf, size_t *size, uint32_t flags);

@@ -52,7 +52,8 @@ typedef struct vma_x86_regs {
 #undef VMA_X
 } vma_x86_regs;
 
-/* Attributes are VMX access rights (SDM vol. 3, table 25-2): type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16. */
+/* Attributes are VMX access rights (SDM vol. 3, table 25-2): type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G
+ * 15, unusable 16. */
 enum { VMA_SEG_S = 1 << 4, VMA_SEG_P = 1 << 7, VMA_SEG_AVL = 1 << 12, VMA_SEG_L = 1 << 13, VMA_SEG_DB = 1 << 14,
        VMA_SEG_G = 1 << 15, VMA_SEG_UNUSABLE = 1 << 16 };
 typedef struct vma_x86_seg {
@@ -123,35 +124,39 @@ typedef struct vma_x86_events {
 
 /* ------ access ------ */
 
-/* Which members a set writes; a mask over the list's order. Writing RIP after an I/O exit replaces the instruction pointer
- * that the completion would have left. */
+/* Which members a set writes; a mask over the list's order. Writing RIP after an I/O exit replaces the instruction
+ * pointer that the completion would have left. */
 #define VMA_X86_REG_BIT(id) (1u << ((id) & 0xff))
 #define VMA_X86_ALL_REGS ((1u << VMA_X86_GPR_END) - 1)
 #define VMA_X86_ALL_BUT_RIP (VMA_X86_ALL_REGS & ~VMA_X86_REG_BIT(VMA_X86_RIP))
 
 VMA_API int vma_x86_get_regs(vma_vcpu *vcpu, vma_x86_regs *regs);
 VMA_API int vma_x86_set_regs(vma_vcpu *vcpu, const vma_x86_regs *regs, uint32_t which);
-/* Invalid combinations of CR0, CR4 and EFER (SDM vol. 3, 2.5, 2.2.1) are refused with VMA_E_INVALID; nothing is written. */
+/* Invalid combinations of CR0, CR4 and EFER (SDM vol. 3, 2.5, 2.2.1) are refused with VMA_E_INVALID; nothing is
+ * written. */
 VMA_API int vma_x86_get_sregs(vma_vcpu *vcpu, vma_x86_sregs *sregs);
 VMA_API int vma_x86_set_sregs(vma_vcpu *vcpu, const vma_x86_sregs *sregs);
 VMA_API int vma_x86_get_debug_regs(vma_vcpu *vcpu, vma_x86_dregs *dregs);
 VMA_API int vma_x86_set_debug_regs(vma_vcpu *vcpu, const vma_x86_dregs *dregs);
 VMA_API int vma_x86_get_fpu_regs(vma_vcpu *vcpu, vma_x86_fpu_regs *fpu);
 VMA_API int vma_x86_set_fpu_regs(vma_vcpu *vcpu, const vma_x86_fpu_regs *fpu);
-/* The XSAVE image in standard (non-compacted) layout (SDM vol. 1, 13.4), whatever the platform uses. get: *size in: room, out: length. set: a
- * component in XSTATE_BV that XCR0 can not enable is refused with VMA_E_FEATURE. */
+/* The XSAVE image in standard (non-compacted) layout (SDM vol. 1, 13.4), whatever the platform uses. get: *size in:
+ * room, out: length. set: a component in XSTATE_BV that XCR0 can not enable is refused with VMA_E_FEATURE. */
 VMA_API int vma_x86_get_xsave(vma_vcpu *vcpu, void *image, size_t *size);
 VMA_API int vma_x86_set_xsave(vma_vcpu *vcpu, const void *image, size_t size);
 
-/* MSRs by index. Returns how many were done; fewer than count: the one at that position is not available (vma_why names it). Zero done and count
- * above zero is VMA_E_NO_ACCEL. Never silently ignored. */
+/* MSRs by index. Returns how many were done; fewer than count: the one at that position is not available (vma_why
+ * names it). Zero done and count above zero is VMA_E_NO_ACCEL. Never silently ignored.
+ * While an exit is pending writes take effect at once, but for EFER, FS_BASE, GS_BASE and APIC_BASE, which are
+ * queued as the registers that they are. */
 VMA_API int vma_x86_get_msrs(vma_vcpu *vcpu, const uint32_t *indices, uint64_t *values, size_t count);
 VMA_API int vma_x86_set_msrs(vma_vcpu *vcpu, const uint32_t *indices, const uint64_t *values, size_t count);
 
 VMA_API int vma_x86_get_events(vma_vcpu *vcpu, vma_x86_events *events);
 VMA_API int vma_x86_set_events(vma_vcpu *vcpu, const vma_x86_events *events);
-/* Inject at the next entry. vma_x86_interrupt is for VMA_IRQCHIP_NONE: VMA_E_BUSY when the guest cannot take one now (RFLAGS.IF, shadow, one
- * already injected): ask for a window. An NMI is latched while masked. A second exception before a run is VMA_E_BUSY. */
+/* Inject at the next entry. vma_x86_interrupt is for VMA_IRQCHIP_NONE: VMA_E_BUSY when the guest cannot take one now
+ * (RFLAGS.IF, shadow, one already injected): ask for a window. An NMI is latched while masked. A second exception
+ * before a run is VMA_E_BUSY. */
 VMA_API int vma_x86_interrupt(vma_vcpu *vcpu, uint8_t vector);
 VMA_API int vma_x86_nmi(vma_vcpu *vcpu);
 VMA_API int vma_x86_exception(vma_vcpu *vcpu, uint8_t vector, int has_error, uint32_t error, uint64_t cr2);
@@ -170,8 +175,9 @@ typedef struct vma_x86_cpuid {
 	uint32_t eax, ebx, ecx, edx;
 	uint32_t pad;
 } vma_x86_cpuid;
-/* The VM's table: the model's after vma_vm_create. *count in: room, out: number (table may be NULL). Per-vCPU fields (APIC ids, OSXSAVE, leaf
- * 0xD sizes) are filled in by the accelerator. set: configuring state only; a bit that the accelerator cannot honour is VMA_E_FEATURE. */
+/* The VM's table: the model's after vma_vm_create. *count in: room, out: number (table may be NULL). Per-vCPU fields
+ * (APIC ids, OSXSAVE, leaf 0xD sizes) are filled in by the accelerator. set: configuring state only; a bit that the
+ * accelerator cannot honour is VMA_E_FEATURE. */
 VMA_API int vma_x86_get_cpuid(vma_vm *vm, vma_x86_cpuid *table, size_t *count);
 VMA_API int vma_x86_set_cpuid(vma_vm *vm, const vma_x86_cpuid *table, size_t count);
 /* 1 / 0: the VM's table has the feature of that name ("sse4_2"); VMA_E_NOENT: no such name. */

@@ -1,5 +1,6 @@
-/* x86_irq.h - register images of the PC's interrupt controllers and timer: what vma_vm_save carries. The layouts are those of
- * KVM_GET_IRQCHIP and KVM_GET_PIT2 (api.rst 4.26, 4.71), little-endian, so that state moves between KVM and the software ones. */
+/* x86_irq.h - register images of the PC's interrupt controllers and timer: what vma_vm_save carries. The layouts are
+ * those of KVM_GET_IRQCHIP and KVM_GET_PIT2 (api.rst 4.26, 4.71), little-endian, so that state moves between KVM and
+ * the software ones. */
 #ifndef VMACCEL_X86_IRQ_H
 #define VMACCEL_X86_IRQ_H
 

@@ -1,5 +1,6 @@
-/* x86_lists.h - one row per x86-64 register, one column per consumer. A consumer expands only its own column; the columns are
- * bare tokens, so the other platforms' headers are not needed. Order is the saved order; new rows go at the end of their list.
+/* x86_lists.h - one row per x86-64 register, one column per consumer. A consumer expands only its own column;
+ * the columns are bare tokens, so the other platforms' headers are not needed. Order is the saved order; new rows
+ * go at the end of their list.
  *
  * Columns: NAME   VMA_X86_NAME and, lower case, the text name
  *          field  member of the neutral struct in x86.h
@@ -67,8 +68,8 @@
 	X(DR6, dr6, dr6, WHvX64RegisterDr6, DR6, 0xffff0ff0)                   \
 	X(DR7, dr7, dr7, WHvX64RegisterDr7, DR7, 0x400)
 
-/* MSRs that are part of a vCPU's state. X(NAME, index, whpx, reset, kind): kind STATE is saved and restored always; TIME only when
- * asked for. They are written in this order: TSC before TSC_DEADLINE. */
+/* MSRs that are part of a vCPU's state. X(NAME, index, whpx, reset, kind): kind STATE is saved and restored always;
+ * TIME only when asked for. They are written in this order: TSC before TSC_DEADLINE. */
 #define VMA_X86_MSRS(X)                                                        \
 	X(SYSENTER_CS, 0x174, WHvX64RegisterSysenterCs, 0, STATE)              \
 	X(SYSENTER_ESP, 0x175, WHvX64RegisterSysenterEsp, 0, STATE)            \
@@ -86,8 +87,9 @@
 	X(TSC_ADJUST, 0x3b, WHvX64RegisterTscAdjust, 0, TIME)                  \
 	X(TSC_DEADLINE, 0x6e0, WHvX64RegisterTscDeadline, 0, TIME)
 
-/* Features that a model offers. X(NAME, leaf, subleaf, register, bit, lowest model): register is EAX 0 .. EDX 3; models V1 < V2 < V3. MAX: in no
- * portable model, shown by "max" where the accelerator has it. Text names are the lower-case NAME, as in /proc/cpuinfo. */
+/* Features that a model offers. X(NAME, leaf, subleaf, register, bit, lowest model): register is EAX 0 .. EDX 3;
+ * models V1 < V2 < V3. MAX: in no portable model, shown by "max" where the accelerator has it. Text names are the
+ * lower-case NAME, as in /proc/cpuinfo. */
 #define VMA_X86_FEATURES(X)                                                    \
 	X(FPU, 1, 0, 3, 0, V1)                                                 \
 	X(VME, 1, 0, 3, 1, MAX)                                                \

@@ -1,4 +1,5 @@
-/* access_x86.c - the state of an x86 vCPU as plain structs, MSRs, MP state. Events are in events_x86.c, the x87 and SSE registers in fpu_x86.c. */
+/* access_x86.c - the state of an x86 vCPU as plain structs, MSRs, MP state. Events are in events_x86.c, the x87 and SSE
+ * registers in fpu_x86.c. */
 #include <string.h>
 #include "core/internal.h"
 
@@ -36,7 +37,8 @@ int vma_x86_set_regs(vma_vcpu *v, const vma_x86_regs *regs, uint32_t which)
 	int rc = enter_with(v, regs, "regs");
 
 	if (!rc && (!which || which & ~VMA_X86_ALL_REGS))
-		rc = vma_fail(VMA_E_INVALID, "mask %#x: bits 0 to %d are registers, and one at least is set", which, VMA_X86_GPR_END - 1);
+		rc = vma_fail(VMA_E_INVALID, "mask %#x: bits 0 to %d are registers, and one at least is set", which,
+			      VMA_X86_GPR_END - 1);
 	return rc ? rc : vma_state_put_gpr(v, regs, which);
 }
 
@@ -135,7 +137,10 @@ int vma_vcpu_set_mp(vma_vcpu *v, vma_mp mp)
 static const struct {
 	uint32_t index, id;
 } mirrors[] = {
-	{0x1b, VMA_X86_APIC_BASE}, {0xc0000080, VMA_X86_EFER}, {0xc0000100, VMA_X86_FS_BASE}, {0xc0000101, VMA_X86_GS_BASE},
+	{0x1b, VMA_X86_APIC_BASE},
+	{0xc0000080, VMA_X86_EFER},
+	{0xc0000100, VMA_X86_FS_BASE},
+	{0xc0000101, VMA_X86_GS_BASE},
 };
 
 static const uint32_t *mirror(uint32_t index)

@@ -1,5 +1,6 @@
-/* core.h - what the core and the back ends share: the objects behind the public handles, the neutral vCPU state, and the table that a
- * back end fills. The core checks arguments, ownership, overlap and state order once; a back end only translates (docs/porting.md). */
+/* core.h - what the core and the back ends share: the objects behind the public handles, the neutral vCPU state, and
+ * the table that a back end fills. The core checks arguments, ownership, overlap and state order once; a back end only
+ * translates (docs/porting.md). */
 #ifndef VMA_CORE_H
 #define VMA_CORE_H
 
@@ -12,8 +13,8 @@
 
 /* ------ errors: write the sentence for vma_why() and return the code ------ */
 int vma_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same from a -errno of the native call `call`; maps errno to a VMA_E_ code (ENOMEM -> NOMEM, EPERM/EACCES -> PERM, EBUSY -> BUSY,
- * others NATIVE) and names call, errno and its text. */
+/* The same from a -errno of the native call `call`; maps errno to a VMA_E_ code (ENOMEM -> NOMEM, EPERM/EACCES -> PERM,
+ * EBUSY -> BUSY, others NATIVE) and names call, errno and its text. */
 int vma_fail_os(long minus_errno, const char *call);
 
 /* ------ memory ------ */
@@ -27,8 +28,8 @@ struct vma_mem {
 	bool owned; /* unmap at the end */
 };
 
-/* One mapping. The VM's regions are kept sorted by gpa; a back end that looks addresses up on vCPU threads keeps a table of its own, fed
- * by its map, unmap and split slots. */
+/* One mapping. The VM's regions are kept sorted by gpa; a back end that looks addresses up on vCPU threads keeps a
+ * table of its own, fed by its map, unmap and split slots. */
 struct vma_region {
 	uint64_t gpa, size;
 	uint8_t *hva;
@@ -42,16 +43,16 @@ struct vma_region {
 struct vma_region *vma_region_find(struct vma_vm *vm, uint64_t gpa);
 
 /* ------ CPU state, neutral ------ */
-enum vma_class { /* what is fetched and committed together */
-	VMA_C_GPR = 1u << 0,    /* gpr */
-	VMA_C_SREGS = 1u << 1,  /* sregs */
-	VMA_C_DREGS = 1u << 2,  /* dregs */
-	VMA_C_XCR0 = 1u << 3,   /* xcr0 */
-	VMA_C_XSAVE = 1u << 4,  /* xsave, standard layout, vm->xsave_size bytes */
-	VMA_C_EVENTS = 1u << 5, /* events */
-	VMA_C_MP = 1u << 6,     /* mp */
-	VMA_C_LAPIC = 1u << 7,  /* lapic; only with an irqchip */
-	VMA_C_ALL = 0xff
+enum vma_class {                         /* what is fetched and committed together */
+		 VMA_C_GPR = 1u << 0,    /* gpr */
+		 VMA_C_SREGS = 1u << 1,  /* sregs */
+		 VMA_C_DREGS = 1u << 2,  /* dregs */
+		 VMA_C_XCR0 = 1u << 3,   /* xcr0 */
+		 VMA_C_XSAVE = 1u << 4,  /* xsave, standard layout, vm->xsave_size bytes */
+		 VMA_C_EVENTS = 1u << 5, /* events */
+		 VMA_C_MP = 1u << 6,     /* mp */
+		 VMA_C_LAPIC = 1u << 7,  /* lapic; only with an irqchip */
+		 VMA_C_ALL = 0xff
 };
 
 struct vma_x86_state {
@@ -72,12 +73,13 @@ struct vma_kick {
 	atomic_uint refs;
 	atomic_uint pending;   /* a kick not yet consumed */
 	atomic_uint calls;     /* vma_vcpu_call requests queued */
-	atomic_uint attention; /* any reason to leave the guest: the soft CPU polls this word. Set after pending/calls, cleared by the core. */
+	atomic_uint attention; /* any reason to leave the guest: the soft CPU polls this word. Set after pending/calls,
+				  cleared by the core. */
 	atomic_bool gone;      /* the vCPU is destroyed */
 	struct os_event wake;  /* for back ends that sleep in user space (soft HLT) */
 	struct os_thread *owner;
-	int signal;            /* KVM: what to send; 0: none */
-	struct os_mutex lock;  /* first_call; the requests themselves */
+	int signal;           /* KVM: what to send; 0: none */
+	struct os_mutex lock; /* first_call; the requests themselves */
 	struct os_cond answered;
 	struct vma_call *first_call;
 };
@@ -95,7 +97,7 @@ struct vma_vm {
 	vma_vm_config config;
 	vma_platform_info info;
 	enum vma_vm_phase phase;
-	struct os_mutex lock; /* regions, vCPU list, phase */
+	struct os_mutex lock;        /* regions, vCPU list, phase */
 	struct vma_region **regions; /* sorted by gpa */
 	size_t region_count, region_room;
 	struct vma_vcpu **vcpus; /* max_vcpus entries */
@@ -116,11 +118,11 @@ struct vma_vcpu {
 	struct os_thread *owner;
 	struct vma_kick *kick;
 	vma_exit exit;
-	/* `valid`: classes of x86 that mirror the back end. `dirty`: classes changed by the caller, to commit before the next entry.
-	 * gpr_dirty: which of them in VMA_C_GPR (VMA_X86_REG_BIT). */
+	/* `valid`: classes of x86 that mirror the back end. `dirty`: classes changed by the caller, to commit before
+	 * the next entry. gpr_dirty: which of them in VMA_C_GPR (VMA_X86_REG_BIT). */
 	uint32_t valid, dirty, gpr_dirty;
-	/* Set by the back end with a pending exit: its completion changes nothing but RIP (and RFLAGS.RF). Lets the core merge queued
-	 * writes of other registers before the completion instead of entering twice. */
+	/* Set by the back end with a pending exit: its completion changes nothing but RIP (and RFLAGS.RF). Lets the
+	 * core merge queued writes of other registers before the completion instead of entering twice. */
 	bool completes_rip_only;
 	struct vma_x86_state x86;
 	/* Writes made while an exit was pending, applied after its completion. */
@@ -137,16 +139,16 @@ struct vma_vcpu {
 enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM };
 
 /* ------ the back end's table ------
- * Unless stated: called on the vCPU's owner thread, arguments already checked by the core, returns 0 or a VMA_E_ code after vma_fail. Slots
- * marked "optional" may be NULL: the core then answers VMA_E_NO_ACCEL. */
+ * Unless stated: called on the vCPU's owner thread, arguments already checked by the core, returns 0 or a VMA_E_ code
+ * after vma_fail. Slots marked "optional" may be NULL: the core then answers VMA_E_NO_ACCEL. */
 struct vma_backend {
 	const char *name;
 	vma_accel accel;
 	vma_arch arch;
 	size_t vm_size, vcpu_size; /* of the priv structs, which the core allocates */
 
-	/* Fill what is known about the platform (size, accel, arch, name are set). Any thread; must be cheap; called once a process. Sets
-	 * available, or why and remedy. */
+	/* Fill what is known about the platform (size, accel, arch, name are set). Any thread; must be cheap; called
+	 * once a process. Sets available, or why and remedy. */
 	void (*probe)(vma_platform_info *info);
 
 	/* VM half; any thread, the core serialises them under vm->lock except irq_line, msi (any thread, no lock). */
@@ -163,51 +165,59 @@ struct vma_backend {
 	/* r->flags holds the old flags; the core stores `flags` after success. */
 	int (*protect)(struct vma_vm *vm, struct vma_region *r, uint32_t flags);
 	/* Bits for the pages [first, first+pages) of r, into bitmap from bit 0. optional */
-	int (*dirty_log)(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap, int clear);
-	int (*irq_line)(struct vma_vm *vm, uint32_t gsi, int level);                    /* optional */
-	int (*msi)(struct vma_vm *vm, uint64_t address, uint32_t data);                 /* optional */
-	int (*irqfd)(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);         /* optional */
-	int (*ioeventfd)(struct vma_vm *vm, const vma_ioeventfd *io, int assign);       /* optional */
-	int (*clock_get)(struct vma_vm *vm, uint64_t *ns);                              /* optional */
-	int (*clock_set)(struct vma_vm *vm, uint64_t ns);                               /* optional */
-	int (*irqchip_get)(struct vma_vm *vm, vma_x86_irqchip *chip);                   /* optional */
-	int (*irqchip_set)(struct vma_vm *vm, const vma_x86_irqchip *chip);             /* optional */
+	int (*dirty_log)(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap,
+			 int clear);
+	int (*irq_line)(struct vma_vm *vm, uint32_t gsi, int level);              /* optional */
+	int (*msi)(struct vma_vm *vm, uint64_t address, uint32_t data);           /* optional */
+	int (*irqfd)(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);   /* optional */
+	int (*ioeventfd)(struct vma_vm *vm, const vma_ioeventfd *io, int assign); /* optional */
+	int (*clock_get)(struct vma_vm *vm, uint64_t *ns);                        /* optional */
+	int (*clock_set)(struct vma_vm *vm, uint64_t ns);                         /* optional */
+	int (*irqchip_get)(struct vma_vm *vm, vma_x86_irqchip *chip);             /* optional */
+	int (*irqchip_set)(struct vma_vm *vm, const vma_x86_irqchip *chip);       /* optional */
 
 	/* vCPU half. */
-	/* Create it in whatever state the platform gives; the core then writes the architecture's reset state by commit and set_msrs. */
+	/* Create it in whatever state the platform gives; the core then writes the architecture's reset state by commit
+	 * and set_msrs. */
 	int (*vcpu_open)(struct vma_vcpu *v);
 	void (*vcpu_close)(struct vma_vcpu *v); /* any thread once the owner has ended */
-	/* Enter. Dirty classes have been committed, v->valid is 0. Commits a pending exit (v->exit.pending) with its answer first. Fills v->exit (kind, fields, pending)
-	 * and v->completes_rip_only, returns the kind; VMA_EXIT_CANCELED for any return without a reason of the guest's (signal, attention): the
-	 * core finds out why and re-enters. May set v->valid |= classes that it filled on the way, at no cost. */
+	/* Enter. Dirty classes have been committed, v->valid is 0. Commits a pending exit (v->exit.pending) with its
+	 * answer first. Fills v->exit (kind, fields, pending) and v->completes_rip_only, returns the kind;
+	 * VMA_EXIT_CANCELED for any return without a reason of the guest's (signal, attention): the core finds out why
+	 * and re-enters. May set v->valid |= classes that it filled on the way, at no cost. */
 	int (*run)(struct vma_vcpu *v);
-	/* Commit the pending exit without running on. 0: done (v->exit.pending is 0); 1: v->exit holds the same instruction's next fragment. */
+	/* Commit the pending exit without running on. 0: done (v->exit.pending is 0); 1: v->exit holds the same
+	 * instruction's next fragment. */
 	int (*complete)(struct vma_vcpu *v);
 	/* Read these classes into v->x86: the exact state, with a pending exit that before the instruction. */
 	int (*fetch)(struct vma_vcpu *v, uint32_t classes);
-	/* Write these classes from v->x86 and leave the others as they are (KVM_SET_REGS drops a pending exception: put it back). In one call
-	 * the order is the back end's: GPR before EVENTS, SREGS (APIC base) before LAPIC, XCR0 before XSAVE, MP last. The core
-	 * calls set_msrs after commit, so SREGS and LAPIC come before TSC_DEADLINE, and hands MSRs over in the order of VMA_X86_MSRS, TSC before TSC_DEADLINE.
-	 * On save the core asks for everything in one fetch: MP is to be read first, EVENTS last. Never called with a pending exit, except VMA_C_GPR without RIP when
-	 * completes_rip_only: must take effect and survive the completion. All or nothing is not required: the core has checked the values. */
+	/* Write these classes from v->x86 and leave the others as they are (KVM_SET_REGS drops a pending exception: put
+	 * it back). In one call the order is the back end's: GPR before EVENTS, SREGS (APIC base) before LAPIC, XCR0
+	 * before XSAVE, MP last. The core calls set_msrs after commit, so SREGS and LAPIC come before TSC_DEADLINE, and
+	 * hands MSRs over in the order of VMA_X86_MSRS, TSC before TSC_DEADLINE. On save the core asks for everything
+	 * in one fetch: MP is to be read first, EVENTS last. Never called with a pending exit, except VMA_C_GPR without
+	 * RIP when completes_rip_only: must take effect and survive the completion. All or nothing is not required: the
+	 * core has checked the values. */
 	int (*commit)(struct vma_vcpu *v, uint32_t classes);
 	/* MSRs; return how many were done from the start. */
 	int (*get_msrs)(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count);
 	int (*set_msrs)(struct vma_vcpu *v, const uint32_t *indices, const uint64_t *values, size_t count);
-	/* VMA_IRQCHIP_NONE: inject now / can one be injected at the next entry (1/0) / ask for a window (v->irq_window). May be called while an exit is
-	 * pending. */
+	/* VMA_IRQCHIP_NONE: inject now / can one be injected at the next entry (1/0) / ask for a window
+	 * (v->irq_window). May be called while an exit is pending. */
 	int (*interrupt)(struct vma_vcpu *v, uint8_t vector);
 	int (*interrupt_ready)(struct vma_vcpu *v);
 	int (*nmi)(struct vma_vcpu *v);
 	int (*debug)(struct vma_vcpu *v); /* v->debug changed */
-	/* Make a run in progress on k's owner return, and the next one if none is. Any thread or signal handler; the vCPU may be gone, only k is
-	 * safe to touch. k->pending or k->calls and k->attention are already set. */
+	/* Make a run in progress on k's owner return, and the next one if none is. Any thread or signal handler; the
+	 * vCPU may be gone, only k is safe to touch. k->pending or k->calls and k->attention are already set. */
 	void (*kick)(struct vma_kick *k);
 
-	/* VMA_CAP_PARTIAL_UNMAP only, VM half: r was cut short; `tail` is the rest of it, with a slot of its own and priv NULL. No access by a running
-	 * vCPU may fail meanwhile. r still holds the old size and the core shortens it afterwards. optional */
+	/* VMA_CAP_PARTIAL_UNMAP only, VM half: r was cut short; `tail` is the rest of it, with a slot of its own and
+	 * priv NULL. No access by a running vCPU may fail meanwhile. r still holds the old size and the core shortens
+	 * it afterwards. optional */
 	int (*split)(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail);
-	/* The platform's own handle for native.h: a file descriptor. `what` is VMA_NATIVE_; v only for VMA_NATIVE_VCPU. Any thread. optional */
+	/* The platform's own handle for native.h: a file descriptor. `what` is VMA_NATIVE_; v only for VMA_NATIVE_VCPU.
+	 * Any thread. optional */
 	int (*native)(struct vma_vm *vm, struct vma_vcpu *v, int what);
 };
 
@@ -215,7 +225,8 @@ struct vma_backend {
 extern const struct vma_backend *const vma_backends[];
 
 /* Helpers that back ends share */
-/* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes when there is none. */
+/* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes
+ * when there is none. */
 void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* Standard XSAVE layout: offset and size of component n (2: AVX ...), 0 when unknown. SDM vol. 1, 13.4. */
 void vma_xsave_component(unsigned n, uint32_t *offset, uint32_t *size);

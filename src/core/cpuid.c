@@ -1,4 +1,5 @@
-/* cpuid.c - the VM's CPUID table: looking up, reading, replacing, and what follows from it for XCR0 and the XSAVE image. */
+/* cpuid.c - the VM's CPUID table: looking up, reading, replacing, and what follows from it for XCR0 and the XSAVE
+ * image. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -64,8 +65,8 @@ void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, 
 	const vma_x86_cpuid *e = vma_cpuid_find(vm->cpuid, vm->cpuid_count, leaf, subleaf);
 	uint32_t max = vma_cpuid_reg(vma_cpuid_find(vm->cpuid, vm->cpuid_count, leaf & 0xffff0000, 0), 0);
 
-	/* SDM vol. 2, CPUID: above the highest basic leaf, and above the highest extended one, Intel's answer with the highest
-	 * basic leaf's data. */
+	/* SDM vol. 2, CPUID: above the highest basic leaf, and above the highest extended one, Intel's answer with the
+	 * highest basic leaf's data. */
 	if (!e && (leaf < 0x40000000 || leaf >= 0x80000000) && leaf > max) {
 		leaf = vma_cpuid_reg(vma_cpuid_find(vm->cpuid, vm->cpuid_count, 0, 0), 0);
 		e = vma_cpuid_find(vm->cpuid, vm->cpuid_count, leaf, subleaf);
@@ -110,7 +111,8 @@ int vma_x86_get_cpuid(vma_vm *vm, vma_x86_cpuid *table, size_t *count)
 		return vma_fail(VMA_E_INVALID, "no x86 VM, or no count");
 	os_lock(&vm->lock);
 	if (table && *count < vm->cpuid_count)
-		rc = vma_fail(VMA_E_LIMIT, "the CPUID table has %zu entries, there is room for %zu", vm->cpuid_count, *count);
+		rc = vma_fail(VMA_E_LIMIT, "the CPUID table has %zu entries, there is room for %zu", vm->cpuid_count,
+			      *count);
 	else if (table)
 		memcpy(table, vm->cpuid, vm->cpuid_count * sizeof(*table));
 	*count = vm->cpuid_count;
@@ -134,9 +136,8 @@ static const struct {
 	uint32_t leaf, subleaf;
 	uint8_t reg;
 } feature_words[] = {
-	{1, 0, 2}, {1, 0, 3},          {7, 0, 1},          {7, 0, 2},          {7, 0, 3},
-	{7, 1, 0}, {0xd, 1, 0},        {0x80000001, 0, 2}, {0x80000001, 0, 3}, {0x80000007, 0, 3},
-	{6, 0, 0}, {0x80000008, 0, 1},
+	{1, 0, 2},   {1, 0, 3},          {7, 0, 1},          {7, 0, 2},          {7, 0, 3}, {7, 1, 0},
+	{0xd, 1, 0}, {0x80000001, 0, 2}, {0x80000001, 0, 3}, {0x80000007, 0, 3}, {6, 0, 0}, {0x80000008, 0, 1},
 };
 
 static int refuse_bit(const vma_vm *vm, uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
@@ -149,8 +150,8 @@ static int refuse_bit(const vma_vm *vm, uint32_t leaf, uint32_t subleaf, unsigne
 		if (f->leaf == leaf && f->subleaf == subleaf && f->reg == reg && f->bit == bit)
 			vma_feature_name(f, name);
 	}
-	return vma_fail(VMA_E_FEATURE, "%s cannot honour CPUID leaf %#x subleaf %u %s bit %u (%s)", vm->info.name, leaf, subleaf, regs[reg],
-			bit, name);
+	return vma_fail(VMA_E_FEATURE, "%s cannot honour CPUID leaf %#x subleaf %u %s bit %u (%s)", vm->info.name, leaf,
+			subleaf, regs[reg], bit, name);
 }
 
 static int check_features(const vma_vm *vm, const vma_x86_cpuid *table, size_t count)
@@ -176,12 +177,13 @@ static int check_table(const vma_vm *vm, const vma_x86_cpuid *table, size_t coun
 		if (table[i].has_subleaf > 1)
 			return vma_fail(VMA_E_INVALID, "CPUID entry %zu: has_subleaf is %u", i, table[i].has_subleaf);
 		if (!table[i].has_subleaf && table[i].subleaf)
-			return vma_fail(VMA_E_INVALID, "CPUID entry %zu: subleaf %u without has_subleaf", i, table[i].subleaf);
+			return vma_fail(VMA_E_INVALID, "CPUID entry %zu: subleaf %u without has_subleaf", i,
+					table[i].subleaf);
 		for (size_t k = 0; k < i; k++)
 			if (table[k].leaf == table[i].leaf &&
 			    (!table[k].has_subleaf || !table[i].has_subleaf || table[k].subleaf == table[i].subleaf))
-				return vma_fail(VMA_E_INVALID, "CPUID entries %zu and %zu are both leaf %#x subleaf %u", k, i, table[i].leaf,
-						table[i].subleaf);
+				return vma_fail(VMA_E_INVALID, "CPUID entries %zu and %zu are both leaf %#x subleaf %u",
+						k, i, table[i].leaf, table[i].subleaf);
 	}
 	return check_features(vm, table, count);
 }

@@ -53,8 +53,9 @@ int vma_fail(int error, const char *format, ...)
 static const struct {
 	int number, error;
 } from_errno[] = {
-	{ENOMEM, VMA_E_NOMEM}, {EPERM, VMA_E_PERM},   {EACCES, VMA_E_PERM},  {EBUSY, VMA_E_BUSY},  {EMFILE, VMA_E_LIMIT},
-	{ENFILE, VMA_E_LIMIT}, {ENOSPC, VMA_E_LIMIT}, {ENODEV, VMA_E_NO_HOST}, {ENOENT, VMA_E_NO_HOST}, {EIO, VMA_E_IO},
+	{ENOMEM, VMA_E_NOMEM},   {EPERM, VMA_E_PERM},   {EACCES, VMA_E_PERM},  {EBUSY, VMA_E_BUSY},
+	{EMFILE, VMA_E_LIMIT},   {ENFILE, VMA_E_LIMIT}, {ENOSPC, VMA_E_LIMIT}, {ENODEV, VMA_E_NO_HOST},
+	{ENOENT, VMA_E_NO_HOST}, {EIO, VMA_E_IO},
 };
 
 int vma_fail_os(long minus_errno, const char *call)
@@ -81,6 +82,7 @@ int vma_struct_in(void *dst, uint32_t dst_size, const void *src, uint32_t least,
 	memcpy(dst, src, size < dst_size ? size : dst_size);
 	for (uint32_t i = dst_size; i < size; i++)
 		if (((const uint8_t *)src)[i])
-			return vma_fail(VMA_E_INVALID, "%s has a member at byte %u that this library does not know", what, i);
+			return vma_fail(VMA_E_INVALID, "%s has a member at byte %u that this library does not know",
+					what, i);
 	return 0;
 }

@@ -125,7 +125,8 @@ int vma_x86_exception(vma_vcpu *v, uint8_t vector, int has_error, uint32_t error
 	int rc = enter_x86(v);
 
 	if (!rc && (vector > 31 || vector == NMI_VECTOR || has_error < 0 || has_error > 1))
-		rc = vma_fail(VMA_E_INVALID, "vector %u is no exception (or has_error %d is not 0 or 1)", vector, has_error);
+		rc = vma_fail(VMA_E_INVALID, "vector %u is no exception (or has_error %d is not 0 or 1)", vector,
+			      has_error);
 	if (!rc && has_error && !pushes_error(vector))
 		rc = vma_fail(VMA_E_INVALID, "exception %u has no error code", vector);
 	if (!rc)
@@ -170,7 +171,8 @@ static int check_debug(const vma_vcpu *v, const vma_debug *d)
 	int rc = 0;
 
 	if (d->single_step > 1 || d->software > 1)
-		return vma_fail(VMA_E_INVALID, "single_step %u or software %u is not 0 or 1", d->single_step, d->software);
+		return vma_fail(VMA_E_INVALID, "single_step %u or software %u is not 0 or 1", d->single_step,
+				d->software);
 	if (d->count > VMA_COUNT(d->hw) || (d->count && d->count > p->breakpoints))
 		return vma_fail(VMA_E_LIMIT, "%u breakpoints: %s has %u", d->count, p->name, p->breakpoints);
 	if ((d->single_step && !(p->caps & VMA_CAP_SINGLE_STEP)) || (d->software && !(p->caps & VMA_CAP_SW_BREAK)) ||

@@ -1,10 +1,12 @@
-/* format.c - reading and writing the frame of saved state: header and elements. What is in the elements: save_x86.c, restore_x86.c, save_vm.c. */
+/* format.c - reading and writing the frame of saved state: header and elements. What is in the elements: save_x86.c,
+ * restore_x86.c, save_vm.c. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "core/format.h"
 
-/* Header: 0 magic, 8 version, 12 arch, 16 kind, 20 elements, 24 length. Element: 0 id, 4 version, 6 flags, 8 length, 12 zero, 16 payload, padded to 8. */
+/* Header: 0 magic, 8 version, 12 arch, 16 kind, 20 elements, 24 length. Element: 0 id, 4 version, 6 flags, 8 length, 12
+ * zero, 16 payload, padded to 8. */
 enum { HEADER = 32, ELEMENT = 16 };
 static const char magic[8] = {'V', 'M', 'A', 'S', 'T', 'A', 'T', 'E'};
 
@@ -12,10 +14,23 @@ static const struct {
 	uint32_t id;
 	const char *name;
 } names[] = {
-	{VMA_EL_MODEL, "model"},       {VMA_EL_GPRS, "general registers"}, {VMA_EL_SEGS, "segments"}, {VMA_EL_TABLES, "descriptor tables"},
-	{VMA_EL_CONTROLS, "control registers"}, {VMA_EL_DEBUGS, "debug registers"}, {VMA_EL_XCR0, "XCR0"}, {VMA_EL_XSAVE, "XSAVE image"},
-	{VMA_EL_EVENTS, "events"}, {VMA_EL_MP, "MP state"}, {VMA_EL_LAPIC, "local APIC"}, {VMA_EL_MSRS, "MSRs"}, {VMA_EL_MSRS_TIME, "time MSRs"},
-	{VMA_EL_PICS, "PICs"}, {VMA_EL_IOAPIC, "I/O APIC"}, {VMA_EL_PIT, "PIT"}, {VMA_EL_CLOCK, "clock"},
+	{VMA_EL_MODEL, "model"},
+	{VMA_EL_GPRS, "general registers"},
+	{VMA_EL_SEGS, "segments"},
+	{VMA_EL_TABLES, "descriptor tables"},
+	{VMA_EL_CONTROLS, "control registers"},
+	{VMA_EL_DEBUGS, "debug registers"},
+	{VMA_EL_XCR0, "XCR0"},
+	{VMA_EL_XSAVE, "XSAVE image"},
+	{VMA_EL_EVENTS, "events"},
+	{VMA_EL_MP, "MP state"},
+	{VMA_EL_LAPIC, "local APIC"},
+	{VMA_EL_MSRS, "MSRs"},
+	{VMA_EL_MSRS_TIME, "time MSRs"},
+	{VMA_EL_PICS, "PICs"},
+	{VMA_EL_IOAPIC, "I/O APIC"},
+	{VMA_EL_PIT, "PIT"},
+	{VMA_EL_CLOCK, "clock"},
 };
 
 const char *vma_element_name(uint32_t id)
@@ -115,13 +130,16 @@ int vma_r_begin(struct vma_reader *r, uint32_t kind, const void *buf, size_t siz
 	if (size < HEADER || memcmp(p, magic, sizeof(magic)))
 		return vma_fail(VMA_E_FORMAT, "%zu bytes that do not begin like saved state", size);
 	if (get(p + 8, 4) != VMA_FORMAT_VERSION)
-		return vma_fail(VMA_E_VERSION, "saved state of version %u; this library reads %u", (unsigned)get(p + 8, 4), VMA_FORMAT_VERSION);
+		return vma_fail(VMA_E_VERSION, "saved state of version %u; this library reads %u",
+				(unsigned)get(p + 8, 4), VMA_FORMAT_VERSION);
 	if (get(p + 12, 4) != VMA_ARCH_X86_64)
 		return vma_fail(VMA_E_FORMAT, "saved state of guest architecture %u", (unsigned)get(p + 12, 4));
 	if (get(p + 16, 4) != kind)
-		return vma_fail(VMA_E_FORMAT, "saved state of kind %u; %u (1 vCPU, 2 VM) is wanted", (unsigned)get(p + 16, 4), kind);
+		return vma_fail(VMA_E_FORMAT, "saved state of kind %u; %u (1 vCPU, 2 VM) is wanted",
+				(unsigned)get(p + 16, 4), kind);
 	if (get(p + 24, 8) != size)
-		return vma_fail(VMA_E_FORMAT, "saved state of %llu bytes, but %zu are here", (unsigned long long)get(p + 24, 8), size);
+		return vma_fail(VMA_E_FORMAT, "saved state of %llu bytes, but %zu are here",
+				(unsigned long long)get(p + 24, 8), size);
 	*r = (struct vma_reader){.buf = p, .size = size, .at = HEADER, .left = (uint32_t)get(p + 20, 4)};
 	return 0;
 }
@@ -141,8 +159,8 @@ int vma_r_next(struct vma_reader *r)
 	r->length = (uint32_t)get(p + 8, 4);
 	r->payload = p + ELEMENT;
 	if (r->length > rest - ELEMENT || ((r->length + 7ull) & ~7ull) > rest - ELEMENT)
-		return vma_fail(VMA_E_FORMAT, "element \"%s\" at byte %zu has %u bytes, %zu are left", vma_element_name(r->id), r->at, r->length,
-				rest - ELEMENT);
+		return vma_fail(VMA_E_FORMAT, "element \"%s\" at byte %zu has %u bytes, %zu are left",
+				vma_element_name(r->id), r->at, r->length, rest - ELEMENT);
 	r->at += ELEMENT + (size_t)((r->length + 7ull) & ~7ull);
 	r->left--;
 	return 1;
@@ -166,8 +184,8 @@ int vma_r_bad(const struct vma_reader *r, const char *what)
 int vma_r_unknown(const struct vma_reader *r, const vma_report *report)
 {
 	if (r->flags & VMA_ELEMENT_REQUIRED)
-		return vma_fail(VMA_E_VERSION, "element %u (%s) version %u is required, and newer than this library", r->id,
-				vma_element_name(r->id), r->version);
+		return vma_fail(VMA_E_VERSION, "element %u (%s) version %u is required, and newer than this library",
+				r->id, vma_element_name(r->id), r->version);
 	vma_report_line(report, r->id, "element %u version %u is not known to this library", r->id, r->version);
 	return 0;
 }

@@ -5,20 +5,20 @@
 #include "core/internal.h"
 
 enum vma_element {
-	VMA_EL_MODEL = 1,    /* u32 physical address bits, u32 n, n times u32 leaf, subleaf, register, bits */
-	VMA_EL_GPRS = 2,     /* registers: u64 each in the list's order, as the next four */
+	VMA_EL_MODEL = 1, /* u32 physical address bits, u32 n, n times u32 leaf, subleaf, register, bits */
+	VMA_EL_GPRS = 2,  /* registers: u64 each in the list's order, as the next four */
 	VMA_EL_SEGS = 3,
 	VMA_EL_TABLES = 4,
 	VMA_EL_CONTROLS = 5,
 	VMA_EL_DEBUGS = 6,
-	VMA_EL_XCR0 = 7,     /* u64 */
-	VMA_EL_XSAVE = 8,    /* the standard image */
-	VMA_EL_EVENTS = 9,   /* see events_out */
-	VMA_EL_MP = 10,      /* u32 */
-	VMA_EL_LAPIC = 11,   /* 0x400 bytes */
-	VMA_EL_MSRS = 12,    /* u32 index, u32 0, u64 value each */
+	VMA_EL_XCR0 = 7,   /* u64 */
+	VMA_EL_XSAVE = 8,  /* the standard image */
+	VMA_EL_EVENTS = 9, /* see events_out */
+	VMA_EL_MP = 10,    /* u32 */
+	VMA_EL_LAPIC = 11, /* 0x400 bytes */
+	VMA_EL_MSRS = 12,  /* u32 index, u32 0, u64 value each */
 	VMA_EL_MSRS_TIME = 13,
-	VMA_EL_PICS = 32,    /* of a VM */
+	VMA_EL_PICS = 32, /* of a VM */
 	VMA_EL_IOAPIC = 33,
 	VMA_EL_PIT = 34,
 	VMA_EL_CLOCK = 35,
@@ -61,6 +61,7 @@ uint64_t vma_r_u64(const struct vma_reader *r, size_t at);
 int vma_r_bad(const struct vma_reader *r, const char *what);
 /* An element that is not known here, or in a newer version: reported and skipped if optional, else VMA_E_VERSION. */
 int vma_r_unknown(const struct vma_reader *r, const vma_report *report);
-void vma_report_line(const vma_report *report, uint32_t id, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void vma_report_line(const vma_report *report, uint32_t id, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

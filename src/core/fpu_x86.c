@@ -39,8 +39,9 @@ static void init_x87(uint8_t *image)
 	memcpy(image + FCW, &fcw, 2);
 }
 
-/* One image for one state: x87 and SSE are always present with their values written out, a further component only where it differs from its
- * initial zeroes, and what no register lies in is zero. So what was saved compares equal wherever it is read back. */
+/* One image for one state: x87 and SSE are always present with their values written out, a further component only where
+ * it differs from its initial zeroes, and what no register lies in is zero. So what was saved compares equal wherever
+ * it is read back. */
 void vma_normal_xsave(uint8_t *image, uint32_t size)
 {
 	uint64_t bv;
@@ -94,7 +95,8 @@ int vma_x86_get_xsave(vma_vcpu *v, void *image, size_t *size)
 	if (rc)
 		return rc;
 	if (image && *size < v->vm->xsave_size) {
-		rc = vma_fail(VMA_E_LIMIT, "the XSAVE image has %u bytes, there is room for %zu", v->vm->xsave_size, *size);
+		rc = vma_fail(VMA_E_LIMIT, "the XSAVE image has %u bytes, there is room for %zu", v->vm->xsave_size,
+			      *size);
 		*size = v->vm->xsave_size;
 		return rc;
 	}

@@ -8,8 +8,8 @@
 #define VMA_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ------ structs that may grow ------ */
-/* Copy the caller's struct of *(uint32_t *)src bytes over zeroed dst. VMA_E_INVALID: smaller than `least` or with set bytes that this
- * library does not know. */
+/* Copy the caller's struct of *(uint32_t *)src bytes over zeroed dst. VMA_E_INVALID: smaller than `least` or with set
+ * bytes that this library does not know. */
 int vma_struct_in(void *dst, uint32_t dst_size, const void *src, uint32_t least, const char *what);
 
 /* ------ platforms ------ */
@@ -54,7 +54,8 @@ int vma_state_need(vma_vcpu *v, uint32_t classes);
 int vma_state_flush(vma_vcpu *v);
 /* A pending exit was completed: what was cached is old, what was queued takes effect. */
 int vma_state_completed(vma_vcpu *v);
-/* Before a run with a pending exit: merge queued general registers below the completion if that is exact. 1: done, 0: must complete first. */
+/* Before a run with a pending exit: merge queued general registers below the completion if that is exact. 1: done, 0:
+ * must complete first. */
 int vma_state_merge_early(vma_vcpu *v);
 /* Writes: into the cache, or with a pending exit into the queue. Values are checked. */
 int vma_state_put_gpr(vma_vcpu *v, const vma_x86_regs *regs, uint32_t which);
@@ -74,9 +75,9 @@ int vma_reset_msrs(vma_vcpu *v);
 /* Canonical forms, so that what was written reads back the same on every accelerator. */
 void vma_normal_sregs(vma_x86_sregs *s);
 void vma_normal_xsave(uint8_t *image, uint32_t size);
-#define VMA_RFLAGS_NORMAL(v) (((v) & 0x3f7fd7) | 2)   /* SDM vol. 1, 3.4.3 */
-#define VMA_DR6_NORMAL(v) (((v) & 0xe00f) | 0xffff0ff0) /* SDM vol. 3, 17.2.3 */
-#define VMA_DR7_NORMAL(v) (((v) & 0xffff23ff) | 0x400)  /* SDM vol. 3, 17.2.4 */
+#define VMA_RFLAGS_NORMAL(v) (((v)&0x3f7fd7) | 2)     /* SDM vol. 1, 3.4.3 */
+#define VMA_DR6_NORMAL(v) (((v)&0xe00f) | 0xffff0ff0) /* SDM vol. 3, 17.2.3 */
+#define VMA_DR7_NORMAL(v) (((v)&0xffff23ff) | 0x400)  /* SDM vol. 3, 17.2.4 */
 /* Valid as a whole on this VM? */
 uint32_t vma_phys_bits(const vma_vm *vm);
 int vma_check_sregs(const vma_vm *vm, const vma_x86_sregs *s);

@@ -1,4 +1,5 @@
-/* kick.c - the kick: sticky, consumed once, safe in signal handlers, and inert when its vCPU is gone; and calls on the owner thread. */
+/* kick.c - the kick: sticky, consumed once, safe in signal handlers, and inert when its vCPU is gone; and calls on the
+ * owner thread. */
 #include "core/internal.h"
 
 enum { LOOK_AGAIN_NS = 20000000 }; /* how often a waiting caller looks whether the owner still lives */

@@ -1,4 +1,5 @@
-/* measure.c - how fast does an accelerator run guest code? A short real-mode loop, stopped by a kick, through the ordinary calls. */
+/* measure.c - how fast does an accelerator run guest code? A short real-mode loop, stopped by a kick, through the
+ * ordinary calls. */
 #include <string.h>
 #include "core/internal.h"
 

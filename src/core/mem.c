@@ -4,7 +4,8 @@
 static int check_size(uint64_t size)
 {
 	if (!size || size % VMA_PAGE)
-		return vma_fail(VMA_E_INVALID, "memory size %#llx is not a multiple of 4096 above 0", (unsigned long long)size);
+		return vma_fail(VMA_E_INVALID, "memory size %#llx is not a multiple of 4096 above 0",
+				(unsigned long long)size);
 	if (size > (uint64_t)SIZE_MAX / 2 || size > (uint64_t)INT64_MAX)
 		return vma_fail(VMA_E_INVALID, "memory size %#llx is too large", (unsigned long long)size);
 	return 0;
@@ -60,16 +61,16 @@ int vma_mem_anon(uint64_t size, vma_mem **mem)
 	return map_mem(m, OS_MAP_WRITE | OS_MAP_NORESERVE, mem);
 }
 
-/* Touching a mapping beyond the page that holds the file's end is a signal, not an error. What is no regular file (a device, say) is taken
- * at the caller's word. */
+/* Touching a mapping beyond the page that holds the file's end is a signal, not an error. What is no regular file (a
+ * device, say) is taken at the caller's word. */
 static int check_file(int fd, uint64_t offset, uint64_t size)
 {
 	int64_t have = os_file_size(fd);
 	uint64_t pages = have < 0 ? 0 : ((uint64_t)have + VMA_PAGE - 1) & ~(uint64_t)(VMA_PAGE - 1);
 
 	if (have >= 0 && (offset > pages || size > pages - offset))
-		return vma_fail(VMA_E_INVALID, "offset %#llx and size %#llx are beyond the file's %lld bytes", (unsigned long long)offset,
-				(unsigned long long)size, (long long)have);
+		return vma_fail(VMA_E_INVALID, "offset %#llx and size %#llx are beyond the file's %lld bytes",
+				(unsigned long long)offset, (unsigned long long)size, (long long)have);
 	return 0;
 }
 
@@ -80,11 +81,12 @@ int vma_mem_file(int fd, uint64_t offset, uint64_t size, uint32_t flags, vma_mem
 	int rc;
 
 	if (!mem || fd < 0 || offset % VMA_PAGE || flags & ~(uint32_t)(VMA_MEM_PRIVATE | VMA_MEM_READONLY))
-		return vma_fail(VMA_E_INVALID, "memory from a file: descriptor %d, offset %#llx (a multiple of 4096), flags %#x", fd,
+		return vma_fail(VMA_E_INVALID,
+				"memory from a file: descriptor %d, offset %#llx (a multiple of 4096), flags %#x", fd,
 				(unsigned long long)offset, flags);
 	if (offset + size < offset || offset + size > INT64_MAX)
-		return vma_fail(VMA_E_INVALID, "offset %#llx and size %#llx are beyond any file", (unsigned long long)offset,
-				(unsigned long long)size);
+		return vma_fail(VMA_E_INVALID, "offset %#llx and size %#llx are beyond any file",
+				(unsigned long long)offset, (unsigned long long)size);
 	rc = check_file(fd, offset, size);
 	if (!rc)
 		rc = new_mem(size, &m);
@@ -113,7 +115,8 @@ int vma_mem_user(void *hva, uint64_t size, vma_mem **mem)
 	if (!hva || (uintptr_t)hva % VMA_PAGE)
 		return vma_fail(VMA_E_INVALID, "memory at %p is not aligned to 4096", hva);
 	if ((uintptr_t)hva + size < (uintptr_t)hva)
-		return vma_fail(VMA_E_INVALID, "memory at %p of size %#llx wraps around", hva, (unsigned long long)size);
+		return vma_fail(VMA_E_INVALID, "memory at %p of size %#llx wraps around", hva,
+				(unsigned long long)size);
 	rc = new_mem(size, mem);
 	if (!rc)
 		(*mem)->hva = hva;

@@ -1,8 +1,9 @@
 /* models_x86.c - the named CPU models and the CPUID tables they stand for.
  *
- * A portable model is the same on every accelerator that offers it. It shows the identity of a processor that Linux knows to have none of the
- * speculation bugs (arch/x86/kernel/cpu/common.c, cpu_vuln_whitelist: Bonnell), so that a guest spends no time on working round them,
- * and names the TSC's and the APIC timer's frequency (leaf 0x15), so that it spends none on measuring. */
+ * A portable model is the same on every accelerator that offers it. It shows the identity of a processor that Linux
+ * knows to have none of the speculation bugs (arch/x86/kernel/cpu/common.c, cpu_vuln_whitelist: Bonnell), so that a
+ * guest spends no time on working round them, and names the TSC's and the APIC timer's frequency (leaf 0x15), so that
+ * it spends none on measuring. */
 #include <string.h>
 #include "core/internal.h"
 
@@ -10,11 +11,14 @@ static const struct {
 	const char *name;
 	uint8_t level;
 } models[] = {
-	{"x86-64-v1", VMA_MODEL_V1}, {"x86-64-v2", VMA_MODEL_V2}, {"x86-64-v3", VMA_MODEL_V3}, {"max", VMA_MODEL_MAX},
+	{"x86-64-v1", VMA_MODEL_V1},
+	{"x86-64-v2", VMA_MODEL_V2},
+	{"x86-64-v3", VMA_MODEL_V3},
+	{"max", VMA_MODEL_MAX},
 };
 
 enum {
-	SIGNATURE = 0x000106ca,  /* family 6, model 0x1c, stepping 10 */
+	SIGNATURE = 0x000106ca, /* family 6, model 0x1c, stepping 10 */
 	MAX_BASIC = 0x16,
 	MAX_EXTENDED = 0x80000008,
 	APIC_TIMER_HZ = 1000000000, /* KVM's and irq/'s local APIC: 1 ns a tick */
@@ -48,7 +52,8 @@ static void put(struct build *b, uint32_t leaf, uint32_t eax, uint32_t ebx, uint
 	e->edx = edx;
 }
 
-static void put_sub(struct build *b, uint32_t leaf, uint32_t sub, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
+static void put_sub(struct build *b, uint32_t leaf, uint32_t sub, uint32_t eax, uint32_t ebx, uint32_t ecx,
+		    uint32_t edx)
 {
 	vma_x86_cpuid *e;
 
@@ -70,13 +75,15 @@ static void text3(const char *s, uint32_t *a, uint32_t *b, uint32_t *c)
 /* Without a local APIC in the platform the guest is shown none: nobody would answer. */
 static bool needs_apic(const struct vma_feature *f)
 {
-	return (f->leaf == 1 && f->reg == 3 && f->bit == 9) || (f->leaf == 1 && f->reg == 2 && (f->bit == 21 || f->bit == 24)) ||
-	       f->leaf == 6;
+	return (f->leaf == 1 && f->reg == 3 && f->bit == 9) ||
+	       (f->leaf == 1 && f->reg == 2 && (f->bit == 21 || f->bit == 24)) || f->leaf == 6;
 }
 
 static bool offered(const vma_vm *vm, const struct vma_feature *f)
 {
-	return vma_cpuid_reg(vma_cpuid_find(vm->cpuid_max, vm->cpuid_max_count, f->leaf, f->subleaf), f->reg) >> f->bit & 1;
+	return vma_cpuid_reg(vma_cpuid_find(vm->cpuid_max, vm->cpuid_max_count, f->leaf, f->subleaf), f->reg) >>
+		       f->bit &
+	       1;
 }
 
 static bool wanted(const vma_vm *vm, const struct vma_feature *f, int level)
@@ -95,8 +102,9 @@ static int check_level(const vma_vm *vm, const char *model, int level)
 		if (!wanted(vm, f, level) || offered(vm, f))
 			continue;
 		vma_feature_name(f, name);
-		return vma_fail(VMA_E_FEATURE, "CPU model %s needs %s (CPUID leaf %#x, bit %u), which %s does not offer here", model, name,
-				f->leaf, f->bit, vm->info.name);
+		return vma_fail(VMA_E_FEATURE,
+				"CPU model %s needs %s (CPUID leaf %#x, bit %u), which %s does not offer here", model,
+				name, f->leaf, f->bit, vm->info.name);
 	}
 	return 0;
 }
@@ -125,12 +133,14 @@ static unsigned log2_up(uint32_t n)
 }
 
 /* SDM vol. 2, CPUID leaf 4. kind: 1 data, 2 instructions, 3 unified. `sharing`: vCPUs with this cache. */
-static void put_cache(struct build *b, uint32_t sub, uint32_t kind, uint32_t level, uint32_t kib, uint32_t ways, uint32_t sharing)
+static void put_cache(struct build *b, uint32_t sub, uint32_t kind, uint32_t level, uint32_t kib, uint32_t ways,
+		      uint32_t sharing)
 {
 	uint32_t n = 1u << log2_up(b->vm->config.max_vcpus), cores = n > 64 ? 64 : n;
 	uint32_t sets = kib * 1024 / LINE / ways;
 
-	put_sub(b, 4, sub, kind | level << 5 | 1u << 8 | (sharing - 1) << 14 | (cores - 1) << 26, (LINE - 1) | (ways - 1) << 22, sets - 1, 0);
+	put_sub(b, 4, sub, kind | level << 5 | 1u << 8 | (sharing - 1) << 14 | (cores - 1) << 26,
+		(LINE - 1) | (ways - 1) << 22, sets - 1, 0);
 }
 
 static void put_caches(struct build *b)
@@ -189,8 +199,8 @@ static void put_xsave(struct build *b, uint64_t xcr0, uint32_t eax1)
 
 /* ------ frequencies ------ */
 
-/* The best fraction num/den for hz / APIC_TIMER_HZ with num below 4295: Linux multiplies num by the crystal's kHz in 32 bits
- * (native_calibrate_tsc). The continued fraction's error is below 1/num^2, 0.1 ppm. */
+/* The best fraction num/den for hz / APIC_TIMER_HZ with num below 4295: Linux multiplies num by the crystal's kHz in 32
+ * bits (native_calibrate_tsc). The continued fraction's error is below 1/num^2, 0.1 ppm. */
 static void tsc_ratio(uint64_t hz, uint32_t *num, uint32_t *den)
 {
 	uint64_t a = hz, b = APIC_TIMER_HZ, n0 = 0, n1 = 1, d0 = 1, d1 = 0;
@@ -303,7 +313,8 @@ static int build(vma_vm *vm, const char *model)
 	int level = level_of(model), host = !strcmp(model, "host"), rc;
 
 	if (!level && !host)
-		return vma_fail(VMA_E_INVALID, "there is no CPU model \"%.40s\" (x86-64-v1, x86-64-v2, x86-64-v3, max, host)", model);
+		return vma_fail(VMA_E_INVALID,
+				"there is no CPU model \"%.40s\" (x86-64-v1, x86-64-v2, x86-64-v3, max, host)", model);
 	rc = host ? 0 : check_level(vm, model, level);
 	if (rc)
 		return rc;

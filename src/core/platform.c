@@ -118,7 +118,8 @@ static int copy_out(int index, vma_platform_info *info)
 	uint32_t size = info->size;
 
 	if (size < sizeof(uint32_t) || size > 65536)
-		return vma_fail(VMA_E_INVALID, "vma_platform_info.size is %u; set it to sizeof, %zu here", size, sizeof(*info));
+		return vma_fail(VMA_E_INVALID, "vma_platform_info.size is %u; set it to sizeof, %zu here", size,
+				sizeof(*info));
 	memset(info, 0, size);
 	memcpy(info, probed(index), size < sizeof(*info) ? size : sizeof(*info));
 	info->size = size;
@@ -141,7 +142,8 @@ int vma_platform_find(vma_accel accel, vma_arch arch, vma_platform_info *info)
 	if (!info)
 		return vma_fail(VMA_E_INVALID, "no place for the platform's information");
 	if (i < 0)
-		return vma_fail(VMA_E_NOENT, "accelerator %s for that guest architecture is not compiled in", vma_accel_name(accel));
+		return vma_fail(VMA_E_NOENT, "accelerator %s for that guest architecture is not compiled in",
+				vma_accel_name(accel));
 	return copy_out(i, info);
 }
 
@@ -154,8 +156,8 @@ int vma_platform_vm_in(const struct vma_backend *be)
 		return vma_fail(VMA_E_NOENT, "%s is not in the selection table", be->name);
 	os_process_lock();
 	if (limit && records[i].vms >= limit)
-		rc = vma_fail(VMA_E_LIMIT, "%s allows %u VM%s in a process; destroy one, or use another process", be->name, limit,
-			      limit == 1 ? "" : "s");
+		rc = vma_fail(VMA_E_LIMIT, "%s allows %u VM%s in a process; destroy one, or use another process",
+			      be->name, limit, limit == 1 ? "" : "s");
 	else
 		records[i].vms++;
 	os_process_unlock();
@@ -179,7 +181,8 @@ int vma_platform_measure(vma_accel accel, vma_arch arch, uint64_t *insns_per_sec
 	if (!insns_per_second)
 		return vma_fail(VMA_E_INVALID, "no place for the measurement");
 	if (i < 0)
-		return vma_fail(VMA_E_NOENT, "accelerator %s for that guest architecture is not compiled in", vma_accel_name(accel));
+		return vma_fail(VMA_E_NOENT, "accelerator %s for that guest architecture is not compiled in",
+				vma_accel_name(accel));
 	if (accel == VMA_ACCEL_NULL || probed(i)->machine_level)
 		return vma_fail(VMA_E_NO_ACCEL, "%s runs no guest code of ours to measure", vma_backends[i]->name);
 	if (!probed(i)->available)
@@ -236,7 +239,8 @@ static int fastest(vma_arch arch, char *text, size_t size)
 		if (vma_platform_measure(vma_backends[i]->accel, arch, &speed) < 0) {
 			snprintf(part, sizeof(part), "%s does not run (%.150s)", vma_backends[i]->name, vma_why());
 		} else {
-			snprintf(part, sizeof(part), "%s %.4g million instructions/s", vma_backends[i]->name, (double)speed / 1e6);
+			snprintf(part, sizeof(part), "%s %.4g million instructions/s", vma_backends[i]->name,
+				 (double)speed / 1e6);
 			if (best < 0 || speed > best_speed) {
 				best = i;
 				best_speed = speed;
@@ -267,7 +271,8 @@ int vma_platform_choose(vma_arch arch, vma_accel *accel, char *reason, size_t re
 		return vma_fail(VMA_E_NO_HOST, "no accelerator runs guest code here: %s", text);
 	*accel = vma_backends[best]->accel;
 	if (reason && reason_size)
-		snprintf(reason, reason_size, count > 1 ? "%s is the fastest: %s" : "%s is the only accelerator available here%s",
+		snprintf(reason, reason_size,
+			 count > 1 ? "%s is the fastest: %s" : "%s is the only accelerator available here%s",
 			 vma_backends[best]->name, text);
 	return 0;
 }

@@ -35,7 +35,8 @@ int vma_regions_init(vma_vm *vm)
 	return 0;
 }
 
-/* Room for one more. Platforms allow tens of thousands; clearing a list of that length would be felt at every creation. */
+/* Room for one more. Platforms allow tens of thousands; clearing a list of that length would be felt at every creation.
+ */
 static int make_room(vma_vm *vm)
 {
 	size_t room = vm->region_room ? 2 * vm->region_room : 16;
@@ -115,20 +116,22 @@ static int check_range(const vma_vm *vm, uint64_t gpa, uint64_t size)
 	uint64_t granule = vm->info.granule, end = gpa + size;
 
 	if (gpa % granule || size % granule || !size)
-		return vma_fail(VMA_E_INVALID, "gpa %#llx and size %#llx must be multiples of %llu (%s's granule), the size not 0", (ull)gpa,
-				(ull)size, (ull)granule, vm->info.name);
+		return vma_fail(VMA_E_INVALID,
+				"gpa %#llx and size %#llx must be multiples of %llu (%s's granule), the size not 0",
+				(ull)gpa, (ull)size, (ull)granule, vm->info.name);
 	if (end < gpa)
 		return vma_fail(VMA_E_INVALID, "gpa %#llx with size %#llx wraps around", (ull)gpa, (ull)size);
 	if (vm->info.gpa_bits < 64 && (end - 1) >> vm->info.gpa_bits)
-		return vma_fail(VMA_E_LIMIT, "gpa %#llx with size %#llx ends above the %u bits that %s has", (ull)gpa, (ull)size,
-				vm->info.gpa_bits, vm->info.name);
+		return vma_fail(VMA_E_LIMIT, "gpa %#llx with size %#llx ends above the %u bits that %s has", (ull)gpa,
+				(ull)size, vm->info.gpa_bits, vm->info.name);
 	return 0;
 }
 
 static int check_flags(const vma_vm *vm, const vma_mem *mem, uint32_t flags)
 {
 	if (flags & ~(uint32_t)MAP_FLAGS || !(flags & VMA_MAP_READ))
-		return vma_fail(VMA_E_INVALID, "mapping flags %#x: VMA_MAP_READ is required, known are %#x", flags, MAP_FLAGS);
+		return vma_fail(VMA_E_INVALID, "mapping flags %#x: VMA_MAP_READ is required, known are %#x", flags,
+				MAP_FLAGS);
 	if (!(flags & VMA_MAP_WRITE) && !(vm->info.caps & VMA_CAP_READONLY))
 		return vma_fail(VMA_E_NO_ACCEL, "%s has no read-only memory", vm->info.name);
 	if (!(flags & VMA_MAP_EXEC) && !(vm->info.caps & VMA_CAP_EXEC_PROT))
@@ -149,12 +152,13 @@ static int check_map(const vma_vm *vm, uint64_t gpa, const vma_mem *mem, uint64_
 	if (!rc)
 		rc = check_range(vm, gpa, size);
 	if (!rc && (offset % vm->info.granule || offset > mem->size || size > mem->size - offset))
-		rc = vma_fail(VMA_E_INVALID, "offset %#llx (a multiple of %u) and size %#llx leave the object's %#llx bytes", (ull)offset,
-			      vm->info.granule, (ull)size, (ull)mem->size);
+		rc = vma_fail(VMA_E_INVALID,
+			      "offset %#llx (a multiple of %u) and size %#llx leave the object's %#llx bytes",
+			      (ull)offset, vm->info.granule, (ull)size, (ull)mem->size);
 	/* A host with larger pages than the guest's maps whole host pages. */
 	if (!rc && ((uintptr_t)mem->hva + offset) % vm->info.granule)
-		rc = vma_fail(VMA_E_INVALID, "the host address %p is not a multiple of %u (%s's granule)", (void *)(mem->hva + offset),
-			      vm->info.granule, vm->info.name);
+		rc = vma_fail(VMA_E_INVALID, "the host address %p is not a multiple of %u (%s's granule)",
+			      (void *)(mem->hva + offset), vm->info.granule, vm->info.name);
 	return rc ? rc : check_flags(vm, mem, flags);
 }
 
@@ -166,8 +170,8 @@ static int map_locked(vma_vm *vm, struct vma_region *r)
 	int rc;
 
 	if (i < vm->region_count && vm->regions[i]->gpa <= r->gpa + (r->size - 1))
-		return vma_fail(VMA_E_EXIST, "gpa %#llx with size %#llx overlaps the mapping at %#llx with size %#llx", (ull)r->gpa,
-				(ull)r->size, (ull)vm->regions[i]->gpa, (ull)vm->regions[i]->size);
+		return vma_fail(VMA_E_EXIST, "gpa %#llx with size %#llx overlaps the mapping at %#llx with size %#llx",
+				(ull)r->gpa, (ull)r->size, (ull)vm->regions[i]->gpa, (ull)vm->regions[i]->size);
 	if (vm->region_count >= vm->info.max_regions)
 		return vma_fail(VMA_E_LIMIT, "%s allows %u mappings", vm->info.name, vm->info.max_regions);
 	r->slot = free_slot(vm);
@@ -189,7 +193,8 @@ int vma_vm_map(vma_vm *vm, uint64_t gpa, vma_mem *mem, uint64_t offset, uint64_t
 	r = os_calloc(1, sizeof(*r));
 	if (!r)
 		return vma_fail(VMA_E_NOMEM, "no memory for a mapping");
-	*r = (struct vma_region){.gpa = gpa, .size = size, .hva = mem->hva + offset, .mem = mem, .offset = offset, .flags = flags};
+	*r = (struct vma_region){
+		.gpa = gpa, .size = size, .hva = mem->hva + offset, .mem = mem, .offset = offset, .flags = flags};
 	vma_mem_ref(mem);
 	os_lock(&vm->lock);
 	rc = map_locked(vm, r);
@@ -211,8 +216,8 @@ static int split_at(vma_vm *vm, uint64_t gpa)
 	if (!r || r->gpa == gpa)
 		return 0;
 	if (!vm->be->split || !(vm->info.caps & VMA_CAP_PARTIAL_UNMAP))
-		return vma_fail(VMA_E_NO_ACCEL, "%s cannot divide the mapping at %#llx with size %#llx", vm->info.name, (ull)r->gpa,
-				(ull)r->size);
+		return vma_fail(VMA_E_NO_ACCEL, "%s cannot divide the mapping at %#llx with size %#llx", vm->info.name,
+				(ull)r->gpa, (ull)r->size);
 	if (vm->region_count >= vm->info.max_regions)
 		return vma_fail(VMA_E_LIMIT, "%s allows %u mappings", vm->info.name, vm->info.max_regions);
 	tail = os_calloc(1, sizeof(*tail));
@@ -346,7 +351,8 @@ int vma_vm_dirty_log(vma_vm *vm, uint64_t gpa, uint64_t size, uint64_t *bitmap, 
 	int rc = check_vm(vm);
 
 	if (!rc && (!bitmap || gpa % VMA_PAGE || size % VMA_PAGE || !size || clear < 0 || clear > 1))
-		rc = vma_fail(VMA_E_INVALID, "log of gpa %#llx with size %#llx: multiples of 4096, a bitmap, clear 0 or 1", (ull)gpa,
+		rc = vma_fail(VMA_E_INVALID,
+			      "log of gpa %#llx with size %#llx: multiples of 4096, a bitmap, clear 0 or 1", (ull)gpa,
 			      (ull)size);
 	if (rc)
 		return rc;
@@ -355,7 +361,8 @@ int vma_vm_dirty_log(vma_vm *vm, uint64_t gpa, uint64_t size, uint64_t *bitmap, 
 	os_lock(&vm->lock);
 	r = holding(vm, gpa, size);
 	if (!r)
-		rc = vma_fail(VMA_E_NOENT, "gpa %#llx with size %#llx does not lie in one mapping", (ull)gpa, (ull)size);
+		rc = vma_fail(VMA_E_NOENT, "gpa %#llx with size %#llx does not lie in one mapping", (ull)gpa,
+			      (ull)size);
 	else if (!(r->flags & VMA_MAP_LOG))
 		rc = vma_fail(VMA_E_STATE, "the mapping at %#llx keeps no log", (ull)r->gpa);
 	else

@@ -4,7 +4,8 @@
 #include "core/internal.h"
 
 #define AT(member) offsetof(struct vma_x86_state, member)
-#define LOW(id) ((id) & 0xff)
+#define LOW(id) ((id)&0xff)
+/* clang-format off */
 /* Bits in the mask of VMA_C_SREGS: segments 0.., tables 32.., controls 40.. */
 enum { TABLE_BIT = 32, CONTROL_BIT = 40 };
 
@@ -12,19 +13,23 @@ const struct vma_reg vma_regs[] = {
 #define VMA_X(NAME, field, ...) {VMA_X86_##NAME, 8, LOW(VMA_X86_##NAME), VMA_C_GPR, AT(gpr.field), #NAME},
 	VMA_X86_GPRS(VMA_X)
 #undef VMA_X
-#define VMA_X(NAME, field, ...)                                                                                                \
-	{VMA_X86_##NAME, 2, LOW(VMA_X86_##NAME), VMA_C_SREGS, AT(sregs.field.selector), #NAME},                                \
-	{VMA_X86_##NAME##_BASE, 8, LOW(VMA_X86_##NAME##_BASE), VMA_C_SREGS, AT(sregs.field.base), #NAME "_BASE"},              \
-	{VMA_X86_##NAME##_LIMIT, 4, LOW(VMA_X86_##NAME##_LIMIT), VMA_C_SREGS, AT(sregs.field.limit), #NAME "_LIMIT"},          \
-	{VMA_X86_##NAME##_ATTR, 4, LOW(VMA_X86_##NAME##_ATTR), VMA_C_SREGS, AT(sregs.field.attr), #NAME "_ATTR"},
+#define PART(NAME, field, part, PART, size, first)                                                                     \
+	{VMA_X86_##NAME##_##PART, size, first + LOW(VMA_X86_##NAME##_##PART), VMA_C_SREGS, AT(sregs.field.part),       \
+	 #NAME "_" #PART},
+#define VMA_X(NAME, field, ...)                                                                                        \
+	{VMA_X86_##NAME, 2, LOW(VMA_X86_##NAME), VMA_C_SREGS, AT(sregs.field.selector), #NAME},                        \
+	PART(NAME, field, base, BASE, 8, 0)                                                                            \
+	PART(NAME, field, limit, LIMIT, 4, 0)                                                                          \
+	PART(NAME, field, attr, ATTR, 4, 0)
 	VMA_X86_SEGS(VMA_X)
 #undef VMA_X
-#define VMA_X(NAME, field, ...)                                                                                                \
-	{VMA_X86_##NAME##_BASE, 8, TABLE_BIT + LOW(VMA_X86_##NAME##_BASE), VMA_C_SREGS, AT(sregs.field.base), #NAME "_BASE"},  \
-	{VMA_X86_##NAME##_LIMIT, 4, TABLE_BIT + LOW(VMA_X86_##NAME##_LIMIT), VMA_C_SREGS, AT(sregs.field.limit), #NAME "_LIMIT"},
+#define VMA_X(NAME, field, ...)                                                                                        \
+	PART(NAME, field, base, BASE, 8, TABLE_BIT)                                                                    \
+	PART(NAME, field, limit, LIMIT, 4, TABLE_BIT)
 	VMA_X86_TABLES(VMA_X)
 #undef VMA_X
-#define VMA_X(NAME, field, ...) {VMA_X86_##NAME, 8, CONTROL_BIT + LOW(VMA_X86_##NAME), VMA_C_SREGS, AT(sregs.field), #NAME},
+#define VMA_X(NAME, field, ...)                                                                                        \
+	{VMA_X86_##NAME, 8, CONTROL_BIT + LOW(VMA_X86_##NAME), VMA_C_SREGS, AT(sregs.field), #NAME},
 	VMA_X86_CONTROLS(VMA_X)
 #undef VMA_X
 #define VMA_X(NAME, field, ...) {VMA_X86_##NAME, 8, LOW(VMA_X86_##NAME), VMA_C_DREGS, AT(dregs.field), #NAME},
@@ -35,6 +40,7 @@ const struct vma_reg vma_regs[] = {
 	VMA_X86_MSRS(VMA_X)
 #undef VMA_X
 };
+/* clang-format on */
 const size_t vma_reg_count = VMA_COUNT(vma_regs);
 
 /* Lower-case names, made once. */
@@ -89,7 +95,8 @@ int vma_reg_list(vma_arch arch, uint32_t *ids, size_t *count)
 	if (!count)
 		return vma_fail(VMA_E_INVALID, "no count");
 	if (arch != VMA_ARCH_X86_64)
-		return vma_fail(VMA_E_NOT_WRITTEN, "the registers of guest architecture %d are not written yet", (int)arch);
+		return vma_fail(VMA_E_NOT_WRITTEN, "the registers of guest architecture %d are not written yet",
+				(int)arch);
 	if (ids && *count < vma_reg_count)
 		return vma_fail(VMA_E_LIMIT, "there are %zu registers, and room for %zu", vma_reg_count, *count);
 	for (size_t i = 0; ids && i < vma_reg_count; i++)
@@ -176,8 +183,8 @@ static int gather(vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size
 	for (size_t i = 0; i < count; i++) {
 		const struct vma_reg *r = vma_reg_find(ids[i]);
 		if (r->size < 8 && values[i] >> (r->size * 8))
-			return vma_fail(VMA_E_INVALID, "entry %zu: %#llx does not fit %s's %u bytes", i, (unsigned long long)values[i],
-					vma_reg_name(v->vm->be->arch, ids[i]), r->size);
+			return vma_fail(VMA_E_INVALID, "entry %zu: %#llx does not fit %s's %u bytes", i,
+					(unsigned long long)values[i], vma_reg_name(v->vm->be->arch, ids[i]), r->size);
 		if (!r->class)
 			continue;
 		vma_reg_store(r, &b->s, values[i]);

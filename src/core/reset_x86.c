@@ -21,7 +21,7 @@ static const struct {
 static void reset_sregs(vma_x86_sregs *s)
 {
 	memset(s, 0, sizeof(*s));
-#define VMA_X(NAME, field, kvm, whpx, hvf, gdb, sel, base_, attr_)                                                                     \
+#define VMA_X(NAME, field, kvm, whpx, hvf, gdb, sel, base_, attr_)                                                     \
 	s->field = (vma_x86_seg){.base = base_, .limit = 0xffff, .selector = sel, .attr = attr_};
 	VMA_X86_SEGS(VMA_X)
 #undef VMA_X
@@ -79,7 +79,7 @@ void vma_reset_lapic(uint8_t lapic[0x400], uint32_t apic_id)
 		uint16_t offset;
 		uint32_t value;
 	} values[] = {
-		{0xe0, 0xffffffff}, {0xf0, 0xff},	{0x320, 0x10000}, {0x330, 0x10000},
+		{0xe0, 0xffffffff}, {0xf0, 0xff},     {0x320, 0x10000}, {0x330, 0x10000},
 		{0x340, 0x10000},   {0x350, 0x10000}, {0x360, 0x10000}, {0x370, 0x10000},
 	};
 	uint32_t version, id = apic_id << 24;

@@ -1,4 +1,5 @@
-/* restore_x86.c - a vCPU's state from elements. All is read and judged before anything is written; what fails then is put back. */
+/* restore_x86.c - a vCPU's state from elements. All is read and judged before anything is written; what fails then is
+ * put back. */
 #include <string.h>
 #include "core/format.h"
 #include "core/vcpu_state.h"
@@ -18,8 +19,8 @@ struct plan {
 	const vma_report *report;
 	uint32_t flags;
 	struct vma_x86_state s;
-	uint32_t classes;  /* in s */
-	uint64_t seen;     /* elements, by bit */
+	uint32_t classes; /* in s */
+	uint64_t seen;    /* elements, by bit */
 	struct msr_list msrs, time;
 };
 
@@ -37,8 +38,11 @@ static int missing_feature(const struct plan *p, uint32_t leaf, uint32_t subleaf
 		if (f->leaf == leaf && f->subleaf == subleaf && f->reg == reg && f->bit == bit)
 			vma_feature_name(f, name);
 	}
-	return vma_fail(VMA_E_FEATURE, "the saved state was made with CPU feature %s (CPUID leaf %#x subleaf %u register %u bit %u), which this %s "
-			"VM's model lacks", name, leaf, subleaf, reg, bit, p->v->vm->info.name);
+	return vma_fail(VMA_E_FEATURE,
+			"the saved state was made with CPU feature %s (CPUID leaf %#x subleaf %u register %u bit %u), "
+			"which this %s "
+			"VM's model lacks",
+			name, leaf, subleaf, reg, bit, p->v->vm->info.name);
 }
 
 static int read_model(struct plan *p, const struct vma_reader *r)
@@ -52,7 +56,8 @@ static int read_model(struct plan *p, const struct vma_reader *r)
 	if (n > 1024 || r->length != 8 + n * 16)
 		return vma_r_bad(r, "its length does not fit its count");
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t leaf = vma_r_u32(r, 8 + i * 16), subleaf = vma_r_u32(r, 12 + i * 16), reg = vma_r_u32(r, 16 + i * 16), have;
+		uint32_t leaf = vma_r_u32(r, 8 + i * 16), subleaf = vma_r_u32(r, 12 + i * 16),
+			 reg = vma_r_u32(r, 16 + i * 16), have;
 		if (reg > 3)
 			return vma_r_bad(r, "a register number above 3");
 		have = vma_cpuid_reg(vma_cpuid_find(vm->cpuid, vm->cpuid_count, leaf, subleaf), reg);
@@ -60,7 +65,8 @@ static int read_model(struct plan *p, const struct vma_reader *r)
 			return missing_feature(p, leaf, subleaf, reg, vma_r_u32(r, 20 + i * 16) & ~have);
 	}
 	if (vma_r_u32(r, 0) > vma_phys_bits(vm))
-		vma_report_line(p->report, r->id, "the saved CPU had %u physical address bits, this one has %u", vma_r_u32(r, 0), vma_phys_bits(vm));
+		vma_report_line(p->report, r->id, "the saved CPU had %u physical address bits, this one has %u",
+				vma_r_u32(r, 0), vma_phys_bits(vm));
 	return 0;
 }
 
@@ -100,10 +106,12 @@ static int read_events(struct plan *p, const struct vma_reader *r)
 {
 	vma_x86_events *e = &p->s.events;
 	uint8_t *const bytes[16] = {
-		&e->exception_injected, &e->exception_pending, &e->exception_vector, &e->exception_has_error,
-		&e->exception_has_payload, &e->interrupt_injected, &e->interrupt_vector, &e->interrupt_soft,
-		&e->shadow, &e->nmi_injected, &e->nmi_pending, &e->nmi_masked,
-		&e->init_pending, &e->sipi_pending, &e->smm, &e->triple_fault_pending,
+		&e->exception_injected,   &e->exception_pending,     &e->exception_vector,
+		&e->exception_has_error,  &e->exception_has_payload, &e->interrupt_injected,
+		&e->interrupt_vector,     &e->interrupt_soft,        &e->shadow,
+		&e->nmi_injected,         &e->nmi_pending,           &e->nmi_masked,
+		&e->init_pending,         &e->sipi_pending,          &e->smm,
+		&e->triple_fault_pending,
 	};
 
 	if (r->length != 32)
@@ -205,8 +213,9 @@ static int judge(struct plan *p)
 
 static int read_all(struct plan *p, const void *buf, size_t size)
 {
-	static const uint64_t needed = 1ull << VMA_EL_MODEL | 1ull << VMA_EL_GPRS | 1ull << VMA_EL_SEGS | 1ull << VMA_EL_TABLES |
-				       1ull << VMA_EL_CONTROLS | 1ull << VMA_EL_DEBUGS | 1ull << VMA_EL_XCR0 | 1ull << VMA_EL_XSAVE;
+	static const uint64_t needed = 1ull << VMA_EL_MODEL | 1ull << VMA_EL_GPRS | 1ull << VMA_EL_SEGS |
+				       1ull << VMA_EL_TABLES | 1ull << VMA_EL_CONTROLS | 1ull << VMA_EL_DEBUGS |
+				       1ull << VMA_EL_XCR0 | 1ull << VMA_EL_XSAVE;
 	struct vma_reader r;
 	int rc = vma_r_begin(&r, VMA_FORMAT_VCPU, buf, size);
 
@@ -217,7 +226,8 @@ static int read_all(struct plan *p, const void *buf, size_t size)
 		rc = read_element(p, &r);
 	}
 	if (!rc && (p->seen & needed) != needed)
-		rc = vma_fail(VMA_E_FORMAT, "the saved state lacks an element that every vCPU has (mask %#llx)", (ull)(needed & ~p->seen));
+		rc = vma_fail(VMA_E_FORMAT, "the saved state lacks an element that every vCPU has (mask %#llx)",
+			      (ull)(needed & ~p->seen));
 	return rc ? rc : judge(p);
 }
 
@@ -265,8 +275,8 @@ static int put_msrs(struct plan *p, uint32_t element, const struct msr_list *lis
 		if (rc < 0)
 			return rc;
 		if (!rc && list->value[i] != reset_value(list->index[i]))
-			vma_report_line(p->report, element, "MSR %#x = %#llx: %s does not take it", list->index[i], (ull)list->value[i],
-					v->vm->info.name);
+			vma_report_line(p->report, element, "MSR %#x = %#llx: %s does not take it", list->index[i],
+					(ull)list->value[i], v->vm->info.name);
 	}
 	v->valid &= ~(uint32_t)VMA_C_LAPIC;
 	return 0;
@@ -314,7 +324,9 @@ static int apply(struct plan *p, struct plan *old)
 	strncpy(why, vma_why(), sizeof(why) - 1);
 	why[sizeof(why) - 1] = 0;
 	if (put_state(old) || put_msrs(old, VMA_EL_MSRS, &old->msrs))
-		return vma_fail(rc, "%s; and the state before could not be put back: the vCPU is to be reset or destroyed", why);
+		return vma_fail(rc,
+				"%s; and the state before could not be put back: the vCPU is to be reset or destroyed",
+				why);
 	return vma_fail(rc, "%s", why);
 }
 
@@ -327,7 +339,8 @@ static int begin(vma_vcpu *v, uint32_t flags)
 	if (!rc && v->vm->be->arch != VMA_ARCH_X86_64)
 		rc = vma_fail(VMA_E_NOT_WRITTEN, "restoring this guest architecture is not written yet");
 	if (!rc && v->exit.pending)
-		rc = vma_fail(VMA_E_PENDING, "an %s exit waits: vma_vcpu_complete first", vma_exit_name((int)v->exit.kind));
+		rc = vma_fail(VMA_E_PENDING, "an %s exit waits: vma_vcpu_complete first",
+			      vma_exit_name((int)v->exit.kind));
 	if (!rc && v->queued)
 		rc = vma_state_completed(v);
 	return rc;

@@ -35,8 +35,10 @@ static void save_pit(struct vma_writer *w, const vma_x86_pit *pit, bool time)
 		/* What is not latched has no value, whatever the last latch left there. */
 		const uint16_t latched = c->count_latched ? c->latched_count : 0;
 		const uint8_t status = c->status_latched ? c->status : 0;
-		const uint8_t bytes[12] = {c->count_latched, c->status_latched, status, c->read_state, c->write_state, c->write_latch,
-					   c->rw_mode, c->mode, c->bcd, c->gate, (uint8_t)latched, (uint8_t)(latched >> 8)};
+		const uint8_t bytes[12] = {c->count_latched, c->status_latched, status,
+					   c->read_state,    c->write_state,    c->write_latch,
+					   c->rw_mode,       c->mode,           c->bcd,
+					   c->gate,          (uint8_t)latched,  (uint8_t)(latched >> 8)};
 		vma_w_u32(w, c->count);
 		vma_w_bytes(w, bytes, sizeof(bytes));
 		vma_w_u64(w, time ? (uint64_t)(now - c->count_load_time) : 0);
@@ -159,7 +161,8 @@ static int read_pit(struct plan *p, const struct vma_reader *r)
 		c->count = vma_r_u32(r, at);
 		if (c->count > 0x10000)
 			return vma_r_bad(r, "a count above 0x10000");
-		c->count_latched = b[0], c->status_latched = b[1], c->status = b[2], c->read_state = b[3], c->write_state = b[4];
+		c->count_latched = b[0], c->status_latched = b[1], c->status = b[2], c->read_state = b[3],
+		c->write_state = b[4];
 		c->write_latch = b[5], c->rw_mode = b[6], c->mode = b[7], c->bcd = b[8], c->gate = b[9];
 		c->latched_count = (uint16_t)(b[10] | b[11] << 8);
 		c->count_load_time = age > (uint64_t)now ? 0 : now - (int64_t)age;
@@ -227,8 +230,9 @@ static int apply(struct plan *p)
 	int rc = 0;
 
 	if (p->seen & chips)
-		rc = vm->be->irqchip_set ? vm->be->irqchip_set(vm, &p->chip)
-					 : vma_fail(VMA_E_NO_ACCEL, "%s cannot set its interrupt controllers", vm->info.name);
+		rc = vm->be->irqchip_set
+			     ? vm->be->irqchip_set(vm, &p->chip)
+			     : vma_fail(VMA_E_NO_ACCEL, "%s cannot set its interrupt controllers", vm->info.name);
 	if (rc || !(p->seen >> VMA_EL_CLOCK & 1) || !(p->flags & VMA_STATE_TIME))
 		return rc;
 	if (!(vm->info.caps & VMA_CAP_CLOCK) || !vm->be->clock_set) {

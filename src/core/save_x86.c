@@ -30,7 +30,8 @@ static void model_words(struct vma_writer *w, const vma_vm *vm, uint32_t *count)
 		for (size_t k = 0; k < i && first; k++)
 			first = !same_word(f, vma_features + k);
 		for (size_t k = i; k < vma_feature_count && first; k++)
-			if (same_word(f, vma_features + k) && vma_vm_has(vm, f->leaf, f->subleaf, f->reg, vma_features[k].bit))
+			if (same_word(f, vma_features + k) &&
+			    vma_vm_has(vm, f->leaf, f->subleaf, f->reg, vma_features[k].bit))
 				bits |= 1u << vma_features[k].bit;
 		if (!bits)
 			continue;
@@ -82,10 +83,12 @@ static void save_regs(struct vma_writer *w, const struct vma_x86_state *s)
 static void save_events(struct vma_writer *w, const vma_x86_events *e)
 {
 	const uint8_t bytes[16] = {
-		e->exception_injected, e->exception_pending, e->exception_vector, e->exception_has_error,
-		e->exception_has_payload, e->interrupt_injected, e->interrupt_vector, e->interrupt_soft,
-		e->shadow, e->nmi_injected, e->nmi_pending, e->nmi_masked,
-		e->init_pending, e->sipi_pending, e->smm, e->triple_fault_pending,
+		e->exception_injected,   e->exception_pending,     e->exception_vector,
+		e->exception_has_error,  e->exception_has_payload, e->interrupt_injected,
+		e->interrupt_vector,     e->interrupt_soft,        e->shadow,
+		e->nmi_injected,         e->nmi_pending,           e->nmi_masked,
+		e->init_pending,         e->sipi_pending,          e->smm,
+		e->triple_fault_pending,
 	};
 
 	vma_w_open(w, VMA_EL_EVENTS, VMA_ELEMENT_REQUIRED);
@@ -122,7 +125,8 @@ static bool guest_has_msr(const vma_vm *vm, uint32_t index)
 {
 	enum { TSC_AUX = 0xc0000103 };
 
-	return index != TSC_AUX || vma_vm_has(vm, 0x80000001, 0, 3, 27) || vma_vm_has(vm, 7, 0, 2, 22); /* RDTSCP, RDPID */
+	return index != TSC_AUX || vma_vm_has(vm, 0x80000001, 0, 3, 27) ||
+	       vma_vm_has(vm, 7, 0, 2, 22); /* RDTSCP, RDPID */
 }
 
 /* The MSRs that the platform has; a missing one has no state. */
@@ -156,7 +160,8 @@ static int gather(vma_vcpu *v)
 	if (!rc && v->vm->be->arch != VMA_ARCH_X86_64)
 		rc = vma_fail(VMA_E_NOT_WRITTEN, "saving this guest architecture is not written yet");
 	if (!rc && v->exit.pending)
-		rc = vma_fail(VMA_E_PENDING, "an %s exit waits: vma_vcpu_complete first", vma_exit_name((int)v->exit.kind));
+		rc = vma_fail(VMA_E_PENDING, "an %s exit waits: vma_vcpu_complete first",
+			      vma_exit_name((int)v->exit.kind));
 	if (!rc && v->queued)
 		rc = vma_state_completed(v);
 	if (rc)

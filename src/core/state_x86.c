@@ -1,9 +1,10 @@
-/* state_x86.c - the vCPU's cached state: fetched when looked at, committed when it must take effect, and queued while an exit waits for its
- * completion (reads show the state before the completion, writes come after it). */
+/* state_x86.c - the vCPU's cached state: fetched when looked at, committed when it must take effect, and queued while
+ * an exit waits for its completion (reads show the state before the completion, writes come after it). */
 #include <string.h>
 #include "core/internal.h"
 
-/* CR8 is the APIC's TPR and APIC_BASE its mode: neither class is read or written while the other has something to say. */
+/* CR8 is the APIC's TPR and APIC_BASE its mode: neither class is read or written while the other has something to say.
+ */
 enum { COUPLED = VMA_C_SREGS | VMA_C_LAPIC };
 
 int vma_state_flush(vma_vcpu *v)
@@ -106,8 +107,11 @@ static void copy_whole(const vma_vcpu *v, struct vma_x86_state *to, uint32_t cla
 /* The class's place in a state, for copy_whole. */
 static const void *whole_of(const struct vma_x86_state *s, uint32_t class)
 {
-	return class == VMA_C_XCR0 ? (const void *)&s->xcr0 : class == VMA_C_XSAVE ? s->xsave : class == VMA_C_EVENTS ? (const void *)&s->events
-	     : class == VMA_C_MP ? (const void *)&s->mp : s->lapic;
+	return class == VMA_C_XCR0     ? (const void *)&s->xcr0
+	       : class == VMA_C_XSAVE  ? s->xsave
+	       : class == VMA_C_EVENTS ? (const void *)&s->events
+	       : class == VMA_C_MP     ? (const void *)&s->mp
+				       : s->lapic;
 }
 
 /* ------ writing ------ */

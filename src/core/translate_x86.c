@@ -1,4 +1,5 @@
-/* translate_x86.c - a guest virtual address through the guest's page tables (SDM vol. 3, chapter 4), leaving no trace in them. */
+/* translate_x86.c - a guest virtual address through the guest's page tables (SDM vol. 3, chapter 4), leaving no trace
+ * in them. */
 #include <string.h>
 #include "core/internal.h"
 
@@ -44,7 +45,8 @@ static int read_entry(const struct walk *w, uint64_t gpa, unsigned size, uint64_
 
 	*entry = 0;
 	if (!p)
-		return vma_fail(VMA_E_FAULT, "gva %#llx: its table entry at gpa %#llx is not in memory", (ull)w->gva, (ull)gpa);
+		return vma_fail(VMA_E_FAULT, "gva %#llx: its table entry at gpa %#llx is not in memory", (ull)w->gva,
+				(ull)gpa);
 	memcpy(entry, p, size);
 	return 0;
 }
@@ -69,7 +71,8 @@ static void allow(struct walk *w, uint64_t entry)
 /* SDM vol. 3, 4.6: access rights */
 static int check_rights(const struct walk *w)
 {
-	bool user = w->access & VMA_ACCESS_USER, write = w->access & VMA_ACCESS_WRITE, exec = w->access & VMA_ACCESS_EXEC;
+	bool user = w->access & VMA_ACCESS_USER, write = w->access & VMA_ACCESS_WRITE,
+	     exec = w->access & VMA_ACCESS_EXEC;
 
 	if (user && !w->user)
 		return fault(w, "a supervisor's page");
@@ -149,7 +152,8 @@ static int walk_levels(struct walk *w, uint64_t table, unsigned level)
 	}
 }
 
-/* SDM vol. 3, 4.4: four entries at CR3, which the processor keeps in registers; then two levels. They hold no rights. */
+/* SDM vol. 3, 4.4: four entries at CR3, which the processor keeps in registers; then two levels. They hold no rights.
+ */
 static int walk_pae(struct walk *w)
 {
 	uint64_t e, address = ((1ull << w->phys) - 1) & ~0xfffull;

@@ -26,8 +26,11 @@ int vma_vcpu_enter_failed(vma_vcpu *v)
 	if (!v)
 		return vma_fail(VMA_E_INVALID, "the vCPU is NULL");
 	if (!os_thread_alive(v->owner))
-		return vma_fail(VMA_E_OWNER_GONE, "vCPU %u's owner thread has ended; it can only be destroyed", v->index);
-	return vma_fail(VMA_E_WRONG_THREAD, "vCPU %u belongs to the thread that created it (vma_vcpu_call runs a function there)", v->index);
+		return vma_fail(VMA_E_OWNER_GONE, "vCPU %u's owner thread has ended; it can only be destroyed",
+				v->index);
+	return vma_fail(VMA_E_WRONG_THREAD,
+			"vCPU %u belongs to the thread that created it (vma_vcpu_call runs a function there)",
+			v->index);
 }
 
 int vma_vcpu_enter(vma_vcpu *v)
@@ -109,7 +112,8 @@ static int open_vcpu(vma_vm *vm, uint32_t index, vma_vcpu **vcpu)
 	return 0;
 }
 
-/* The list names a vCPU only when it is complete; until then its place is kept by a mark, since it is made without the lock. */
+/* The list names a vCPU only when it is complete; until then its place is kept by a mark, since it is made without the
+ * lock. */
 
 vma_vcpu vma_vcpu_reserved;
 
@@ -213,8 +217,8 @@ static int attend(vma_vcpu *v)
 	return 1;
 }
 
-/* What stands between the caller and the guest: an exit to complete in full, queued and dirty state, kicks and calls. Returns the kind of
- * an exit to return at once, 0 to enter, or an error. */
+/* What stands between the caller and the guest: an exit to complete in full, queued and dirty state, kicks and calls.
+ * Returns the kind of an exit to return at once, 0 to enter, or an error. */
 static int prepare(vma_vcpu *v)
 {
 	bool attention = atomic_load(&v->kick->attention);

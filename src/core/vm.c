@@ -1,4 +1,5 @@
-/* vm.c - virtual machines: configuration, freezing, interrupts and the clock. Mappings are in regions.c, CPUID in cpuid.c. */
+/* vm.c - virtual machines: configuration, freezing, interrupts and the clock. Mappings are in regions.c, CPUID in
+ * cpuid.c. */
 #include <string.h>
 #include "core/internal.h"
 
@@ -8,8 +9,10 @@ static int check_config(const vma_vm_config *c)
 {
 	if (c->arch != VMA_ARCH_X86_64 && c->arch != VMA_ARCH_ARM64)
 		return vma_fail(VMA_E_INVALID, "guest architecture %d is not in the list", (int)c->arch);
-	if (c->irqchip > VMA_IRQCHIP_PLATFORM || c->msr_policy > VMA_MSR_EXIT || c->cpuid_exits > 1 || c->hypercall_exits > 1)
-		return vma_fail(VMA_E_INVALID, "irqchip %u, msr_policy %u, cpuid_exits %u or hypercall_exits %u is out of range",
+	if (c->irqchip > VMA_IRQCHIP_PLATFORM || c->msr_policy > VMA_MSR_EXIT || c->cpuid_exits > 1 ||
+	    c->hypercall_exits > 1)
+		return vma_fail(VMA_E_INVALID,
+				"irqchip %u, msr_policy %u, cpuid_exits %u or hypercall_exits %u is out of range",
 				(unsigned)c->irqchip, (unsigned)c->msr_policy, c->cpuid_exits, c->hypercall_exits);
 	if (c->kick_signal < 0 || c->kick_signal > 64)
 		return vma_fail(VMA_E_INVALID, "kick_signal %d is no signal", c->kick_signal);
@@ -47,10 +50,12 @@ static int pick_backend(vma_vm *vm)
 		return rc;
 	vm->be = vma_backend_find(c->accel, c->arch);
 	if (!vm->be)
-		return vma_fail(VMA_E_NO_HOST, "accelerator %s for that guest architecture is not compiled in", vma_accel_name(c->accel));
+		return vma_fail(VMA_E_NO_HOST, "accelerator %s for that guest architecture is not compiled in",
+				vma_accel_name(c->accel));
 	vm->info = *vma_platform_probed(vm->be);
 	if (!vm->info.available)
-		return vma_fail(VMA_E_NO_HOST, "%s: %s%s%s", vm->info.name, vm->info.why, *vm->info.remedy ? "; " : "", vm->info.remedy);
+		return vma_fail(VMA_E_NO_HOST, "%s: %s%s%s", vm->info.name, vm->info.why, *vm->info.remedy ? "; " : "",
+				vm->info.remedy);
 	return check_caps(vm);
 }
 
@@ -172,8 +177,10 @@ int vma_vm_destroy(vma_vm *vm)
 	left = foreign_vcpu(vm);
 	os_unlock(&vm->lock);
 	if (left)
-		return vma_fail(VMA_E_BUSY, "vCPU %u belongs to a thread that still lives (or is inside a run): destroy it there first",
-				left->index);
+		return vma_fail(
+			VMA_E_BUSY,
+			"vCPU %u belongs to a thread that still lives (or is inside a run): destroy it there first",
+			left->index);
 	for (uint32_t i = 0; i < vm->config.max_vcpus; i++)
 		if (vm->vcpus[i])
 			vma_vcpu_destroy(vm->vcpus[i]);
@@ -224,7 +231,8 @@ int vma_vm_msr_exits(vma_vm *vm, uint32_t first, uint32_t count, uint32_t access
 	int rc;
 
 	if (!vm || !count || access < 1 || access > 3 || first + (count - 1) < first)
-		return vma_fail(VMA_E_INVALID, "MSR exits: %u MSRs from %#x, access %u (1 reads, 2 writes, 3 both)", count, first, access);
+		return vma_fail(VMA_E_INVALID, "MSR exits: %u MSRs from %#x, access %u (1 reads, 2 writes, 3 both)",
+				count, first, access);
 	if (!(vm->info.caps & VMA_CAP_MSR_EXIT))
 		return vma_fail(VMA_E_NO_ACCEL, "%s has no exits for MSRs", vm->info.name);
 	os_lock(&vm->lock);
@@ -273,7 +281,8 @@ int vma_vm_irq_line(vma_vm *vm, uint32_t gsi, int level)
 		return rc;
 	if (gsi > 23 || level < 0 || level > 1)
 		return vma_fail(VMA_E_INVALID, "interrupt line %u (0..23), level %d (0 or 1)", gsi, level);
-	return vm->be->irq_line ? vm->be->irq_line(vm, gsi, level) : vma_fail(VMA_E_NO_ACCEL, "%s has no interrupt lines", vm->info.name);
+	return vm->be->irq_line ? vm->be->irq_line(vm, gsi, level)
+				: vma_fail(VMA_E_NO_ACCEL, "%s has no interrupt lines", vm->info.name);
 }
 
 int vma_vm_msi(vma_vm *vm, uint64_t address, uint32_t data)
@@ -311,7 +320,8 @@ static int check_ioeventfd(const vma_vm *vm, const vma_ioeventfd *io, int assign
 		return vma_fail(VMA_E_INVALID, "ioeventfd: NULL, a negative descriptor or a flag that is not 0 or 1");
 	n = io->length;
 	if ((n != 0 && n != 1 && n != 2 && n != 4 && n != 8) || (io->pio && (n == 8 || n == 0)) || (!n && io->match))
-		return vma_fail(VMA_E_INVALID, "ioeventfd: length %u (1, 2, 4; MMIO also 8, and 0 for any without match)", n);
+		return vma_fail(VMA_E_INVALID,
+				"ioeventfd: length %u (1, 2, 4; MMIO also 8, and 0 for any without match)", n);
 	if (io->pio ? io->address + n > 0x10000 || io->address > 0xffff : io->address + n < io->address)
 		return vma_fail(VMA_E_INVALID, "ioeventfd: address %#llx is out of range", (ull)io->address);
 	if (!(vm->info.caps & VMA_CAP_IOEVENTFD) || !vm->be->ioeventfd)

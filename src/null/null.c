@@ -19,9 +19,10 @@ static void null_probe(vma_platform_info *info)
 	info->available = 1;
 	info->version = "scripted";
 	info->proved = "native";
-	info->caps = VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_DIRTY_LOG | VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_MSR_EXIT |
-		     VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT | VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE |
-		     VMA_CAP_TSC_SCALE | VMA_CAP_CLOCK | VMA_CAP_PARTIAL_UNMAP;
+	info->caps = VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_DIRTY_LOG | VMA_CAP_READONLY | VMA_CAP_EXEC_PROT |
+		     VMA_CAP_ALIAS | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT |
+		     VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE | VMA_CAP_TSC_SCALE |
+		     VMA_CAP_CLOCK | VMA_CAP_PARTIAL_UNMAP;
 	info->max_vcpus = 64;
 	info->max_regions = 1024;
 	info->gpa_bits = 46;
@@ -69,7 +70,10 @@ static int null_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count
 
 	for (size_t i = 0; i < COUNT(features); i++) {
 		vma_x86_cpuid *e = entry(table, &n, features[i].leaf, features[i].subleaf);
-		uint32_t *reg = features[i].reg == 0 ? &e->eax : features[i].reg == 1 ? &e->ebx : features[i].reg == 2 ? &e->ecx : &e->edx;
+		uint32_t *reg = features[i].reg == 0   ? &e->eax
+				: features[i].reg == 1 ? &e->ebx
+				: features[i].reg == 2 ? &e->ecx
+						       : &e->edx;
 		*reg |= 1u << features[i].bit;
 	}
 	entry(table, &n, 0, 0)->eax = 0x16;
@@ -92,7 +96,9 @@ static int new_log(struct vma_region *r, uint32_t flags)
 	if (!(flags & VMA_MAP_LOG) || r->priv)
 		return 0;
 	r->priv = os_calloc((r->size / PAGE + 63) / 64, 8);
-	return r->priv ? 0 : vma_fail(VMA_E_NOMEM, "no memory for a log of %llu pages", (unsigned long long)(r->size / PAGE));
+	return r->priv ? 0
+		       : vma_fail(VMA_E_NOMEM, "no memory for a log of %llu pages",
+				  (unsigned long long)(r->size / PAGE));
 }
 
 static int null_map(struct vma_vm *vm, struct vma_region *r)
@@ -148,7 +154,8 @@ static int null_split(struct vma_vm *vm, struct vma_region *r, struct vma_region
 	return rc;
 }
 
-static int null_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap, int clear)
+static int null_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap,
+			  int clear)
 {
 	uint64_t *log = r->priv;
 	int rc = null_enter(NULL_dirty_log);
@@ -267,7 +274,8 @@ static int null_vcpu_open(struct vma_vcpu *v)
 	return 0;
 }
 
-static void copy_state(struct vma_x86_state *to, const struct vma_x86_state *from, uint32_t classes, uint32_t xsave_size)
+static void copy_state(struct vma_x86_state *to, const struct vma_x86_state *from, uint32_t classes,
+		       uint32_t xsave_size)
 {
 	if (classes & VMA_C_GPR)
 		to->gpr = from->gpr;

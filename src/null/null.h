@@ -27,10 +27,10 @@ struct null_vcpu {
 	struct vma_x86_state s;
 	struct null_msr *msrs;
 	struct null_step *steps;
-	size_t count, at; /* the next step to take */
+	size_t count, at;     /* the next step to take */
 	struct null_step now; /* the one whose exit is pending */
-	uint8_t *data;    /* what the exit's data points to */
-	unsigned filled;  /* bytes of the MMIO read's register that earlier fragments brought */
+	uint8_t *data;        /* what the exit's data points to */
+	unsigned filled;      /* bytes of the MMIO read's register that earlier fragments brought */
 };
 
 /* What a slot does first: count, and fail if told so. */
@@ -38,7 +38,7 @@ enum null_slot {
 #define X(name) NULL_##name,
 	VMA_NULL_SLOTS(X)
 #undef X
-	NULL_SLOT_COUNT
+		NULL_SLOT_COUNT
 };
 int null_enter(enum null_slot slot);
 void null_apply_limits(vma_platform_info *info);

@@ -4,7 +4,8 @@
 
 static bool needs_answer(uint32_t kind)
 {
-	return kind == VMA_EXIT_IO || kind == VMA_EXIT_MMIO || kind == VMA_EXIT_MSR || kind == VMA_EXIT_CPUID || kind == VMA_EXIT_HYPERCALL;
+	return kind == VMA_EXIT_IO || kind == VMA_EXIT_MMIO || kind == VMA_EXIT_MSR || kind == VMA_EXIT_CPUID ||
+	       kind == VMA_EXIT_HYPERCALL;
 }
 
 /* Show the next step's exit. */

@@ -92,13 +92,15 @@ int null_enter(enum null_slot slot)
 	calls[slot]++;
 	error = due(slot);
 	os_process_unlock();
-	return error ? vma_fail(error, "null: %s was told to fail with %s", slot_names[slot], vma_error_name(error)) : 0;
+	return error ? vma_fail(error, "null: %s was told to fail with %s", slot_names[slot], vma_error_name(error))
+		     : 0;
 }
 
 int vma_null_limits(const vma_platform_info *info)
 {
 	if (info && info->size < sizeof(*info))
-		return vma_fail(VMA_E_INVALID, "vma_platform_info.size is %u; set it to sizeof, %zu here", info->size, sizeof(*info));
+		return vma_fail(VMA_E_INVALID, "vma_platform_info.size is %u; set it to sizeof, %zu here", info->size,
+				sizeof(*info));
 	os_process_lock();
 	limited = info;
 	if (info)
@@ -157,12 +159,14 @@ static int check_step(const vma_null_step *s)
 	const vma_exit *e = &s->exit;
 
 	if (s->size < sizeof(*s) || s->more > 1 || (s->error >= 0 && !strcmp(vma_exit_name((int)e->kind), "?")))
-		return vma_fail(VMA_E_INVALID, "script: size %u (%zu), more %u, or exit kind %u is not in the list", s->size, sizeof(*s), s->more,
-				e->kind);
+		return vma_fail(VMA_E_INVALID, "script: size %u (%zu), more %u, or exit kind %u is not in the list",
+				s->size, sizeof(*s), s->more, e->kind);
 	if (s->error < 0)
 		return 0;
-	if (e->kind == VMA_EXIT_IO && ((e->io.width != 1 && e->io.width != 2 && e->io.width != 4) || !e->io.count || e->io.count > 65536))
-		return vma_fail(VMA_E_INVALID, "script: an IO exit of %u elements of %u bytes", e->io.count, e->io.width);
+	if (e->kind == VMA_EXIT_IO &&
+	    ((e->io.width != 1 && e->io.width != 2 && e->io.width != 4) || !e->io.count || e->io.count > 65536))
+		return vma_fail(VMA_E_INVALID, "script: an IO exit of %u elements of %u bytes", e->io.count,
+				e->io.width);
 	if (e->kind == VMA_EXIT_MMIO && (!e->mmio.length || e->mmio.length > 8))
 		return vma_fail(VMA_E_INVALID, "script: an MMIO exit of %u bytes", e->mmio.length);
 	if (e->kind == VMA_EXIT_MMIO && s->reg >= VMA_X86_GPR_END)

@@ -1,6 +1,7 @@
-/* os.h - what the library asks of the operating system. Every call that can fail goes through here, so that the fault sweep can make
- * the n-th one fail: vma_os_fault, when set, is asked before each call and a positive errno from it fails that call. Implemented in
- * os_posix.c and os_linux.c (later os_darwin.c, os_windows.c). Calls return 0 or more, or -errno. */
+/* os.h - what the library asks of the operating system. Every call that can fail goes through here, so that the fault
+ * sweep can make the n-th one fail: vma_os_fault, when set, is asked before each call and a positive errno from it
+ * fails that call. Implemented in os_posix.c and os_linux.c (later os_darwin.c, os_windows.c). Calls return 0 or more,
+ * or -errno. */
 #ifndef VMA_OS_H
 #define VMA_OS_H
 
@@ -8,12 +9,13 @@
 #include <stdint.h>
 #include <stdatomic.h>
 
-/* Test hook: returns 0, or the errno with which `call` is to fail. Not for use while other threads are inside the library. */
+/* Test hook: returns 0, or the errno with which `call` is to fail. Not for use while other threads are inside the
+ * library. */
 extern int (*vma_os_fault)(const char *call);
 /* For the files of src/os: ask the hook. */
 int os_fault(const char *call);
 
-void *os_calloc(size_t count, size_t size); /* zeroed; NULL when out of memory */
+void *os_calloc(size_t count, size_t size);  /* zeroed; NULL when out of memory */
 void *os_aligned(size_t align, size_t size); /* zeroed; free with os_free */
 void os_free(void *p);
 
@@ -44,13 +46,14 @@ uint64_t os_tsc(void); /* the counter itself; 0 where there is none */
 
 /* Threads. A record a thread, reference-counted, so that "is the owner alive" has an answer after it ended. */
 struct os_thread;
-struct os_thread *os_thread_self(void);                /* this thread's record, no new reference; NULL: out of memory */
+struct os_thread *os_thread_self(void); /* this thread's record, no new reference; NULL: out of memory */
 int os_thread_alive(const struct os_thread *t);
 void os_thread_ref(struct os_thread *t);
 void os_thread_unref(struct os_thread *t);
 int os_thread_signal(const struct os_thread *t, int sig); /* async-signal-safe; -ESRCH: gone */
-int os_default_kick_signal(void); /* SIGUSR1 where there are signals, else 0 */
-/* Make sure that `sig` interrupts system calls: installs a handler calling hook() if the signal has none. hook runs in signal context. */
+int os_default_kick_signal(void);                         /* SIGUSR1 where there are signals, else 0 */
+/* Make sure that `sig` interrupts system calls: installs a handler calling hook() if the signal has none. hook runs in
+ * signal context. */
 int os_kick_signal(int sig, void (*hook)(void));
 
 /* A binary event that can be set from a signal handler. */
@@ -58,7 +61,8 @@ struct os_event {
 	atomic_int set;
 };
 void os_event_set(struct os_event *e);
-/* Wait until it is set or the monotonic deadline passes (UINT64_MAX: never), then clear it. Returns 1: was set, 0: deadline. */
+/* Wait until it is set or the monotonic deadline passes (UINT64_MAX: never), then clear it. Returns 1: was set, 0:
+ * deadline. */
 int os_event_wait(struct os_event *e, uint64_t deadline_ns);
 
 /* Locks that cannot fail */

@@ -75,7 +75,8 @@ int os_thread_signal(const struct os_thread *t, int sig)
 
 	if (!atomic_load(&t->alive))
 		return -ESRCH;
-	/* Should the thread end here and its id come back, another thread of this process gets a signal whose handler does nothing. */
+	/* Should the thread end here and its id come back, another thread of this process gets a signal whose handler
+	 * does nothing. */
 	rc = syscall(SYS_tgkill, t->pid, t->tid, sig) ? -errno : 0;
 	errno = saved;
 	return rc;
@@ -94,12 +95,13 @@ void os_event_set(struct os_event *e)
 
 int os_event_wait(struct os_event *e, uint64_t deadline_ns)
 {
-	struct timespec ts = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
+	struct timespec ts = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+			      .tv_nsec = (long)(deadline_ns % 1000000000u)};
 
 	while (!atomic_exchange(&e->set, 0)) {
 		/* FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time. */
-		long rc = syscall(SYS_futex, &e->set, FUTEX_WAIT_BITSET_PRIVATE, 0, deadline_ns == UINT64_MAX ? NULL : &ts, NULL,
-				  FUTEX_BITSET_MATCH_ANY);
+		long rc = syscall(SYS_futex, &e->set, FUTEX_WAIT_BITSET_PRIVATE, 0,
+				  deadline_ns == UINT64_MAX ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
 		if (rc && errno == ETIMEDOUT)
 			return atomic_exchange(&e->set, 0);
 	}

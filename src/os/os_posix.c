@@ -142,7 +142,8 @@ static void thread_ended(void *p)
 	os_thread_unref(t);
 }
 
-/* A forked child is another thread than its parent's: it has copies of the vCPUs but owns none. Guest memory is shared with it. */
+/* A forked child is another thread than its parent's: it has copies of the vCPUs but owns none. Guest memory is shared
+ * with it. */
 static void forked(void)
 {
 	self = NULL;
@@ -350,7 +351,8 @@ void os_cond_wait(struct os_cond *c, struct os_mutex *m)
 
 int os_cond_wait_until(struct os_cond *c, struct os_mutex *m, uint64_t deadline_ns)
 {
-	struct timespec ts = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
+	struct timespec ts = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+			      .tv_nsec = (long)(deadline_ns % 1000000000u)};
 
 	return pthread_cond_timedwait(cond_of(c), mutex_of(m), &ts) != ETIMEDOUT;
 }

@@ -9,7 +9,11 @@ static vma_vcpu *v;
 
 static void open_once(void)
 {
-	vma_vm_config c = {.size = sizeof(c), .accel = VMA_ACCEL_NULL, .arch = VMA_ARCH_X86_64, .cpu_model = "max", .irqchip = VMA_IRQCHIP_PLATFORM};
+	vma_vm_config c = {.size = sizeof(c),
+			   .accel = VMA_ACCEL_NULL,
+			   .arch = VMA_ARCH_X86_64,
+			   .cpu_model = "max",
+			   .irqchip = VMA_IRQCHIP_PLATFORM};
 
 	if (vm)
 		return;

@@ -1,5 +1,5 @@
-/* test_core_faults.c - each host call and each allocation of the library fails in turn (T117, T119): an error with a sentence, nothing leaked (the
- * sanitizer looks), and the same done again works. */
+/* test_core_faults.c - each host call and each allocation of the library fails in turn (T117, T119): an error with a
+ * sentence, nothing leaked (the sanitizer looks), and the same done again works. */
 #include "test_core_null.h"
 #include <errno.h>
 #include "os/os.h"
@@ -120,8 +120,9 @@ static void every_host_call_fails(void **state)
 /* Every slot of the back end with every code. */
 static void every_slot_fails(void **state)
 {
-	static const char *const slots[] = {"vm_open", "cpuid_max", "vm_finalize", "map", "split", "unmap", "vcpu_open", "run", "complete", "fetch",
-					    "commit", "get_msrs", "set_msrs"};
+	static const char *const slots[] = {"vm_open", "cpuid_max", "vm_finalize", "map",      "split",
+					    "unmap",   "vcpu_open", "run",         "complete", "fetch",
+					    "commit",  "get_msrs",  "set_msrs"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)

@@ -288,16 +288,11 @@ static void call_to_a_destroyed_vcpu(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(before_the_first_run),
-		RIG_TEST(completes_before_it_cancels),
-		RIG_TEST(races_with_an_exit),
-		RIG_TEST(spurious_returns_do_not_show),
-		RIG_TEST(from_a_signal_handler),
-		cmocka_unit_test(outlives_the_vm),
-		RIG_TEST(storm_during_save),
-		RIG_TEST(call_from_another_thread),
-		RIG_TEST(no_run_inside_a_run),
-		RIG_TEST(call_to_a_gone_owner),
+		RIG_TEST(before_the_first_run),     RIG_TEST(completes_before_it_cancels),
+		RIG_TEST(races_with_an_exit),       RIG_TEST(spurious_returns_do_not_show),
+		RIG_TEST(from_a_signal_handler),    cmocka_unit_test(outlives_the_vm),
+		RIG_TEST(storm_during_save),        RIG_TEST(call_from_another_thread),
+		RIG_TEST(no_run_inside_a_run),      RIG_TEST(call_to_a_gone_owner),
 		RIG_TEST(call_to_a_destroyed_vcpu),
 	};
 

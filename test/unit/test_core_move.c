@@ -1,5 +1,5 @@
-/* test_core_move.c - a guest saved in the middle of its run on one accelerator goes on on another, for all ordered pairs that this machine has (T108),
- * with its saved state byte-equal on both sides. */
+/* test_core_move.c - a guest saved in the middle of its run on one accelerator goes on on another, for all ordered
+ * pairs that this machine has (T108), with its saved state byte-equal on both sides. */
 #include "test_core_null.h"
 
 enum { MEMORY = 0x100000, CODE = 0x1000, ROUNDS = 5 };

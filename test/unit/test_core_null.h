@@ -33,7 +33,11 @@ struct rig {
 
 static inline vma_vm_config rig_config(vma_irqchip irqchip)
 {
-	return (vma_vm_config){.size = sizeof(vma_vm_config), .accel = VMA_ACCEL_NULL, .arch = VMA_ARCH_X86_64, .max_vcpus = 4, .irqchip = irqchip};
+	return (vma_vm_config){.size = sizeof(vma_vm_config),
+			       .accel = VMA_ACCEL_NULL,
+			       .arch = VMA_ARCH_X86_64,
+			       .max_vcpus = 4,
+			       .irqchip = irqchip};
 }
 
 static inline void rig_open(struct rig *r, vma_irqchip irqchip, const char *model)
@@ -98,7 +102,8 @@ static inline void set1(vma_vcpu *v, uint32_t id, uint64_t value)
 
 static inline vma_null_step step_in(uint16_t port, uint8_t width)
 {
-	return (vma_null_step){.size = sizeof(vma_null_step), .insn_length = 1,
+	return (vma_null_step){.size = sizeof(vma_null_step),
+			       .insn_length = 1,
 			       .exit = {.kind = VMA_EXIT_IO, .io = {.port = port, .width = width, .count = 1}}};
 }
 
@@ -113,7 +118,10 @@ static inline vma_null_step step_out(uint16_t port, uint8_t *byte)
 
 static inline vma_null_step step_read(uint64_t gpa, uint8_t length, uint32_t more)
 {
-	return (vma_null_step){.size = sizeof(vma_null_step), .insn_length = 4, .more = more, .reg = VMA_X86_RBX,
+	return (vma_null_step){.size = sizeof(vma_null_step),
+			       .insn_length = 4,
+			       .more = more,
+			       .reg = VMA_X86_RBX,
 			       .exit = {.kind = VMA_EXIT_MMIO, .mmio = {.gpa = gpa, .length = length}}};
 }
 

@@ -1,4 +1,5 @@
-/* test_core_state.c - saved state: identity, refusals, unknown elements, hostile bytes. Numbers are the checks of the conformance list. */
+/* test_core_state.c - saved state: identity, refusals, unknown elements, hostile bytes. Numbers are the checks of the
+ * conformance list. */
 #include "test_core_null.h"
 #include <stdlib.h>
 
@@ -285,7 +286,8 @@ static void wrong_frames(void **state)
 	ok(vma_vcpu_restore(r->v, a, n, 0, NULL));
 }
 
-/* T113: flipped bits and moved lengths give an error or a state, never a crash; what was accepted can be saved again. */
+/* T113: flipped bits and moved lengths give an error or a state, never a crash; what was accepted can be saved again.
+ */
 static void hostile_bytes(void **state)
 {
 	struct rig *r = *state;

@@ -1,5 +1,5 @@
-/* test_core_vcpu.c - vCPUs on the scripted back end: ownership, exits and their completion, registers, events, translation. Numbers are the
- * checks of the conformance list. */
+/* test_core_vcpu.c - vCPUs on the scripted back end: ownership, exits and their completion, registers, events,
+ * translation. Numbers are the checks of the conformance list. */
 #include "test_core_null.h"
 
 /* ------ ownership ------ */
@@ -383,15 +383,15 @@ static void control_register_rules(void **state)
 	} cases[] = {
 		{0x60000010, 0, 0, 0},
 		{0x80000011, 0x20, 0x500, 0},
-		{0x80000010, 0, 0, VMA_E_INVALID},         /* PG without PE */
-		{0x20000011, 0, 0, VMA_E_INVALID},         /* NW without CD */
-		{0x100000011, 0, 0, VMA_E_INVALID},        /* reserved */
-		{0x80000011, 0, 0x500, VMA_E_INVALID},     /* long mode without PAE */
-		{0x80000011, 0x20, 0x100, VMA_E_INVALID},  /* LME and PG make LMA */
-		{0x11, 0x20, 0x400, VMA_E_INVALID},        /* LMA without */
+		{0x80000010, 0, 0, VMA_E_INVALID},        /* PG without PE */
+		{0x20000011, 0, 0, VMA_E_INVALID},        /* NW without CD */
+		{0x100000011, 0, 0, VMA_E_INVALID},       /* reserved */
+		{0x80000011, 0, 0x500, VMA_E_INVALID},    /* long mode without PAE */
+		{0x80000011, 0x20, 0x100, VMA_E_INVALID}, /* LME and PG make LMA */
+		{0x11, 0x20, 0x400, VMA_E_INVALID},       /* LMA without */
 		{0x11, 0x20, 0x100, 0},
-		{0x11, 0x2000, 0, VMA_E_INVALID},          /* VMX */
-		{0x11, 0x20000, 0, VMA_E_INVALID},         /* PCID is not in the model */
+		{0x11, 0x2000, 0, VMA_E_INVALID},  /* VMX */
+		{0x11, 0x20000, 0, VMA_E_INVALID}, /* PCID is not in the model */
 		{0x11, 0, 0x2, VMA_E_INVALID},
 	};
 	struct rig *r = *state;
@@ -584,7 +584,13 @@ static void xcr0_rules(void **state)
 	static const struct {
 		uint64_t value;
 		int rc;
-	} cases[] = {{1, 0}, {3, 0}, {7, 0}, {0, VMA_E_INVALID}, {5, VMA_E_INVALID}, {0x207, VMA_E_FEATURE}, {0xe7, VMA_E_FEATURE}};
+	} cases[] = {{1, 0},
+		     {3, 0},
+		     {7, 0},
+		     {0, VMA_E_INVALID},
+		     {5, VMA_E_INVALID},
+		     {0x207, VMA_E_FEATURE},
+		     {0xe7, VMA_E_FEATURE}};
 	struct rig *r = *state;
 	uint32_t id = VMA_X86_XCR0;
 

@@ -1,4 +1,5 @@
-/* test_core_vm.c - platforms, VMs, memory, mappings and CPUID, on the scripted back end. Numbers are the checks of the conformance list. */
+/* test_core_vm.c - platforms, VMs, memory, mappings and CPUID, on the scripted back end. Numbers are the checks of the
+ * conformance list. */
 #include "test_core_null.h"
 #include <stdlib.h>
 
@@ -392,7 +393,8 @@ static void models_grow(void **state)
 		ok(vma_x86_get_cpuid(vm, t[i & 1], &n[i & 1]));
 		ok(vma_vm_destroy(vm));
 		for (size_t k = 0; i && k < n[!(i & 1)]; k++) {
-			const vma_x86_cpuid *old = &t[!(i & 1)][k], *now = leaf(t[i & 1], n[i & 1], old->leaf, old->subleaf);
+			const vma_x86_cpuid *old = &t[!(i & 1)][k],
+					    *now = leaf(t[i & 1], n[i & 1], old->leaf, old->subleaf);
 			if (old->leaf != 1 && old->leaf != 7 && old->leaf != 0x80000001)
 				continue;
 			assert_int_equal(old->ecx & ~now->ecx, 0);

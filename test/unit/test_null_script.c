@@ -100,11 +100,8 @@ static void touching(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(steps_in_order),
-		RIG_TEST(refused_steps),
-		RIG_TEST(nth_call_fails_once),
-		cmocka_unit_test(limits_hold),
-		RIG_TEST(touching),
+		RIG_TEST(steps_in_order),      RIG_TEST(refused_steps), RIG_TEST(nth_call_fails_once),
+		cmocka_unit_test(limits_hold), RIG_TEST(touching),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
