@@ -413,7 +413,8 @@ static int highest_body(struct guest *g)
 	return CONF_PASS;
 }
 
-/* Bit 51 is above what any x86-64 processor of today decodes: a reserved bit (SDM vol. 3, 4.5.4), error code P and RSVD. */
+/* Bit 51 is above what any x86-64 processor of today decodes: a reserved bit (SDM vol. 3, 4.5.4), error code P and
+ * RSVD. */
 static int beyond_body(struct guest *g)
 {
 	guest_traps(g);
@@ -439,30 +440,33 @@ static int beyond(struct conf *conf)
 
 static const struct conf_check checks[] = {
 	{37, "RDMSR and WRMSR exits: result, #GP by choice, RIP", "x86 exits guest", msr_exits, NULL},
-	{38, "CPUID exits: leaf and subleaf, the answer, the length with prefixes", "x86 exits guest", cpuid_exits, NULL},
-	{39, "HLT exits with RIP behind it, with interrupts off too; a waiting interrupt comes first", "x86 exits guest", hlt,
-	 NULL},
+	{38, "CPUID exits: leaf and subleaf, the answer, the length with prefixes",
+	 "x86 exits guest", cpuid_exits, NULL},
+	{39, "HLT exits with RIP behind it, with interrupts off too; a waiting interrupt comes first",
+	 "x86 exits guest", hlt, NULL},
 	{40, "An exit that the library does not know is OTHER, with its number", "any exits", unknown, NULL},
-	{41, "A triple fault is an exit, the registers can be read and the vCPU reset", "x86 exits guest", triple_fault, NULL},
+	{41, "A triple fault is an exit, the registers can be read and the vCPU reset",
+	 "x86 exits guest", triple_fault, NULL},
 	{42, "After HVC and SMC the program counter follows one rule", "arm64 exits", NULL, NOT_ARM},
 	{43, "WFI returns with its deadline, WFE does not block, WFIT times out", "arm64 exits", NULL, NOT_ARM},
 	{44, "Unknown system registers: UNDEF or an exit, by policy", "arm64 exits", NULL, NOT_ARM},
-	{45, "INVD, GETSEC, XSETBV, VMX and SVM instructions fault as the manual says, without an exit", "x86 exits guest",
-	 refused, NULL},
+	{45, "INVD, GETSEC, XSETBV, VMX and SVM instructions fault as the manual says, without an exit",
+	 "x86 exits guest", refused, NULL},
 	{46, "RDTSC, RDTSCP, RDRAND, WBINVD, PAUSE, CLFLUSH and MONITOR do not exit", "x86 exits guest", quiet, NULL},
-	{47, "A write to read-only memory exits with its data, the memory stays, the guest goes on", "x86 exits guest", readonly,
-	 NULL},
-	{48, "The highest address is MMIO, one beyond the processor's is a page fault", "x86 exits guest", beyond, NULL},
+	{47, "A write to read-only memory exits with its data, the memory stays, the guest goes on",
+	 "x86 exits guest", readonly, NULL},
+	{48, "The highest address is MMIO, one beyond the processor's is a page fault",
+	 "x86 exits guest", beyond, NULL},
 };
 
 static const struct conf_difference differences[] = {
 	{45, VMA_ACCEL_KVM,
-	 "KVM's instruction emulator does not know GETSEC and the VMX and SVM instructions, and without VMX or SVM below it "
-	 "there is no processor that raises #UD for them (SDM vol. 3, 26.1.1): it gives up with an INTERNAL exit",
+	 "KVM's instruction emulator does not know GETSEC and the VMX and SVM instructions, and without VMX or SVM "
+	 "below it there is no processor that raises #UD for them (SDM vol. 3, 26.1.1): it gives up with an INTERNAL exit",
 	 "emulating"},
 	{46, VMA_ACCEL_KVM,
-	 "KVM's instruction emulator does not know MONITOR, and without VMX or SVM below it nothing intercepts it (SDM vol. 3, "
-	 "26.1.3): it gives up with an INTERNAL exit",
+	 "KVM's instruction emulator does not know MONITOR, and without VMX or SVM below it nothing intercepts it (SDM "
+	 "vol. 3, 26.1.3): it gives up with an INTERNAL exit",
 	 "emulating"},
 };
 

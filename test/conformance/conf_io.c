@@ -26,7 +26,8 @@ static int in_body(struct guest *g)
 		unsigned width;
 		uint64_t rip, want;
 	} ins[] = {
-		{1, GUEST_CODE, 0x11223344556677d1}, {2, GUEST_CODE + 1, 0x112233445566c2d1}, {4, GUEST_CODE + 3, 0xa4b3c2d1}};
+		{1, GUEST_CODE, 0x11223344556677d1}, {2, GUEST_CODE + 1, 0x112233445566c2d1},
+		{4, GUEST_CODE + 3, 0xa4b3c2d1}};
 	static const uint8_t answer[] = {0xd1, 0xc2, 0xb3, 0xa4};
 	struct conf *conf = g->conf;
 
@@ -147,7 +148,8 @@ static int rep_outs(struct conf *conf)
 
 /* ------ T023: REP INSB ------ */
 
-/* Answer inputs with 1, 2, 3 ... until something else exits; `kind` and, for an output, `port` are what that must be. */
+/* Answer inputs with 1, 2, 3 ... until something else exits; `kind` and, for an output, `port` are what that must
+ * be. */
 static int feed(struct guest *g, uint8_t *next, int kind, uint16_t port)
 {
 	for (;;) {
@@ -310,15 +312,16 @@ static int rip_wins(struct conf *conf)
 }
 
 static const struct conf_check checks[] = {
-	{20, "IN changes only its bytes of RAX, EAX clears the upper half, nothing before completion", "x86 exits guest",
-	 in_widths, NULL},
-	{21, "OUT of 1, 2 and 4 bytes gives exactly those bytes, with RIP at the instruction", "x86 exits guest", out_widths,
-	 NULL},
+	{20, "IN changes only its bytes of RAX, EAX clears the upper half, nothing before completion",
+	 "x86 exits guest", in_widths, NULL},
+	{21, "OUT of 1, 2 and 4 bytes gives exactly those bytes, with RIP at the instruction",
+	 "x86 exits guest", out_widths, NULL},
 	{22, "REP OUTSB of 0, 1, 7 and 4096 elements: order, final RSI and RCX", "x86 exits guest", rep_outs, NULL},
-	{23, "REP INSB downwards, with 16-bit addresses, over pages, restarted after a fault in its midst", "x86 exits guest",
-	 rep_ins, NULL},
+	{23, "REP INSB downwards, with 16-bit addresses, over pages, restarted after a fault in its midst",
+	 "x86 exits guest", rep_ins, NULL},
 	{24, "Registers written while an IN is pending win over its result", "x86 exits guest", caller_wins, NULL},
-	{25, "RIP written while an IN or OUT is pending: redone or skipped as it says", "x86 exits guest", rip_wins, NULL},
+	{25, "RIP written while an IN or OUT is pending: redone or skipped as it says",
+	 "x86 exits guest", rip_wins, NULL},
 };
 
 static const struct conf_difference differences[] = {

@@ -494,7 +494,8 @@ static int run_until_stop(struct guest *g, struct helper *h)
 static int no_lost_wake_body(struct guest *g)
 {
 	/* inc dword [0x10000]; mov dword [rdi + 0xb0], 0 (EOI); iretq */
-	static const uint8_t handler[] = {0xff, 0x04, 0x25, 0, 0, 1, 0, 0xc7, 0x87, 0xb0, 0, 0, 0, 0, 0, 0, 0, 0x48, 0xcf};
+	static const uint8_t handler[] = {0xff, 0x04, 0x25, 0, 0, 1, 0, 0xc7, 0x87, 0xb0, 0,
+					  0,    0,    0,    0, 0, 0, 0x48, 0xcf};
 	struct helper helper;
 	int result;
 
@@ -514,7 +515,8 @@ static int no_lost_wake_body(struct guest *g)
 static int no_lost_wake(struct conf *conf)
 {
 	/* mov dword [rdi + 0xf0], 0x1ff (enable the local APIC); mov byte [0x10004], 1; sti; l: hlt; jmp l */
-	static const uint8_t code[] = {0xc7, 0x87, 0xf0, 0, 0, 0, 0xff, 1, 0, 0, 0xc6, 0x04, 0x25, 4, 0, 1, 0, 1, 0xfb, 0xf4, 0xeb, 0xfd};
+	static const uint8_t code[] = {0xc7, 0x87, 0xf0, 0, 0, 0, 0xff, 1, 0, 0,
+				       0xc6, 0x04, 0x25, 4, 0, 1, 0, 1, 0xfb, 0xf4, 0xeb, 0xfd};
 	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
 
 	return guest_with(conf, &options, code, sizeof code, no_lost_wake_body);
@@ -524,7 +526,8 @@ static const struct conf_check checks[] = {
 	{9, "A kick before the first run cancels it before any instruction", "any kick", kick_first, NULL},
 	{10, "A kick ends a spinning guest within a second, registers whole; a call does not end it", "any kick guest",
 	 kick_spinning, NULL},
-	{11, "Kicks racing exits: each kick cancels once, no exit is lost or doubled", "any kick guest", kick_race, NULL},
+	{11, "Kicks racing exits: each kick cancels once, no exit is lost or doubled",
+	 "any kick guest", kick_race, NULL},
 	{12, "A kick is consumed by one run; the next enters the guest", "any kick guest", kick_once, NULL},
 	{13, "Three kicks before a run cancel once", "any kick guest", kick_thrice, NULL},
 	{14, "A kick from a signal handler on the owner thread", "any kick guest", kick_from_handler, NULL},

@@ -476,12 +476,16 @@ static const struct conf_check checks[] = {
 	{1, "A thousand VMs leave no descriptor, mapping or memory behind", "any lifecycle", no_growth, NULL},
 	{2, "A second VM in the process works or is refused as a limit, and works after the first", "any lifecycle",
 	 second_vm, NULL},
-	{3, "A vCPU refuses other threads, and only goes when its thread has ended", "any lifecycle", wrong_thread, NULL},
+	{3, "A vCPU refuses other threads, and only goes when its thread has ended",
+	 "any lifecycle", wrong_thread, NULL},
 	{4, "vCPUs created from four threads at once, fifty times", "any lifecycle", create_at_once, NULL},
-	{5, "A kick handle is inert after its vCPU is gone, also in the midst of it", "any lifecycle", kick_after_end, NULL},
+	{5, "A kick handle is inert after its vCPU is gone, also in the midst of it",
+	 "any lifecycle", kick_after_end, NULL},
 	{6, "vCPU, VM and memory may go in any order, with an exit pending", "any lifecycle guest", odd_ends, NULL},
-	{7, "The configuration is frozen by finalize, and the VM still works after a refusal", "any lifecycle", frozen, NULL},
-	{8, "A forked child cannot change the parent's VM, and exec inherits nothing", "any lifecycle guest", forked, NULL},
+	{7, "The configuration is frozen by finalize, and the VM still works after a refusal",
+	 "any lifecycle", frozen, NULL},
+	{8, "A forked child cannot change the parent's VM, and exec inherits nothing",
+	 "any lifecycle guest", forked, NULL},
 };
 
 CONF_GROUP(lifecycle, checks, NULL, 0);

@@ -288,7 +288,8 @@ static int misaligned(struct guest *g, vma_mem *a, vma_mem *b)
 	CONF_TRY(refuses(g, a, MORE, granule / 2, granule));
 	CONF_TRY(refuses(g, a, MORE, 0, granule / 2));
 	CONF_EQUAL(g->conf, vma_vm_map(g->vm, MORE, a, 0, 0, VMA_MAP_RWX), VMA_E_INVALID);
-	CONF_EQUAL(g->conf, vma_vm_map(g->vm, MORE, a, 4 * PAGE, PAGE, VMA_MAP_RWX), VMA_E_INVALID); /* behind its end */
+	/* Behind the end of the object, and of the address space. */
+	CONF_EQUAL(g->conf, vma_vm_map(g->vm, MORE, a, 4 * PAGE, PAGE, VMA_MAP_RWX), VMA_E_INVALID);
 	CONF_EQUAL(g->conf, vma_vm_map(g->vm, 0 - granule, a, 0, 2 * granule, VMA_MAP_RWX), VMA_E_INVALID);
 	CONF_TRY(map(g, MORE, a, 0, granule, VMA_MAP_RWX));
 	return unmap(g, MORE, granule);
@@ -436,7 +437,8 @@ static int logged(struct conf *conf)
 	return needs_log(conf, touch_code, sizeof touch_code, 1, log_body);
 }
 
-/* The same page once more after the log was cleared, REP MOVS over several, and the accessed and dirty bits that the processor sets in page
+/* The same page once more after the log was cleared, REP MOVS over several, and the accessed and dirty bits that the
+ * processor sets in page
  * tables that lie in logged memory. */
 static int log_again_body(struct guest *g)
 {
@@ -559,7 +561,7 @@ static int exec_only_body(struct guest *g)
 	CONF_EQUAL(g->conf, vma_vm_map(g->vm, MORE, mem, 0, PAGE, VMA_MAP_EXEC), VMA_E_INVALID);
 	vma_mem_unref(mem);
 	if (!(g->conf->info.caps & VMA_CAP_EXEC_PROT))
-		return conf_skip(g->conf, "memory without execute permission is not among this accelerator's capabilities");
+		return conf_skip(g->conf, "memory without execute permission is not among its capabilities");
 	return no_exec_body(g);
 }
 
@@ -632,19 +634,24 @@ static int sizes(struct conf *conf)
 }
 
 static const struct conf_check checks[] = {
-	{49, "Unmapped and mapped anew: the old pages are out of reach, the new ones in", "any memory guest", remapped, NULL},
-	{50, "Unmapping under a vCPU that spins on the page: it exits as MMIO", "any memory guest", unmapped_running, NULL},
-	{51, "Overlapping maps are refused; a part is unmapped, or refused, as the capability says", "any memory", overlapping,
-	 NULL},
-	{52, "Protecting read-only and back, thousands of times: each takes effect at once", "any memory guest", protecting, NULL},
+	{49, "Unmapped and mapped anew: the old pages are out of reach, the new ones in",
+	 "any memory guest", remapped, NULL},
+	{50, "Unmapping under a vCPU that spins on the page: it exits as MMIO",
+	 "any memory guest", unmapped_running, NULL},
+	{51, "Overlapping maps are refused; a part is unmapped, or refused, as the capability says",
+	 "any memory", overlapping, NULL},
+	{52, "Protecting read-only and back, thousands of times: each takes effect at once",
+	 "any memory guest", protecting, NULL},
 	{53, "Misaligned or empty mappings are refused, naming the granule", "any memory", alignment, NULL},
 	{54, "One page at two addresses is one page", "any memory guest", aliased, NULL},
 	{55, "Six hundred mappings, and as many as the limit says", "any memory guest", many_mappings, NULL},
-	{56, "The log has exactly the pages that the guest wrote, until it is cleared", "any memory guest", logged, NULL},
-	{57, "The log after clearing, of REP MOVS over pages, of page-table bits", "any memory guest", logged_again, NULL},
+	{56, "The log has exactly the pages that the guest wrote, until it is cleared",
+	 "any memory guest", logged, NULL},
+	{57, "The log after clearing, of REP MOVS over pages, of page-table bits",
+	 "any memory guest", logged_again, NULL},
 	{58, "The log of two vCPUs together, and from nothing after off and on", "any memory guest", log_union, NULL},
-	{59, "Memory without execute permission: a fetch exits; execute-only is refused", "any memory guest", exec_permission,
-	 NULL},
+	{59, "Memory without execute permission: a fetch exits; execute-only is refused",
+	 "any memory guest", exec_permission, NULL},
 	{60, "Memory stays while it is mapped; 4 GiB and a page can be mapped", "any memory guest", sizes, NULL},
 };
 

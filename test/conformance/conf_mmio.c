@@ -226,7 +226,8 @@ static const struct kind {
 	uint64_t out[2];     /* 16 bytes at DEVICE_OUT, after */
 	uint64_t ram;        /* at RAM_OUT, after */
 } kinds[] = {
-	{"rep movsb from the device", {0xf3, 0xa4, 0xf4}, DEVICE_IN, RAM_OUT, 8, GUEST_STACK, PATTERN, {0}, 0x0807060504030201},
+	{"rep movsb from the device", {0xf3, 0xa4, 0xf4}, DEVICE_IN, RAM_OUT, 8, GUEST_STACK, PATTERN, {0},
+	 0x0807060504030201},
 	{"rep movsq to the device", {0xf3, 0x48, 0xa5, 0xf4}, RAM_IN, DEVICE_OUT, 2, GUEST_STACK, PATTERN,
 	 {0x0807060563030201, 0x100f0e0d0c0b0a09}, 0},
 	{"movsd within the device", {0xa5, 0xf4}, DEVICE_IN, DEVICE_OUT, 0, GUEST_STACK, PATTERN, {0x04030201}, 0},
@@ -237,8 +238,8 @@ static const struct kind {
 	{"pop rax", {0x58, 0xf4}, 0, 0, 0, DEVICE_IN, 0x0807060504030201, {0}, 0},
 	{"call [rsi]", {0xff, 0x16, 0xf4}, DEVICE_IN + 32, 0, 0, GUEST_STACK, 42, {0}, 0},
 	/* movdqu xmm0, [rsi]; movdqu [rdi], xmm0; hlt */
-	{"movdqu", {0xf3, 0x0f, 0x6f, 0x06, 0xf3, 0x0f, 0x7f, 0x07, 0xf4}, DEVICE_IN, DEVICE_OUT, 0, GUEST_STACK, PATTERN,
-	 {0x0807060504030201, 0x100f0e0d0c0b0a09}, 0},
+	{"movdqu", {0xf3, 0x0f, 0x6f, 0x06, 0xf3, 0x0f, 0x7f, 0x07, 0xf4}, DEVICE_IN, DEVICE_OUT, 0, GUEST_STACK,
+	 PATTERN, {0x0807060504030201, 0x100f0e0d0c0b0a09}, 0},
 };
 
 static void prepare_kind(struct guest *g, const struct kind *k)
@@ -398,17 +399,19 @@ static const struct conf_check checks[] = {
 	{26, "MMIO reads of 1, 2, 4 and 8 bytes, moved, zero- and sign-extended", "any exits guest", mmio_reads, NULL},
 	{27, "MMIO writes of 1, 2, 4 and 8 bytes, of registers and of constants", "any exits guest", mmio_writes, NULL},
 	{28, "MMIO through XZR: a read is discarded, a write is zero", "arm64 exits", NULL, NOT_ARM},
-	{29, "LDP, STP, pre- and post-index, SIMD, exclusives and DC ZVA on MMIO: emulated or a clean exit", "arm64 exits", NULL,
-	 NOT_ARM},
+	{29, "LDP, STP, pre- and post-index, SIMD, exclusives and DC ZVA on MMIO: emulated or a clean exit",
+	 "arm64 exits", NULL, NOT_ARM},
 	{30, "DC CIVAC and IC IVAU on MMIO are skipped", "arm64 exits", NULL, NOT_ARM},
-	{31, "Read-modify-write of MMIO: a read exit, then a write exit, and the right result", "x86 exits guest", mmio_rmw, NULL},
+	{31, "Read-modify-write of MMIO: a read exit, then a write exit, and the right result",
+	 "x86 exits guest", mmio_rmw, NULL},
 	{32, "MMIO over page edges, from and to memory, and over 8 bytes", "x86 exits guest", mmio_edges, NULL},
 	{33, "MOVS, STOS, CMPS, PUSH, POP, CALL and MOVDQU on MMIO", "x86 exits guest", mmio_kinds, NULL},
-	{34, "Instructions fetched where no memory is: an INTERNAL exit, and the vCPU goes on", "x86 exits guest", mmio_fetch, NULL},
-	{35, "Saving with an MMIO read pending is refused; once complete it goes on elsewhere", "any exits guest", save_pending,
-	 NULL},
-	{36, "A kick between two MMIO fragments: the second is delivered, then the cancellation", "x86 exits guest", kick_between,
-	 NULL},
+	{34, "Instructions fetched where no memory is: an INTERNAL exit, and the vCPU goes on",
+	 "x86 exits guest", mmio_fetch, NULL},
+	{35, "Saving with an MMIO read pending is refused; once complete it goes on elsewhere",
+	 "any exits guest", save_pending, NULL},
+	{36, "A kick between two MMIO fragments: the second is delivered, then the cancellation",
+	 "x86 exits guest", kick_between, NULL},
 };
 
 CONF_GROUP(mmio, checks, NULL, 0);

@@ -1,6 +1,7 @@
 /* conformance.h - the conformance suite: one list of checks, run on one accelerator at a time by `vmaccel check`.
  *
- * A check is a function that uses include/vmaccel only and ends with CONF_PASS or one of the conf_ functions below, which note the
+ * A check is a function that uses include/vmaccel only and ends with CONF_PASS or one of the conf_ functions below,
+ * which note the
  * reason. It may crash or hang: the command runs each in a process of its own, with a time limit.
  * What differs between accelerators for a reason is a row of its group's differences, not an `if` in a check. */
 #ifndef CONFORMANCE_H
@@ -36,7 +37,8 @@ int conf_count(void);
 const struct conf_check *conf_at(int index);
 const struct conf_check *conf_find(int number); /* NULL: no such check */
 
-/* A check that is known to fail on an accelerator. It is still run; if it passes after all, that is a failure of this row. */
+/* A check that is known to fail on an accelerator. It is still run; if it passes after all, that is a failure of
+ * this row. */
 struct conf_difference {
 	int number;
 	vma_accel accel;
@@ -54,7 +56,8 @@ struct conf_group {
 };
 #define CONF_GROUP(name, checks, differences, difference_count)                                                        \
 	extern const struct conf_group conf_##name;                                                                    \
-	const struct conf_group conf_##name = {checks, sizeof(checks) / sizeof((checks)[0]), differences, difference_count}
+	const struct conf_group conf_##name = {checks, sizeof(checks) / sizeof((checks)[0]), differences,         \
+					      difference_count}
 
 /* Note a reason and return CONF_FAIL / CONF_SKIP. The first reason stays. */
 int conf_fail(struct conf *conf, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -89,7 +92,8 @@ int conf_skip(struct conf *conf, const char *format, ...) __attribute__((format(
 	} while (0)
 const char *conf_file(const char *path); /* its last part */
 
-/* Run check `check` in this process; conf->accel and conf->arch are set. Returns an enum conf_result; conf->reason holds why, unless
+/* Run check `check` in this process; conf->accel and conf->arch are set. Returns an enum conf_result; conf->reason
+ * holds why, unless
  * it passed. */
 int conf_run(const struct conf_check *check, struct conf *conf);
 /* Whether `word` is one of the check's tags. */

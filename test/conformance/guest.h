@@ -1,7 +1,9 @@
-/* guest.h - tiny x86 guests for the checks: a VM with 2 MiB of memory at 0, one vCPU (or more) in a mode of choice, and code as raw bytes,
+/* guest.h - tiny x86 guests for the checks: a VM with 2 MiB of memory at 0, one vCPU (or more) in a mode of choice,
+ * and code as raw bytes,
  * so that no assembler is needed.
  *
- *   0x1000 GDT   0x2000 IDT (long mode: 256 gates)   0x3000 TSS   0x7000 top of the stack   0x8000 code   0x9000 handlers of guest_traps   0x10000 data for the check
+ *   0x1000 GDT   0x2000 IDT (long mode: 256 gates)   0x3000 TSS   0x7000 top of the stack   0x8000 code   0x9000
+ * handlers of guest_traps   0x10000 data for the check
  *   0x100000 page tables (identity, 2 MiB pages, 4 GiB)   0x40000000 and up: nothing mapped, so MMIO */
 #ifndef CONFORMANCE_GUEST_H
 #define CONFORMANCE_GUEST_H
@@ -50,7 +52,8 @@ struct guest {
 	vma_exit *exit;
 };
 
-/* Returns CONF_PASS, or CONF_FAIL with the reason noted. options may be NULL: long mode, no interrupt controllers. On failure nothing is left open. */
+/* Returns CONF_PASS, or CONF_FAIL with the reason noted. options may be NULL: long mode, no interrupt controllers.
+ * On failure nothing is left open. */
 int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size);
 void guest_close(struct guest *g); /* twice is allowed */
 /* Open, run `body` (which may use the CONF_ macros with g->conf), close. */
@@ -59,12 +62,14 @@ int guest_with(struct conf *conf, const struct guest_options *options, const voi
 
 /* Put the vCPU into a mode with the descriptor tables above. */
 int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode);
-/* Run until an exit; CONF_PASS if its kind is `kind`, else CONF_FAIL with what it was instead. A guest that does not exit within ten seconds is
+/* Run until an exit; CONF_PASS if its kind is `kind`, else CONF_FAIL with what it was instead. A guest that does not
+ * exit within ten seconds is
  * kicked and fails. */
 int guest_run(struct guest *g, int kind);
 /* Run until an OUT of one element of that width at that port; *value (may be NULL) gets what was written. */
 int guest_run_out(struct guest *g, uint16_t port, unsigned width, uint32_t *value);
-/* Gates and handlers for vectors 0..31: exception v arrives as an OUT to port v, with the stack as the processor left it and RIP at
+/* Gates and handlers for vectors 0..31: exception v arrives as an OUT to port v, with the stack as the processor
+ * left it and RIP at
  * GUEST_TRAPS + 4 * v (at the OUT) or past it. Long mode. */
 void guest_traps(struct guest *g);
 /* Run until exception `vector`, or fail. The error code or RIP that was pushed is at the guest's RSP. */
@@ -72,7 +77,8 @@ int guest_run_trap(struct guest *g, unsigned vector);
 uint64_t guest_read64(struct guest *g, uint64_t gpa);
 /* More memory at gpa, which goes with the mapping; *hva (may be NULL) gets its address. */
 int guest_map(struct guest *g, uint64_t gpa, uint64_t size, uint32_t flags, uint8_t **hva);
-/* Long mode: cut the first 2 MiB page into pages of 4 KiB; returns the 512 entries. No processor may have used the old one. */
+/* Long mode: cut the first 2 MiB page into pages of 4 KiB; returns the 512 entries. No processor may have used the
+ * old one. */
 uint64_t *guest_small_pages(struct guest *g);
 
 /* A device that answers every MMIO access out of its memory, however the access was cut into fragments. */
