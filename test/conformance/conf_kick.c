@@ -256,11 +256,17 @@ static void *signal_once(void *arg)
 static int run_signalled(struct guest *g, void *(*fn)(void *arg), void (*handler)(int number), struct helper *h)
 {
 	struct sigaction action = {.sa_handler = handler}, old;
+	sigset_t usr2;
 	int result;
 
+	/* Held back until the handler and its handle are there, however long this thread is kept from its processor. */
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &usr2, NULL);
 	CONF_TRY(helper_start(h, g, fn));
 	handler_kick = h->kick;
 	sigaction(SIGUSR2, &action, &old);
+	pthread_sigmask(SIG_UNBLOCK, &usr2, NULL);
 	result = guest_run(g, VMA_EXIT_CANCELED);
 	helper_end(h);
 	sigaction(SIGUSR2, &old, NULL);
