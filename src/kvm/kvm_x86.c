@@ -362,13 +362,17 @@ static int commit_events(struct vma_vcpu *v)
 	    .nmi = {.injected = x->nmi_injected, .pending = x->nmi_pending, .masked = x->nmi_masked},
 	    .sipi_vector = x->sipi_vector,
 	    .smi = {.smm = x->smm, .latched_init = x->init_pending},
-	    .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SHADOW |
-		     KVM_VCPUEVENT_VALID_SMM,
+	    .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
 	};
 	int rc = vma_kvm_flush(v);
 
 	if (rc)
 		return rc;
+	/* Writing these takes back an INIT or SIPI that another vCPU has sent meanwhile: a fresh vCPU's first state is written at its first run. */
+	if (x->smm || x->init_pending)
+		e.flags |= KVM_VCPUEVENT_VALID_SMM;
+	if (x->sipi_pending || x->sipi_vector)
+		e.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
 	if (vma_kvm_host.payload) {
 		e.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
 		e.exception_has_payload = x->exception_has_payload;

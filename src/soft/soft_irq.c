@@ -38,6 +38,7 @@ static void op_init(void *o, unsigned index)
 	struct soft_vcpu *cv = vcpu_at(o, index);
 	if (!cv)
 		return;
+	atomic_store(&cv->sipi, false); /* one before the INIT is void; one after it may come before the vCPU has seen the INIT */
 	atomic_store(&cv->init, true);
 	soft_wake(cv);
 }

@@ -175,9 +175,13 @@ static void commit_events(struct soft_vcpu *cv, const vma_x86_events *e)
 	c->nmi_masked = e->nmi_masked;
 	c->nmi_pending = e->nmi_pending;
 	atomic_store(&cv->nmi, false);
-	atomic_store(&cv->init, e->init_pending);
-	atomic_store(&cv->sipi, e->sipi_pending);
-	atomic_store(&cv->sipi_vector, e->sipi_vector);
+	/* What another vCPU has sent meanwhile is not the caller's to take back: a fresh vCPU's first commit comes with its first run. */
+	if (e->init_pending)
+		atomic_store(&cv->init, true);
+	if (e->sipi_pending) {
+		atomic_store(&cv->sipi_vector, e->sipi_vector);
+		atomic_store(&cv->sipi, true);
+	}
 	c->inject_valid = false;
 	if (e->exception_injected || e->exception_pending) {
 		commit_exception(c, e);

@@ -184,7 +184,6 @@ static void take_init_sipi(struct soft_vcpu *cv)
 {
 	if (atomic_exchange(&cv->init, false)) {
 		x86_init(cv->cpu);
-		atomic_store(&cv->sipi, false);
 		cv->mp = cv->v->index ? VMA_MP_WAIT_SIPI : VMA_MP_RUNNABLE;
 	}
 	if (atomic_exchange(&cv->sipi, false) && cv->mp == VMA_MP_WAIT_SIPI) {

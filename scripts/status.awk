@@ -1,0 +1,23 @@
+# One row of docs/status.md from the lines of `vmaccel check`.
+BEGIN {
+	split("8 19 48 60 79 83 95 99 106 114 121", last, " ")
+}
+/^T[0-9]+ / {
+	number = substr($1, 2) + 0
+	for (group = 1; number > last[group] + 0; group++)
+		;
+	if ($0 ~ /: pass$/)
+		pass[group]++
+	else if ($0 ~ /: known difference: /)
+		known[group]++
+	else if ($0 ~ /: FAIL: /)
+		failed[group]++
+	else
+		other[group]++
+}
+END {
+	printf "| %s | %s |", accel, where
+	for (group = 1; group <= 11; group++)
+		printf " %d / %d / %d%s |", pass[group], known[group], other[group], failed[group] ? sprintf(" (%d FAILED)", failed[group]) : ""
+	printf "\n"
+}
