@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Guest memory over host memory. A kernel writes about 64 bytes for each page that it has, so a guest beyond 64 times the
+ * host's memory would exhaust it before it starts; half of that leaves it room. */
+#define MEM_OVERCOMMIT 32
+
 struct vmm_result *machine_end(struct vmm *vmm, enum vmm_end end, int status)
 {
 	if (vmm->ended)
@@ -123,6 +127,10 @@ static int make_memory(struct vmm *vmm, struct vmm_error *error)
 {
 	uint8_t *hva;
 
+	if (vmm->config.mem / MEM_OVERCOMMIT > uv_get_total_memory())
+		return vmm_fail(error, VMM_STATUS_USAGE,
+				"%" PRIu64 " MiB of guest memory: more than %d times the %" PRIu64 " MiB of this host",
+				vmm->config.mem >> 20, MEM_OVERCOMMIT, uv_get_total_memory() >> 20);
 	if (vma_mem_anon(vmm->config.mem, &vmm->mem) < 0)
 		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu64 " MiB of guest memory: %s", vmm->config.mem >> 20,
 				vma_why());
@@ -156,6 +164,8 @@ static int choose_accel(struct vmm *vmm, struct vmm_error *error)
 	if (!info.available)
 		return vmm_fail(error, VMM_STATUS_ACCEL, "%s: %s%s%s", info.name, info.why, *info.remedy ? "; " : "",
 				info.remedy);
+	if (vmm->accel == VMA_ACCEL_NULL)
+		return vmm_fail(error, VMM_STATUS_ACCEL, "null runs no guest code: it is scripted, for tests");
 	if (config->cpus > info.max_vcpus)
 		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu32 " CPUs: %s has at most %" PRIu32, config->cpus,
 				info.name, info.max_vcpus);

@@ -28,6 +28,7 @@ for size in 0 -1 +1 '' ' 1' 1Q 1Mx 12MM G 0x10M 1.5G 99999999999999999999 184467
 	refuse '--mem:' run $k --mem "$size"
 done
 refuse '-m:' run $k -m lots
+refuse 'times the .* MiB of this host' run --accel soft $k --mem 16T
 for n in 0 -1 two 1x 5000 4294967297; do
 	refuse '--cpus:' run $k --cpus "$n"
 done
@@ -46,6 +47,7 @@ refuse '/no/such/initrd.*No such file' run --accel soft --kernel "$work/text" --
 refuse 'no check T9998' check --only 9998
 refuse 'no guest code' bench --accel null
 expect 126 'hvf.*not in this build' check --accel hvf
+expect 126 'null runs no guest code' run --accel null $k
 
 # What is not wrong
 expect 0 '' --version

@@ -1,4 +1,8 @@
 /* test_kvm_mem.c - KVM: mappings, read-only memory, one page at two addresses, the log of written pages. */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <vmaccel/native.h>
 #include "kvm_guest.h"
 
 /* mov [0x5000],al; mov [0x9000],al; hlt, with DS base 0 */
@@ -134,12 +138,31 @@ static void clock(void **state)
 	guest_end(&g);
 }
 
+/* The descriptors are KVM's own: each answers the question that only its kind understands. Elsewhere there are none. */
+static void native_handles(void **state)
+{
+	vma_vm_config c = {.size = sizeof(c), .accel = VMA_ACCEL_NULL, .arch = VMA_ARCH_X86_64};
+	GUEST(g, 0xf4);
+	vma_vm *other;
+
+	(void)state;
+	assert_int_equal(ioctl(OK(vma_native_kvm_system(g.vm)), KVM_GET_API_VERSION, 0), 12);
+	assert_true(ioctl(OK(vma_native_kvm_vm(g.vm)), KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY) > 0);
+	assert_int_equal(ioctl(OK(vma_native_kvm_vcpu(g.cpu)), KVM_KVMCLOCK_CTRL, 0) == 0 || errno == EINVAL, 1);
+	guest_end(&g);
+	OK(vma_vm_create(&c, &other));
+	assert_int_equal(vma_native_kvm_vm(other), VMA_E_NO_ACCEL);
+	OK(vma_vm_destroy(other));
+	assert_int_equal(vma_native_kvm_vm(NULL), VMA_E_INVALID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(dirty_log), cmocka_unit_test(log_survives_protect),
 	    cmocka_unit_test(read_only), cmocka_unit_test(alias),
 	    cmocka_unit_test(remap),     cmocka_unit_test(clock),
+	    cmocka_unit_test(native_handles),
 	};
 
 	SKIP_WITHOUT_KVM();
