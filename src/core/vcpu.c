@@ -82,11 +82,22 @@ static vma_vcpu *alloc_vcpu(vma_vm *vm, uint32_t index)
 /* The reset state waits in the cache: what the caller sets before the first run costs no second write. */
 static int first_state(vma_vcpu *v)
 {
+	static const uint32_t from_others = VMA_C_EVENTS | VMA_C_MP;
+	int rc;
+
 	if (v->vm->be->arch != VMA_ARCH_X86_64)
 		return 0;
 	vma_reset_values(v, &v->x86);
 	v->valid = v->dirty = VMA_C_ALL & ~(uint32_t)VMA_C_LAPIC;
 	v->gpr_dirty = VMA_X86_ALL_REGS;
+	/* Another vCPU may send INIT and SIPI from now on: they must not meet a write that still waits. */
+	if (v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {
+		rc = v->vm->be->commit(v, from_others);
+		if (rc)
+			return rc;
+		v->dirty &= ~from_others;
+		v->valid &= ~from_others;
+	}
 	return vma_reset_msrs(v);
 }
 
