@@ -152,7 +152,7 @@ void vma_kvm_probe(vma_platform_info *info)
 	int fd = os_open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
 	info->version = "KVM API 12";
-	info->proved = "native";
+	info->proved = "a /dev/kvm that emulates, with neither VMX nor SVM behind it; never on hardware";
 	if (fd < 0) {
 		no_device(fd, info);
 		return;
