@@ -130,6 +130,8 @@ bool x86_debug_before(struct x86_cpu *c)
 {
 	uint64_t pc = c->mode == X86_MODE_LONG ? c->rip : (uint32_t)(c->seg[X86_CS].base + c->rip);
 	uint32_t user = 0, guest = 0;
+	bool off = c->off_break && c->off_pc == pc;
+	c->off_break = false;
 	if (!(c->shadow & 2)) /* what MOV SS hit waits for the next instruction (SDM vol. 3, 6.8.3) */
 		c->watch_dr6 = c->watch_user = 0;
 	c->step_armed = c->eflags & X86_TF;
@@ -140,8 +142,11 @@ bool x86_debug_before(struct x86_cpu *c)
 	for (unsigned i = 0; i < c->user_breaks && i < 4; i++)
 		if (c->user_break[i].type == BP_EXEC && c->user_break[i].addr == pc)
 			user |= 1u << i;
-	if (user)
+	if (user && !off) {
+		c->off_break = true;
+		c->off_pc = pc;
 		return user_stop(c, REASON_HARDWARE, user);
+	}
 	for (int i = 0; i < 4; i++)
 		if (enabled(c, i) && type_of(c, i) == BP_EXEC && c->dr[i] == pc)
 			guest |= 1u << i;

@@ -211,6 +211,8 @@ struct x86_cpu {
 	uint8_t flat;            /* segments without checks, see internal.h */
 	bool step_armed;         /* TF was set before this instruction */
 	bool user_stepped;       /* user_step was, too */
+	bool off_break;          /* the user was told of an execution breakpoint at off_pc: the next run steps off it */
+	uint64_t off_pc;
 	bool rf_loaded;          /* this instruction (IRET) set RF for the next one */
 	uint8_t watch_count;     /* data breakpoints armed, guest's and user's */
 	uint32_t watch_dr6, watch_user; /* data breakpoints hit by this instruction */
