@@ -6,6 +6,10 @@ static struct x86_block *block_of(op_t head)
 	return (struct x86_block *)(uintptr_t)((const char *)head - offsetof(struct x86_block, ops));
 }
 
+/* Handlers jump to each other, but some compilers call where a handler has variables in memory: after so many instructions (a power of two) the
+ * run loop is entered again with an empty stack. */
+enum { STACK_BITS = 9 };
+
 static uint64_t target(const struct x86_cpu *c, op_t op)
 {
 	uint64_t rip = c->r[X86_R_PC] + (uint64_t)(int64_t)op->disp;
@@ -19,8 +23,11 @@ op_t x86_op_head(struct x86_cpu *c, op_t op)
 		c->rip = c->r[X86_R_PC];
 		return NULL;
 	}
-	c->insns += op->imm;
+	uint64_t insns = c->insns, now = insns + op->imm;
+	c->insns = now;
 	c->block = op;
+	if (unlikely((insns ^ now) >> STACK_BITS))
+		return op + 1;
 	return NEXT(op);
 }
 
@@ -45,14 +52,16 @@ op_t x86_op_exit_far(struct x86_cpu *c, op_t op)
 
 static op_t exit_linked(struct x86_cpu *c, op_t op)
 {
+	op_t next = (op_t)(uintptr_t)op->imm;
 	c->r[X86_R_PC] += (uint64_t)(int64_t)op->disp;
-	return (op_t)(uintptr_t)op->imm;
+	return X86_GO(next);
 }
 
 static op_t exit_linked_trunc(struct x86_cpu *c, op_t op)
 {
+	op_t next = (op_t)(uintptr_t)op->imm;
 	c->r[X86_R_PC] = target(c, op);
-	return (op_t)(uintptr_t)op->imm;
+	return X86_GO(next);
 }
 
 /* Finding the block can raise: everything of this one is done, so c->rip is the place, and nothing is to be uncounted. */

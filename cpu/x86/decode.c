@@ -119,7 +119,8 @@ static void preset(const struct x86_insn *d, struct x86_op *op)
 		op->imm = imm->imm.value.u;
 }
 
-static void translate(const struct x86_insn *d, struct x86_op *op, bool *ends)
+/* Answers whether it is an integer instruction. */
+static bool translate(const struct x86_insn *d, struct x86_op *op, bool *ends)
 {
 	static const x86_translator all[] = { x86_translate_int, x86_translate_sys, x86_translate_x87, x86_translate_sse };
 	for (unsigned n = 0; n < sizeof all / sizeof *all; n++) {
@@ -129,16 +130,16 @@ static void translate(const struct x86_insn *d, struct x86_op *op, bool *ends)
 		if (trial.fn) {
 			*op = trial;
 			*ends = e;
-			return;
+			return n == 0;
 		}
 	}
 	op->fn = x86_op_ud;
 	*ends = true;
+	return false;
 }
 
 struct builder {
 	struct x86_cpu *c;
-	struct x86_block head;
 	struct x86_op ops[X86_BLOCK_INSNS + 3];
 	uint8_t code[X86_BLOCK_INSNS * 15];
 	const uint8_t *hva;
@@ -146,7 +147,12 @@ struct builder {
 	const struct x86_itlbe *behind;
 	bool ends, stop;  /* stop: without this instruction */
 	bool branch;      /* the last operation leaves by the exits or by itself */
+	struct {
+		uint16_t reads, sets, changes; /* arithmetic flags; sets: whatever the operands are */
+		bool plain;                    /* it cannot fault and leaves by the next operation */
+	} flags[X86_BLOCK_INSNS + 1];
 	bool relink;      /* state that blocks depend on may have changed: leave through the run loop */
+	struct x86_block head; /* last: it ends in a flexible array */
 };
 
 /* The bytes of one instruction; of the next page only what is needed, and for the first instruction of a block only. */
@@ -184,6 +190,55 @@ static bool loads_segment(const struct x86_insn *d)
 	return false;
 }
 
+static bool may_fault(const struct x86_insn *d)
+{
+	switch (d->i.mnemonic) {
+	case ZYDIS_MNEMONIC_DIV:
+	case ZYDIS_MNEMONIC_IDIV:
+	case ZYDIS_MNEMONIC_AAM:
+	case ZYDIS_MNEMONIC_INTO: return true;
+	case ZYDIS_MNEMONIC_LEA:
+	case ZYDIS_MNEMONIC_NOP: return false;
+	default: break;
+	}
+	for (unsigned n = 0; n < d->i.operand_count; n++)
+		if (d->o[n].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			return true;
+	return false;
+}
+
+/* A count of 0 lets the flags alone. */
+static bool by_count(const struct x86_insn *d)
+{
+	switch (d->i.mnemonic) {
+	case ZYDIS_MNEMONIC_SHL:
+	case ZYDIS_MNEMONIC_SHR:
+	case ZYDIS_MNEMONIC_SAR:
+	case ZYDIS_MNEMONIC_ROL:
+	case ZYDIS_MNEMONIC_ROR:
+	case ZYDIS_MNEMONIC_RCL:
+	case ZYDIS_MNEMONIC_RCR:
+	case ZYDIS_MNEMONIC_SHLD:
+	case ZYDIS_MNEMONIC_SHRD: return true;
+	default: return false;
+	}
+}
+
+/* Zydis' masks have the bits of EFLAGS. */
+static void note_flags(struct builder *b, const struct x86_insn *d, bool integer)
+{
+	const ZydisAccessedFlags *f = d->i.cpu_flags;
+	unsigned n = b->head.n + 1u;
+	b->flags[n].plain = integer && !may_fault(d);
+	b->flags[n].reads = b->flags[n].sets = b->flags[n].changes = 0;
+	if (!f)
+		return;
+	uint32_t sets = (f->modified | f->set_0 | f->set_1) & X86_ARITH;
+	b->flags[n].reads = f->tested & X86_ARITH;
+	b->flags[n].sets = by_count(d) ? 0 : (uint16_t)sets;
+	b->flags[n].changes = (uint16_t)(sets | (f->undefined & X86_ARITH));
+}
+
 static void one(struct builder *b)
 {
 	struct x86_insn d;
@@ -196,12 +251,14 @@ static void one(struct builder *b)
 	op->off = b->head.bytes;
 	if (!ZYAN_SUCCESS(s)) {
 		op->len = 1;
+		b->flags[b->head.n + 1].plain = false;
 		op->fn = s == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? x86_op_too_long : x86_op_ud;
 		b->ends = true;
 	} else {
 		op->len = d.i.length;
 		preset(&d, op);
-		translate(&d, op, &b->ends);
+		bool integer = translate(&d, op, &b->ends);
+		note_flags(b, &d, integer);
 		b->branch = d.i.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
 		if (loads_segment(&d))
 			b->ends = b->relink = true;
@@ -230,8 +287,22 @@ static void exit_op(struct builder *b, unsigned n)
 		op->fn = at >= 0 && at < 0x1000 ? x86_op_exit : x86_op_exit_far;
 }
 
+/* Where all flags that an instruction changes are set again before anybody can look - a reader, a fault, the end of the block - it need not
+ * compute them. Flags that the manual leaves undefined count as kept. */
+static void drop_dead_flags(struct builder *b)
+{
+	uint32_t live = X86_ARITH;
+	for (unsigned i = b->head.n; i > 0; i--) {
+		x86_fn quiet = b->flags[i].plain && !(b->flags[i].changes & live) ? x86_without_flags(b->ops[i].fn) : NULL;
+		if (quiet)
+			b->ops[i].fn = quiet;
+		live = b->flags[i].plain ? (live & ~(uint32_t)b->flags[i].sets) | b->flags[i].reads : X86_ARITH;
+	}
+}
+
 static void finish(struct builder *b)
 {
+	drop_dead_flags(b);
 	for (unsigned i = 1; i < b->head.n; i++) {
 		x86_fn fused = x86_fuse(&b->ops[i], &b->ops[i + 1]);
 		if (fused)

@@ -104,7 +104,7 @@ op_t x86_op_ud(struct x86_cpu *c, op_t op);
 op_t x86_op_too_long(struct x86_cpu *c, op_t op);
 void x86_kill_block(struct x86_block *b);
 void x86_uncount(struct x86_cpu *c, uint64_t rip); /* the instructions from rip on were counted by the head but not executed */
-/* After decoding: replace pairs and flag computations that nobody reads (int_fuse.c). */
+/* After decoding: the same handler without flags, or NULL (int_translate.c); one handler for two operations, or NULL (int_alu.c). */
 x86_fn x86_without_flags(x86_fn fn);
 x86_fn x86_fuse(const struct x86_op *first, const struct x86_op *second);
 
@@ -119,8 +119,9 @@ static inline op_t x86_jump(struct x86_cpu *c, uint64_t rip)
 	uint64_t lin = rip + c->segbase[X86_CS];
 	const struct x86_jc *e = &c->cache->jc[x86_jc_slot(lin)];
 	if (likely(e->lin == lin && e->tag == c->code_tag)) {
+		op_t op = e->block->ops;
 		c->r[X86_R_PC] = rip;
-		return e->block->ops;
+		return X86_GO(op);
 	}
 	c->rip = rip;
 	return NULL;

@@ -61,6 +61,10 @@ static inline __attribute__((always_inline)) bool x86_cond(const struct x86_cpu 
 		}
 	} else if (c->cc_op >= CC_ADD && (cc == CC_E || cc == CC_NE)) {
 		return (c->cc_dst == 0) == (cc == CC_E);
+	} else if (c->cc_op == CC_ADD + 3 && (cc == CC_B || cc == CC_AE)) {
+		return (c->cc_dst < c->cc_src) == (cc == CC_B);
+	} else if (c->cc_op >= CC_ADD && (cc == CC_S || cc == CC_NS)) {
+		return (c->cc_dst >> ((8u << (c->cc_op & 3)) - 1) & 1) == (cc == CC_S);
 	}
 	return x86_cond_slow(c, cc);
 }

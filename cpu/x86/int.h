@@ -75,6 +75,15 @@ X86_INLINE void mem_put(struct x86_cpu *c, op_t op, uint64_t ea, unsigned size, 
 	}
 }
 
+/* Host memory of the operand where address and TLB are simple, else NULL: the handler then leaves for its slow twin, so that the fast one needs no
+ * stack frame. */
+X86_INLINE uint8_t *fast_operand(struct x86_cpu *c, op_t op, const struct x86_tlbe *set, unsigned size)
+{
+	if (unlikely(op->flags & X86_OPF_SLOW_EA))
+		return NULL;
+	return x86_tlb_hit(set, x86_ea(c, op), size);
+}
+
 /* A memory operand that is read and then written: the host's memory, or NULL for the slow way (devices, page crossing, watched pages). */
 struct rmw {
 	uint64_t ea;
@@ -200,12 +209,23 @@ static inline void x86_check_target(struct x86_cpu *c, op_t op, uint64_t rip)
 	if (c->mode == X86_MODE_LONG ? (uint64_t)((int64_t)(rip << 16) >> 16) != rip && c->gva_bits == 48 : rip > c->seg[X86_CS].limit)
 		x86_raise(c, op, X86_GP_FAULT, 0);
 }
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(X86_NO_THREADING)
-#define SKIP(op, n) ((op)[n].fn(c, (op) + (n)))
-#else
-#define SKIP(op, n) ((op) + (n))
-#endif
+#define SKIP(op, n) X86_GO((op) + (n))
 #define TAKEN(op) SKIP(op, 2) /* the second exit of the block that op ends */
+
+/* A handler and the same one that leaves the flags alone. */
+struct x86_quiet {
+	x86_fn loud, quiet;
+};
+x86_fn x86_quiet_alu(x86_fn fn);
+x86_fn x86_quiet_shift(x86_fn fn);
+x86_fn x86_quiet_mul(x86_fn fn);
+static inline x86_fn x86_quiet_find(const struct x86_quiet *list, unsigned n, x86_fn fn)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (list[i].loud == fn)
+			return list[i].quiet;
+	return NULL;
+}
 
 /* Translators of the files; each answers NULL for what is not its own. */
 x86_fn x86_int_alu(const struct x86_insn *d, struct x86_op *op, bool *ends);

@@ -91,10 +91,32 @@ X86_INLINE op_t alu(struct x86_cpu *c, op_t op, unsigned kind, unsigned size, un
 	return form == LMR || form == LMI ? alu_lock(c, op, kind, size, form) : alu_mem(c, op, kind, size, form);
 }
 
+/* The operand in host memory at p. */
+X86_INLINE op_t alu_fast(struct x86_cpu *c, op_t op, unsigned kind, unsigned size, unsigned form, uint8_t *p)
+{
+	uint64_t m = host_get(p, size), b = form == RM ? m : form == MI ? mask_size(op->imm, size) : reg_get(c, op->src, size);
+	uint64_t r = compute(kind, form == RM ? reg_get(c, op->dst, size) : m, b, 0, size);
+	if (form == RM && kind < CMP)
+		reg_put(c, op->dst, size, r);
+	else if (kind < CMP)
+		host_put(p, size, r);
+	set_flags(c, kind, r, b, 0, size);
+	return NEXT(op);
+}
+
 #define ALU_ONE(k, f, s)                                                                                               \
-	static op_t alu_##k##_##f##_##s(struct x86_cpu *c, op_t op)                                                    \
+	static __attribute__((noinline)) op_t slow_##k##_##f##_##s(struct x86_cpu *c, op_t op)                         \
 	{                                                                                                              \
 		return alu(c, op, k, s, f, true);                                                                      \
+	}                                                                                                              \
+	static op_t alu_##k##_##f##_##s(struct x86_cpu *c, op_t op)                                                    \
+	{                                                                                                              \
+		if ((f != RM && f != MR && f != MI) || k == ADC || k == SBB)                                           \
+			return alu(c, op, k, s, f, true);                                                              \
+		uint8_t *p = fast_operand(c, op, f == RM || k >= CMP ? c->tlb->r : c->tlb->w, s);                      \
+		if (unlikely(!p))                                                                                      \
+			return slow_##k##_##f##_##s(c, op);                                                            \
+		return alu_fast(c, op, k, s, f, p);                                                                    \
 	}
 #define ALU_QUIET(k, f, s)                                                                                             \
 	static op_t quiet_##k##_##f##_##s(struct x86_cpu *c, op_t op)                                                  \
@@ -120,22 +142,24 @@ static const x86_fn alu_fn[KINDS][FORMS][4] = { ALU_ALL(ALL_ROWS) READ_ROWS(CMP)
 
 #define QUIET_PAIRS(k, f, s) { alu_##k##_##f##_##s, quiet_##k##_##f##_##s },
 #define QUIET_ROWS(k) ALU_SIZES(QUIET_PAIRS, k, RR) ALU_SIZES(QUIET_PAIRS, k, RI)
-static const x86_fn quiet_fn[][2] = { ALU_PLAIN(QUIET_ROWS) };
-
-x86_fn x86_without_flags(x86_fn fn)
-{
-	for (unsigned i = 0; i < sizeof quiet_fn / sizeof *quiet_fn; i++)
-		if (quiet_fn[i][0] == fn)
-			return quiet_fn[i][1];
-	return NULL;
-}
+static const struct x86_quiet quiet_fn[] = { ALU_PLAIN(QUIET_ROWS) };
 
 /* ------ comparison and branch in one ------ */
 
 X86_INLINE op_t fused(struct x86_cpu *c, op_t op, unsigned kind, unsigned form, unsigned size, unsigned cc)
 {
-	uint64_t b = source(c, op, size, form);
-	uint64_t a = form == MI || form == MR ? mem_get(c, op, x86_ea(c, op), size) : reg_get(c, op->dst, size);
+	uint64_t a, b;
+	if (form == RM || form == MI || form == MR) {
+		const uint8_t *p = fast_operand(c, op, c->tlb->r, size);
+		if (unlikely(!p)) /* the two one after the other: the branch behind has its own handler */
+			return alu_fn[kind][form][log_size(size)](c, op);
+		uint64_t m = host_get(p, size);
+		a = form == RM ? reg_get(c, op->dst, size) : m;
+		b = form == RM ? m : form == MI ? mask_size(op->imm, size) : reg_get(c, op->src, size);
+	} else {
+		b = source(c, op, size, form);
+		a = reg_get(c, op->dst, size);
+	}
 	set_flags(c, kind, compute(kind, a, b, 0, size), b, 0, size);
 	bool t;
 	uint64_t r = mask_size(kind == CMP ? a - b : a & b, size);
@@ -234,6 +258,26 @@ X86_RM_HANDLERS(inc, inc)
 X86_RM_HANDLERS(dec, dec)
 X86_RM_HANDLERS(neg, neg)
 X86_RM_HANDLERS(not, not)
+
+#define QUIET_STEP(name, s, d)                                                                                         \
+	static op_t quiet_##name##_##s(struct x86_cpu *c, op_t op)                                                     \
+	{                                                                                                              \
+		reg_put(c, op->dst, s, reg_get(c, op->dst, s) + d);                                                    \
+		return NEXT(op);                                                                                       \
+	}
+QUIET_STEP(inc, 4, 1)
+QUIET_STEP(inc, 8, 1)
+QUIET_STEP(dec, 4, UINT64_MAX)
+QUIET_STEP(dec, 8, UINT64_MAX)
+
+x86_fn x86_quiet_alu(x86_fn fn)
+{
+	static const struct x86_quiet steps[] = {
+		{ inc_4_0, quiet_inc_4 }, { inc_8_0, quiet_inc_8 }, { dec_4_0, quiet_dec_4 }, { dec_8_0, quiet_dec_8 }
+	};
+	x86_fn q = x86_quiet_find(quiet_fn, sizeof quiet_fn / sizeof *quiet_fn, fn);
+	return q ? q : x86_quiet_find(steps, sizeof steps / sizeof *steps, fn);
+}
 
 /* The locked ones need no speed: by size at run time. aux: which. */
 static op_t lock_one(struct x86_cpu *c, op_t op)

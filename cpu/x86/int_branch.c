@@ -32,10 +32,18 @@ static op_t jmp(struct x86_cpu *c, op_t op)
 	return TAKEN(op);
 }
 
+static __attribute__((noinline)) op_t call_slow(struct x86_cpu *c, op_t op)
+{
+	x86_push(c, op, 8, c->r[X86_R_PC] + op->off + op->len);
+	return TAKEN(op);
+}
 static op_t call_8(struct x86_cpu *c, op_t op)
 {
 	uint64_t sp = c->r[4] - 8;
-	x86_st64(c, op, sp, c->r[X86_R_PC] + op->off + op->len);
+	uint8_t *p = x86_tlb_hit(c->tlb->w, sp, 8);
+	if (unlikely(!p))
+		return call_slow(c, op);
+	host_put(p, 8, c->r[X86_R_PC] + op->off + op->len);
 	c->r[4] = sp;
 	return TAKEN(op);
 }
@@ -45,12 +53,27 @@ static op_t call_any(struct x86_cpu *c, op_t op)
 	return TAKEN(op);
 }
 
-static op_t ret_8(struct x86_cpu *c, op_t op)
+static __attribute__((noinline)) op_t ret_slow(struct x86_cpu *c, op_t op)
 {
 	uint64_t rip = x86_ld64(c, op, c->r[4]);
 	x86_check_target(c, op, rip);
 	c->r[4] += 8 + op->imm;
 	return x86_jump(c, rip);
+}
+/* What the jump cache knows is a good target. */
+static op_t ret_8(struct x86_cpu *c, op_t op)
+{
+	const uint8_t *p = x86_tlb_hit(c->tlb->r, c->r[4], 8);
+	if (unlikely(!p))
+		return ret_slow(c, op);
+	uint64_t rip = host_get(p, 8);
+	const struct x86_jc *e = &c->cache->jc[x86_jc_slot(rip)];
+	if (unlikely(e->lin != rip || e->tag != c->code_tag))
+		return ret_slow(c, op);
+	op_t next = e->block->ops;
+	c->r[4] += 8 + op->imm;
+	c->r[X86_R_PC] = rip;
+	return X86_GO(next);
 }
 static op_t ret_any(struct x86_cpu *c, op_t op)
 {

@@ -42,17 +42,30 @@ X86_INLINE op_t mov_or(struct x86_cpu *c, op_t op, unsigned size)
 	{                                                                                                              \
 		return mov_##f(c, op, s);                                                                              \
 	}
-#define MOV_SIZES(f)                                                                                                   \
-	MOV_ONE(f, 1)                                                                                                  \
-	MOV_ONE(f, 2)                                                                                                  \
-	MOV_ONE(f, 4)                                                                                                  \
-	MOV_ONE(f, 8)                                                                                                  \
-	static const x86_fn mov_##f##_fn[4] = { mov_##f##_1, mov_##f##_2, mov_##f##_4, mov_##f##_8 };
+#define MOV_TWIN(f, s, set, access)                                                                                    \
+	static __attribute__((noinline)) op_t mov_slow_##f##_##s(struct x86_cpu *c, op_t op)                           \
+	{                                                                                                              \
+		return mov_##f(c, op, s);                                                                              \
+	}                                                                                                              \
+	static op_t mov_##f##_##s(struct x86_cpu *c, op_t op)                                                          \
+	{                                                                                                              \
+		uint8_t *p = fast_operand(c, op, c->tlb->set, s);                                                      \
+		if (unlikely(!p))                                                                                      \
+			return mov_slow_##f##_##s(c, op);                                                              \
+		access;                                                                                                \
+		return NEXT(op);                                                                                       \
+	}
+#define MOV_TABLE(f) static const x86_fn mov_##f##_fn[4] = { mov_##f##_1, mov_##f##_2, mov_##f##_4, mov_##f##_8 };
+#define MOV_SIZES(f) MOV_ONE(f, 1) MOV_ONE(f, 2) MOV_ONE(f, 4) MOV_ONE(f, 8) MOV_TABLE(f)
+#define MOV_TWINS(f, M) M(1) M(2) M(4) M(8) MOV_TABLE(f)
+#define MOV_RM(s) MOV_TWIN(rm, s, r, reg_put(c, op->dst, s, host_get(p, s)))
+#define MOV_MR(s) MOV_TWIN(mr, s, w, host_put(p, s, reg_get(c, op->src, s)))
+#define MOV_MI(s) MOV_TWIN(mi, s, w, host_put(p, s, op->imm))
 MOV_SIZES(rr)
 MOV_SIZES(ri)
-MOV_SIZES(rm)
-MOV_SIZES(mr)
-MOV_SIZES(mi)
+MOV_TWINS(rm, MOV_RM)
+MOV_TWINS(mr, MOV_MR)
+MOV_TWINS(mi, MOV_MI)
 MOV_SIZES(ro)
 MOV_SIZES(or)
 
@@ -94,9 +107,20 @@ X86_INLINE op_t extend(struct x86_cpu *c, op_t op, unsigned to, unsigned from, b
 	return NEXT(op);
 }
 #define EXTEND_ONE(to, from, sign, mem)                                                                                \
-	static op_t extend_##to##_##from##_##sign##_##mem(struct x86_cpu *c, op_t op)                                  \
+	static __attribute__((noinline)) op_t slow_##to##_##from##_##sign##_##mem(struct x86_cpu *c, op_t op)          \
 	{                                                                                                              \
 		return extend(c, op, to, from, sign, mem);                                                             \
+	}                                                                                                              \
+	static op_t extend_##to##_##from##_##sign##_##mem(struct x86_cpu *c, op_t op)                                  \
+	{                                                                                                              \
+		if (!mem)                                                                                              \
+			return extend(c, op, to, from, sign, false);                                                   \
+		const uint8_t *p = fast_operand(c, op, c->tlb->r, from);                                               \
+		if (unlikely(!p))                                                                                      \
+			return slow_##to##_##from##_##sign##_##mem(c, op);                                             \
+		uint64_t v = host_get(p, from);                                                                        \
+		reg_put(c, op->dst, to, sign ? sign_size(v, from) : v);                                                \
+		return NEXT(op);                                                                                       \
 	}
 #define EXTEND_ALL(M)                                                                                                  \
 	M(2, 1, 0, 0) M(2, 1, 0, 1) M(2, 1, 1, 0) M(2, 1, 1, 1) M(4, 1, 0, 0) M(4, 1, 0, 1) M(4, 1, 1, 0) M(4, 1, 1, 1) \

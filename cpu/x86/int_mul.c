@@ -103,6 +103,24 @@ X86_RM_HANDLERS(imul3, imul3)
 X86_RM_HANDLERS(div, div_)
 X86_RM_HANDLERS(idiv, idiv)
 
+#define QUIET_IMUL(name, s, b)                                                                                         \
+	static op_t quiet_##name##_##s(struct x86_cpu *c, op_t op)                                                     \
+	{                                                                                                              \
+		reg_put(c, op->dst, s, reg_get(c, op->src, s) * (b));                                                  \
+		return NEXT(op);                                                                                       \
+	}
+QUIET_IMUL(imul2, 4, reg_get(c, op->dst, 4))
+QUIET_IMUL(imul2, 8, c->r[op->dst])
+QUIET_IMUL(imul3, 4, op->imm)
+QUIET_IMUL(imul3, 8, op->imm)
+
+x86_fn x86_quiet_mul(x86_fn fn)
+{
+	static const struct x86_quiet list[] = { { imul2_4_0, quiet_imul2_4 }, { imul2_8_0, quiet_imul2_8 },
+						 { imul3_4_0, quiet_imul3_4 }, { imul3_8_0, quiet_imul3_8 } };
+	return x86_quiet_find(list, sizeof list / sizeof *list, fn);
+}
+
 static x86_fn one(const struct x86_insn *d, struct x86_op *op, const x86_fn fn[2][4])
 {
 	unsigned sl = x86_operands(d, op);

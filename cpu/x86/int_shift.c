@@ -133,10 +133,49 @@ X86_RM_HANDLERS(rcr, rcr)
 SHIFT_QUICK(4, uint32_t, int32_t)
 SHIFT_QUICK(8, uint64_t, int64_t)
 
+#define SHIFT_QUIET(name, s, expression)                                                                               \
+	static op_t quiet_##name##_##s(struct x86_cpu *c, op_t op)                                                     \
+	{                                                                                                              \
+		unsigned n = (unsigned)op->imm;                                                                        \
+		uint64_t a = reg_get(c, op->dst, s);                                                                   \
+		reg_put(c, op->dst, s, expression);                                                                    \
+		return NEXT(op);                                                                                       \
+	}
+SHIFT_QUIET(shl, 4, a << n)
+SHIFT_QUIET(shl, 8, a << n)
+SHIFT_QUIET(shr, 4, a >> n)
+SHIFT_QUIET(shr, 8, a >> n)
+SHIFT_QUIET(sar, 4, (uint64_t)((int64_t)(int32_t)a >> n))
+SHIFT_QUIET(sar, 8, (uint64_t)((int64_t)a >> n))
+SHIFT_QUIET(rol, 4, (uint32_t)a << n | (uint32_t)a >> (-n & 31))
+SHIFT_QUIET(rol, 8, a << n | a >> (-n & 63))
+SHIFT_QUIET(ror, 4, (uint32_t)a >> n | (uint32_t)a << (-n & 31))
+SHIFT_QUIET(ror, 8, a >> n | a << (-n & 63))
+
+#define ROTATE_QUICK(name, s)                                                                                          \
+	static op_t name##_i##s(struct x86_cpu *c, op_t op)                                                            \
+	{                                                                                                              \
+		return name(c, op, s, false);                                                                          \
+	}
+ROTATE_QUICK(rol, 4)
+ROTATE_QUICK(rol, 8)
+ROTATE_QUICK(ror, 4)
+ROTATE_QUICK(ror, 8)
+
 static x86_fn quick(const struct x86_op *op, enum kind kind)
 {
-	static const x86_fn fn[3][2] = { { shl_i4, shl_i8 }, { shr_i4, shr_i8 }, { sar_i4, sar_i8 } };
-	return fn[kind == SHL ? 0 : kind == SHR ? 1 : 2][op->size == 8];
+	static const x86_fn fn[][2] = { [ROL] = { rol_i4, rol_i8 }, [ROR] = { ror_i4, ror_i8 }, [SHL] = { shl_i4, shl_i8 },
+					[SAL] = { shl_i4, shl_i8 }, [SHR] = { shr_i4, shr_i8 }, [SAR] = { sar_i4, sar_i8 } };
+	return fn[kind][op->size == 8];
+}
+
+x86_fn x86_quiet_shift(x86_fn fn)
+{
+	static const struct x86_quiet list[] = {
+		{ shl_i4, quiet_shl_4 }, { shl_i8, quiet_shl_8 }, { shr_i4, quiet_shr_4 }, { shr_i8, quiet_shr_8 }, { sar_i4, quiet_sar_4 },
+		{ sar_i8, quiet_sar_8 }, { rol_i4, quiet_rol_4 }, { rol_i8, quiet_rol_8 }, { ror_i4, quiet_ror_4 }, { ror_i8, quiet_ror_8 }
+	};
+	return x86_quiet_find(list, sizeof list / sizeof *list, fn);
 }
 
 static x86_fn translate(const struct x86_insn *d, struct x86_op *op, enum kind kind)
@@ -147,7 +186,7 @@ static x86_fn translate(const struct x86_insn *d, struct x86_op *op, enum kind k
 	bool mem = x86_is_mem(d, 0), imm = d->o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 	op->aux = imm ? 0 : BY_CL;
 	op->imm &= op->size == 8 ? 63 : 31;
-	if (kind >= SHL && imm && !mem && op->size >= 4 && op->imm)
+	if (kind != RCL && kind != RCR && imm && !mem && op->size >= 4 && op->imm)
 		return quick(op, kind);
 	return fn[kind][mem][sl];
 }

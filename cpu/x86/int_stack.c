@@ -20,18 +20,35 @@ uint64_t x86_top(struct x86_cpu *c, op_t op, unsigned size)
 	return mem_get(c, op, x86_stack(c, op, c->r[4], size, false), size);
 }
 
+static __attribute__((noinline)) op_t push_slow(struct x86_cpu *c, op_t op)
+{
+	x86_push(c, op, 8, c->r[op->dst]);
+	return NEXT(op);
+}
 static op_t push_r8(struct x86_cpu *c, op_t op)
 {
 	uint64_t sp = c->r[4] - 8;
-	x86_st64(c, op, sp, c->r[op->dst]);
+	uint8_t *p = x86_tlb_hit(c->tlb->w, sp, 8);
+	if (unlikely(!p))
+		return push_slow(c, op);
+	host_put(p, 8, c->r[op->dst]);
 	c->r[4] = sp;
+	return NEXT(op);
+}
+static __attribute__((noinline)) op_t pop_slow(struct x86_cpu *c, op_t op)
+{
+	uint64_t v = x86_top(c, op, 8);
+	c->r[4] += 8;
+	c->r[op->dst] = v; /* POP RSP: the value read wins */
 	return NEXT(op);
 }
 static op_t pop_r8(struct x86_cpu *c, op_t op)
 {
-	uint64_t v = x86_ld64(c, op, c->r[4]);
+	const uint8_t *p = x86_tlb_hit(c->tlb->r, c->r[4], 8);
+	if (unlikely(!p))
+		return pop_slow(c, op);
 	c->r[4] += 8;
-	c->r[op->dst] = v; /* POP RSP: the value read wins */
+	c->r[op->dst] = host_get(p, 8);
 	return NEXT(op);
 }
 static op_t push_reg(struct x86_cpu *c, op_t op)

@@ -42,10 +42,11 @@ enum {
 };
 /* Threaded where the compiler turns the call into a jump; the run loop calls what a handler returns, so both ways work. */
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(X86_NO_THREADING)
-#define NEXT(op) ((op)[1].fn(c, (op) + 1))
+#define X86_GO(op) ((op)->fn(c, (op)))
 #else
-#define NEXT(op) ((op) + 1)
+#define X86_GO(op) (op)
 #endif
+#define NEXT(op) X86_GO((op) + 1)
 
 enum x86_mode { X86_MODE_REAL, X86_MODE_VM86, X86_MODE_PROT16, X86_MODE_PROT32, X86_MODE_COMPAT16, X86_MODE_COMPAT32, X86_MODE_LONG };
 

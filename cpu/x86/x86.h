@@ -132,7 +132,7 @@ struct x86_cpu {
 	 * RIP-relative operands are ordinary ones */
 	uint64_t r[X86_NREG];
 	/* lazy flags, see flags.h: the arithmetic flags are a function of these */
-	uint64_t cc_dst, cc_src, cc_src2;
+	uint64_t cc_dst, cc_src2, cc_src; /* in this order lest compilers join the two stores of most instructions */
 	uint32_t cc_op;
 	uint32_t eflags; /* everything but CF PF AF ZF SF OF; bit 1 is set. DF, IF, TF, IOPL, AC ... */
 	uint64_t segbase[8]; /* base added to an address: 0 for CS DS ES SS in 64-bit mode; [7] is always 0 */
