@@ -303,7 +303,7 @@ static int half_and_half(struct guest *a, struct guest *b, const struct result *
 	struct result got;
 	int cut = 0;
 
-	for (int i = 0; i < 20 && !cut; i++) {
+	for (int i = 0; i < 100 && !cut; i++) {
 		CONF_TRY(start_mixer(a, rounds));
 		CONF_TRY(run_to(a, rounds - rounds / 3, &cut));
 	}
@@ -316,7 +316,7 @@ static int half_and_half(struct guest *a, struct guest *b, const struct result *
 }
 
 static const vma_accel movers[] = {VMA_ACCEL_KVM, VMA_ACCEL_SOFT, VMA_ACCEL_HVF, VMA_ACCEL_WHPX};
-enum { MOVERS = sizeof movers / sizeof *movers, ROUNDS = 10000 };
+enum { MOVERS = sizeof movers / sizeof *movers, ROUNDS = 40000 };
 
 static int usable(vma_accel accel)
 {
