@@ -30,6 +30,7 @@ struct soft_vcpu {
 	atomic_bool nmi, init, sipi; /* from other vCPUs' APICs or the host */
 	atomic_uint sipi_vector;
 	uint64_t apic_base;          /* without interrupt controllers: what the guest wrote there */
+	int stashed; /* the kind of a stop that completing an exit ended in; 0: none */
 };
 
 struct soft_vm {

@@ -166,8 +166,11 @@ int soft_complete(struct vma_vcpu *v)
 	soft_enter(cv);
 	enum x86_stop_kind kind = x86_complete(cv->cpu);
 	soft_leave(cv);
-	if (!cv->cpu->stop.needs_answer)
+	if (!cv->cpu->stop.needs_answer) {
+		/* A step that was completed, or the fault it ended in, is for the next run to report. */
+		cv->stashed = kind == X86_STOP_BUDGET ? 0 : (int)kind;
 		return 0;
+	}
 	to_exit(v, kind);
 	return 1;
 }
@@ -216,6 +219,11 @@ int soft_run(struct vma_vcpu *v)
 	struct soft_vcpu *cv = v->priv;
 	if (v->exit.pending && soft_complete(v) == 1)
 		return (int)v->exit.kind;
+	if (cv->stashed) {
+		enum x86_stop_kind kind = (enum x86_stop_kind)cv->stashed;
+		cv->stashed = 0;
+		return to_exit(v, kind);
+	}
 	cv->cpu->window_wanted = v->irq_window;
 	x86_memory_changed(cv->cpu); /* the caller may have written code */
 	for (;;) {

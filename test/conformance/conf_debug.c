@@ -4,6 +4,26 @@
 
 #include <string.h>
 
+/* A step over an instruction that exits is reported once the instruction is complete. */
+static int step_over_exits(struct guest *g)
+{
+	vma_debug debug = {.size = sizeof debug, .single_step = 1};
+	struct conf *conf = g->conf;
+
+	guest_set(g, VMA_X86_RBX, GUEST_MMIO);
+	CONF_OK(conf, vma_vcpu_debug(g->v, &debug));
+	CONF_TRY(guest_run_out(g, 0x10, 1, NULL));
+	CONF_TRY(guest_run(g, VMA_EXIT_DEBUG));
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), GUEST_CODE + 2);
+	CONF_TRY(guest_run(g, VMA_EXIT_MMIO));
+	memset(g->exit->mmio.data, 0x11, 4);
+	CONF_TRY(guest_run(g, VMA_EXIT_DEBUG));
+	CONF_EQUAL(conf, g->exit->debug.reason & VMA_DEBUG_STEP, VMA_DEBUG_STEP);
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), GUEST_CODE + 4);
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RAX), 0x11111111);
+	return CONF_PASS;
+}
+
 /* Single step over straight code, a jump, a call and a return: RIP after each. */
 static int t100(struct conf *conf)
 {
@@ -11,6 +31,7 @@ static int t100(struct conf *conf)
 	static const uint8_t code[] = {
 		0x90, 0xb8, 0x05, 0x00, 0x00, 0x00, 0x50, 0x5b, 0xe8, 0x01, 0x00, 0x00, 0x00, 0xf4, 0xc3,
 	};
+	static const uint8_t exits[] = {0xe6, 0x10, 0x8b, 0x03, 0xf4}; /* out 0x10, al; mov eax, [rbx]; hlt */
 	static const uint8_t after[] = {1, 6, 7, 8, 14, 13}; /* offsets */
 	vma_debug debug = {.size = sizeof debug, .single_step = 1};
 	struct guest g;
@@ -29,7 +50,7 @@ static int t100(struct conf *conf)
 	CONF_OK(conf, vma_vcpu_debug(g.v, &debug));
 	CONF_TRY(guest_run(&g, VMA_EXIT_HLT));
 	guest_close(&g);
-	return CONF_PASS;
+	return guest_with(conf, NULL, exits, sizeof exits, step_over_exits);
 }
 
 /* Four execution breakpoints, each hit once, in order. */
@@ -204,7 +225,7 @@ static int t106(struct conf *conf)
 }
 
 static const struct conf_check checks[] = {
-	{100, "Single step over plain code, stack, call and return: RIP after each, TF not shown", "any debug guest", t100, NULL},
+	{100, "Single step over plain code, stack, call, return, I/O and MMIO: RIP after each, TF not shown", "any debug guest", t100, NULL},
 	{101, "Four execution breakpoints, each hit once with its DR6 bit", "any debug guest", t101, NULL},
 	{102, "INT3 that nobody asked for goes to the guest, RIP behind it", "x86 debug guest", t102, NULL},
 	{103, "Translate: 32-bit, PSE, PAE, 4-level, NX, U/S, write protection, non-canonical; no accessed bits set", "x86 debug", t103, NULL},
