@@ -1,4 +1,5 @@
-/* access.c - accesses that leave the CPU: MMIO and I/O through the environment, deferral, and the replay log that x86.h explains. */
+/* access.c - accesses that leave the CPU: MMIO and I/O through the environment, deferral, and the replay log that x86.h
+ * explains. */
 #include "engine.h"
 #include "fpenv.h"
 
@@ -24,7 +25,8 @@ static struct x86_log_entry *log_next(struct x86_cpu *c, uint8_t kind, uint64_t 
 		return NULL;
 	struct x86_log_entry *e = &c->log[c->log_pos];
 	if (e->kind != kind || e->addr != addr || e->write != write) {
-		c->log_len = c->log_pos; /* memory or registers were changed meanwhile: the rest is another instruction's */
+		c->log_len =
+		    c->log_pos; /* memory or registers were changed meanwhile: the rest is another instruction's */
 		return NULL;
 	}
 	c->log_pos++;
@@ -57,8 +59,8 @@ _Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op)
 	longjmp(c->jb, X86_JMP_DEFER);
 }
 
-static _Noreturn void defer_data(struct x86_cpu *c, const struct x86_op *op, enum x86_stop_kind kind, uint64_t addr, unsigned len,
-				 uint32_t count, bool write, const uint8_t *data)
+static _Noreturn void defer_data(struct x86_cpu *c, const struct x86_op *op, enum x86_stop_kind kind, uint64_t addr,
+				 unsigned len, uint32_t count, bool write, const uint8_t *data)
 {
 	struct x86_stop *s = &c->stop;
 	s->kind = kind;
@@ -96,7 +98,8 @@ void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned
 }
 
 /* A REP's answer is longer than an entry; it is still in c->stop, the only one of its instruction. */
-static void io_answer(const struct x86_cpu *c, const struct x86_log_entry *e, uint8_t *data, uint32_t width, uint32_t count)
+static void io_answer(const struct x86_cpu *c, const struct x86_log_entry *e, uint8_t *data, uint32_t width,
+		      uint32_t count)
 {
 	if (e->count > count)
 		return;
@@ -106,7 +109,8 @@ static void io_answer(const struct x86_cpu *c, const struct x86_log_entry *e, ui
 		memcpy(data, c->stop.data, (size_t)width * e->count);
 }
 
-uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t count)
+uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data,
+		uint32_t count)
 {
 	log_begin(c, op);
 	struct x86_log_entry *e = log_next(c, 'I', port, write);
@@ -140,13 +144,17 @@ static void answer_cpuid(const struct x86_stop *s, struct x86_log_entry *e)
 
 void x86_answer(struct x86_cpu *c)
 {
-	static const char kinds[] = { [X86_STOP_IO] = 'I', [X86_STOP_MMIO] = 'M', [X86_STOP_MSR] = 'R', [X86_STOP_CPUID] = 'C',
-				      [X86_STOP_HYPERCALL] = 'H' };
+	static const char kinds[] = {[X86_STOP_IO] = 'I',
+				     [X86_STOP_MMIO] = 'M',
+				     [X86_STOP_MSR] = 'R',
+				     [X86_STOP_CPUID] = 'C',
+				     [X86_STOP_HYPERCALL] = 'H'};
 	struct x86_stop *s = &c->stop;
 	if (!s->needs_answer || (unsigned)s->kind >= sizeof kinds || !kinds[s->kind])
 		return;
 	s->needs_answer = false;
-	struct x86_log_entry *e = log_add(c, (uint8_t)kinds[s->kind], s->kind == X86_STOP_CPUID ? s->leaf : s->addr, s->write);
+	struct x86_log_entry *e =
+	    log_add(c, (uint8_t)kinds[s->kind], s->kind == X86_STOP_CPUID ? s->leaf : s->addr, s->write);
 	if (!e)
 		return;
 	e->len = (uint8_t)s->len;

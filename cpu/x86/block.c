@@ -1,4 +1,5 @@
-/* block.c - the two ends of a block: the head that counts and polls, the exits that lead to the next block, and what a killed block does. */
+/* block.c - the two ends of a block: the head that counts and polls, the exits that lead to the next block, and what a
+ * killed block does. */
 #include "engine.h"
 
 static struct x86_block *block_of(op_t head)
@@ -6,8 +7,8 @@ static struct x86_block *block_of(op_t head)
 	return (struct x86_block *)(uintptr_t)((const char *)head - offsetof(struct x86_block, ops));
 }
 
-/* Handlers jump to each other, but some compilers call where a handler has variables in memory: after so many instructions (a power of two) the
- * run loop is entered again with an empty stack. */
+/* Handlers jump to each other, but some compilers call where a handler has variables in memory: after so many
+ * instructions (a power of two) the run loop is entered again with an empty stack. */
 enum { STACK_BITS = 9 };
 
 static uint64_t target(const struct x86_cpu *c, op_t op)
@@ -64,7 +65,8 @@ static op_t exit_linked_trunc(struct x86_cpu *c, op_t op)
 	return X86_GO(next);
 }
 
-/* Finding the block can raise: everything of this one is done, so c->rip is the place, and nothing is to be uncounted. */
+/* Finding the block can raise: everything of this one is done, so c->rip is the place, and nothing is to be uncounted.
+ */
 op_t x86_op_exit(struct x86_cpu *c, op_t op)
 {
 	uint64_t flushes = c->cache->flushes;

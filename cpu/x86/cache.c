@@ -1,5 +1,5 @@
-/* cache.c - the cache of decoded blocks: by physical address and key, lists by page for invalidation, the arena and its wholesale flush, the jump
- * cache from linear addresses. */
+/* cache.c - the cache of decoded blocks: by physical address and key, lists by page for invalidation, the arena and its
+ * wholesale flush, the jump cache from linear addresses. */
 #include "engine.h"
 
 uint32_t x86_block_key(const struct x86_cpu *c, bool single)
@@ -53,7 +53,7 @@ static struct x86_code_page *new_page(struct x86_cpu *c, uint64_t gpa)
 	if (!p) {
 		struct x86_code_page **slot = &c->cache->pages[page_hash(gpa)];
 		p = take(c->cache, sizeof *p);
-		*p = (struct x86_code_page){ .next = *slot, .gpa = gpa & ~(uint64_t)0xfff };
+		*p = (struct x86_code_page){.next = *slot, .gpa = gpa & ~(uint64_t)0xfff};
 		*slot = p;
 	}
 	return p;
@@ -87,8 +87,8 @@ static void attach(struct x86_cpu *c, struct x86_block *b, int n, uint64_t gpa, 
 	p->first = b;
 }
 
-struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops, unsigned nops,
-				const uint8_t *code)
+struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops,
+				unsigned nops, const uint8_t *code)
 {
 	struct x86_cache *k = c->cache;
 	size_t size = sizeof *head + nops * sizeof *ops + head->bytes;
@@ -224,6 +224,6 @@ struct x86_block *x86_find_block(struct x86_cpu *c, bool single)
 		return x86_find_block(c, true);
 	}
 	if (!single && (c->mode == X86_MODE_LONG || c->seg[X86_CS].limit == UINT32_MAX) && b->gpa2 == UINT64_MAX)
-		c->cache->jc[x86_jc_slot(lin)] = (struct x86_jc){ lin, c->cache->generation << 16 | key, b };
+		c->cache->jc[x86_jc_slot(lin)] = (struct x86_jc){lin, c->cache->generation << 16 | key, b};
 	return b;
 }

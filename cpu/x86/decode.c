@@ -1,4 +1,5 @@
-/* decode.c - from bytes to blocks of operations: fetching across page ends, Zydis, what is common to all translators, the end of a block. */
+/* decode.c - from bytes to blocks of operations: fetching across page ends, Zydis, what is common to all translators,
+ * the end of a block. */
 #include "engine.h"
 
 static ZydisDecoder decoders[X86_MODE_LONG + 1];
@@ -6,9 +7,10 @@ static ZydisDecoder decoders[X86_MODE_LONG + 1];
 /* This CPU has no MPX, CET, LZCNT, BMI, WBNOINVD, CLDEMOTE: their encodings are what they were before. */
 static void init_decoder(ZydisDecoder *d, ZydisMachineMode mode, ZydisStackWidth width)
 {
-	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT,
-						ZYDIS_DECODER_MODE_TZCNT, ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
-						ZYDIS_DECODER_MODE_KNC };
+	static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX,      ZYDIS_DECODER_MODE_CET,
+					       ZYDIS_DECODER_MODE_LZCNT,    ZYDIS_DECODER_MODE_TZCNT,
+					       ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
+					       ZYDIS_DECODER_MODE_KNC};
 	ZydisDecoderInit(d, mode, width);
 	for (unsigned i = 0; i < sizeof off / sizeof *off; i++)
 		ZydisDecoderEnableMode(d, off[i], ZYAN_FALSE);
@@ -21,13 +23,13 @@ void x86_decoders_init(void)
 		ZydisMachineMode mode;
 		ZydisStackWidth width;
 	} of[] = {
-		[X86_MODE_REAL] = { ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16 },
-		[X86_MODE_VM86] = { ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16 },
-		[X86_MODE_PROT16] = { ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
-		[X86_MODE_PROT32] = { ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
-		[X86_MODE_COMPAT16] = { ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16 },
-		[X86_MODE_COMPAT32] = { ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32 },
-		[X86_MODE_LONG] = { ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
+	    [X86_MODE_REAL] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
+	    [X86_MODE_VM86] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
+	    [X86_MODE_PROT16] = {ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16},
+	    [X86_MODE_PROT32] = {ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32},
+	    [X86_MODE_COMPAT16] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16},
+	    [X86_MODE_COMPAT32] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32},
+	    [X86_MODE_LONG] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
 	};
 	for (unsigned m = 0; m < sizeof of / sizeof *of; m++)
 		init_decoder(&decoders[m], of[m].mode, of[m].width);
@@ -40,18 +42,16 @@ uint8_t x86_regno(ZydisRegister r)
 	case ZYDIS_REGCLASS_GPR8: {
 		if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
 			return (uint8_t)((r - ZYDIS_REGISTER_AH) * 8 + 1);
-		static const ZydisRegister low[] = { ZYDIS_REGISTER_AL, ZYDIS_REGISTER_CL, ZYDIS_REGISTER_DL, ZYDIS_REGISTER_BL };
+		static const ZydisRegister low[] = {ZYDIS_REGISTER_AL, ZYDIS_REGISTER_CL, ZYDIS_REGISTER_DL,
+						    ZYDIS_REGISTER_BL};
 		for (unsigned n = 0; n < 4; n++)
 			if (r == low[n])
 				return (uint8_t)(n * 8);
 		return (uint8_t)((r - ZYDIS_REGISTER_SPL + 4) * 8);
 	}
-	case ZYDIS_REGCLASS_IP:
-		return X86_R_PC;
-	case ZYDIS_REGCLASS_INVALID:
-		return X86_R_ZERO;
-	default:
-		return (uint8_t)id;
+	case ZYDIS_REGCLASS_IP: return X86_R_PC;
+	case ZYDIS_REGCLASS_INVALID: return X86_R_ZERO;
+	default: return (uint8_t)id;
 	}
 }
 
@@ -89,10 +89,13 @@ static void preset_memory(const struct x86_insn *d, const ZydisDecodedOperand *o
 	op->scale = (uint8_t)shift;
 	if (c->mode == X86_MODE_LONG && d->i.address_width == 64)
 		return;
-	op->flags |= X86_OPF_SLOW_EA | (d->i.address_width == 16 ? X86_OPF_ADDR16 : d->i.address_width == 32 ? X86_OPF_ADDR32 : 0);
+	op->flags |= X86_OPF_SLOW_EA | (d->i.address_width == 16   ? X86_OPF_ADDR16
+					: d->i.address_width == 32 ? X86_OPF_ADDR32
+								   : 0);
 	if (c->mode != X86_MODE_LONG && !(op->seg < X86_NSEG && c->flat >> op->seg & 1))
 		op->flags |= X86_OPF_CHECK_SEG;
-	op->scale |= (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_EA_WRITE : 0) | (bytes > 31 ? 31 : bytes) << X86_EA_SIZE_SHIFT;
+	op->scale |= (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_EA_WRITE : 0) | (bytes > 31 ? 31 : bytes)
+											     << X86_EA_SIZE_SHIFT;
 }
 
 /* What every translator finds done. */
@@ -122,7 +125,8 @@ static void preset(const struct x86_insn *d, struct x86_op *op)
 /* Answers whether it is an integer instruction. */
 static bool translate(const struct x86_insn *d, struct x86_op *op, bool *ends)
 {
-	static const x86_translator all[] = { x86_translate_int, x86_translate_sys, x86_translate_x87, x86_translate_sse };
+	static const x86_translator all[] = {x86_translate_int, x86_translate_sys, x86_translate_x87,
+					     x86_translate_sse};
 	for (unsigned n = 0; n < sizeof all / sizeof *all; n++) {
 		struct x86_op trial = *op;
 		bool e = false;
@@ -143,15 +147,15 @@ struct builder {
 	struct x86_op ops[X86_BLOCK_INSNS + 3];
 	uint8_t code[X86_BLOCK_INSNS * 15];
 	const uint8_t *hva;
-	unsigned room;    /* bytes of the page from the block's start */
+	unsigned room; /* bytes of the page from the block's start */
 	const struct x86_itlbe *behind;
-	bool ends, stop;  /* stop: without this instruction */
-	bool branch;      /* the last operation leaves by the exits or by itself */
+	bool ends, stop; /* stop: without this instruction */
+	bool branch;     /* the last operation leaves by the exits or by itself */
 	struct {
 		uint16_t reads, sets, changes; /* arithmetic flags; sets: whatever the operands are */
 		bool plain;                    /* it cannot fault and leaves by the next operation */
 	} flags[X86_BLOCK_INSNS + 1];
-	bool relink;      /* state that blocks depend on may have changed: leave through the run loop */
+	bool relink;           /* state that blocks depend on may have changed: leave through the run loop */
 	struct x86_block head; /* last: it ends in a flexible array */
 };
 
@@ -268,7 +272,8 @@ static void one(struct builder *b)
 	b->head.bytes += op->len;
 }
 
-/* Exit n of the block: 0 falls through, 1 is the branch's. The distance of the latter was put in the branch's imm by its translator. */
+/* Exit n of the block: 0 falls through, 1 is the branch's. The distance of the latter was put in the branch's imm by
+ * its translator. */
 static void exit_op(struct builder *b, unsigned n)
 {
 	struct x86_op *op = &b->ops[b->head.n + 1 + n];
@@ -287,13 +292,14 @@ static void exit_op(struct builder *b, unsigned n)
 		op->fn = at >= 0 && at < 0x1000 ? x86_op_exit : x86_op_exit_far;
 }
 
-/* Where all flags that an instruction changes are set again before anybody can look - a reader, a fault, the end of the block - it need not
- * compute them. Flags that the manual leaves undefined count as kept. */
+/* Where all flags that an instruction changes are set again before anybody can look - a reader, a fault, the end of the
+ * block - it need not compute them. Flags that the manual leaves undefined count as kept. */
 static void drop_dead_flags(struct builder *b)
 {
 	uint32_t live = X86_ARITH;
 	for (unsigned i = b->head.n; i > 0; i--) {
-		x86_fn quiet = b->flags[i].plain && !(b->flags[i].changes & live) ? x86_without_flags(b->ops[i].fn) : NULL;
+		x86_fn quiet =
+		    b->flags[i].plain && !(b->flags[i].changes & live) ? x86_without_flags(b->ops[i].fn) : NULL;
 		if (quiet)
 			b->ops[i].fn = quiet;
 		live = b->flags[i].plain ? (live & ~(uint32_t)b->flags[i].sets) | b->flags[i].reads : X86_ARITH;
@@ -308,8 +314,9 @@ static void finish(struct builder *b)
 		if (fused)
 			b->ops[i].fn = fused;
 	}
-	b->ops[0] = (struct x86_op){ .fn = b->head.key & X86_KEY_SINGLE ? x86_op_head_single : x86_op_head, .imm = b->head.n,
-				      .disp = b->c->code_epoch };
+	b->ops[0] = (struct x86_op){.fn = b->head.key & X86_KEY_SINGLE ? x86_op_head_single : x86_op_head,
+				    .imm = b->head.n,
+				    .disp = b->c->code_epoch};
 	exit_op(b, 0);
 	exit_op(b, 1);
 }

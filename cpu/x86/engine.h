@@ -1,8 +1,10 @@
-/* engine.h - what the run loop, the block cache, the decoder and the MMU share and nobody else needs: blocks, jump cache, TLB bookkeeping.
+/* engine.h - what the run loop, the block cache, the decoder and the MMU share and nobody else needs: blocks, jump
+ * cache, TLB bookkeeping.
  *
- * A block is an array of operations: a head that counts and polls, one operation an instruction, then one or two exits. Exits know the distance to
- * their target and, inside a page, the target block itself. A block whose code was written is "killed": its operations are overwritten with ones
- * that leave, so links to it and the handler that is running need no search. Memory of killed blocks comes back when the arena is flushed. */
+ * A block is an array of operations: a head that counts and polls, one operation an instruction, then one or two exits.
+ * Exits know the distance to their target and, inside a page, the target block itself. A block whose code was written
+ * is "killed": its operations are overwritten with ones that leave, so links to it and the handler that is running need
+ * no search. Memory of killed blocks comes back when the arena is flushed. */
 #ifndef CPU_X86_ENGINE_H
 #define CPU_X86_ENGINE_H
 
@@ -75,8 +77,8 @@ struct x86_cache {
 /* cache.c */
 uint32_t x86_block_key(const struct x86_cpu *c, bool single);
 struct x86_block *x86_find_block(struct x86_cpu *c, bool single); /* at c->rip; sets R_PC; raises fetch faults */
-struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops, unsigned nops,
-				const uint8_t *code);
+struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops,
+				unsigned nops, const uint8_t *code);
 struct x86_code_page *x86_code_page(const struct x86_cpu *c, uint64_t gpa);
 void x86_code_store(struct x86_cpu *c, uint64_t gpa, unsigned size); /* bytes inside one page were or will be written */
 void x86_cache_flush(struct x86_cpu *c);
@@ -103,11 +105,12 @@ op_t x86_op_exit_null(struct x86_cpu *c, op_t op); /* to PC + disp by way of the
 op_t x86_op_ud(struct x86_cpu *c, op_t op);
 op_t x86_op_too_long(struct x86_cpu *c, op_t op);
 void x86_kill_block(struct x86_block *b);
-void x86_uncount(struct x86_cpu *c, uint64_t rip); /* the instructions from rip on were counted by the head but not executed */
-/* After decoding: the same handler without flags, or NULL (int_translate.c); one handler for two operations, or NULL (int_alu.c). */
+void x86_uncount(struct x86_cpu *c,
+		 uint64_t rip); /* the instructions from rip on were counted by the head but not executed */
+/* After decoding: the same handler without flags, or NULL (int_translate.c); one handler for two operations, or NULL
+ * (int_alu.c). */
 x86_fn x86_without_flags(x86_fn fn);
 x86_fn x86_fuse(const struct x86_op *first, const struct x86_op *second);
-
 
 /* Go on at rip: from the jump cache, else through the run loop. */
 static inline unsigned x86_jc_slot(uint64_t lin)

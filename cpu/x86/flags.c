@@ -1,4 +1,5 @@
-/* flags.c - the arithmetic flags out of the last operation and its operands (SDM vol. 1, 3.4.3.1; where undefined, what AMD Zen gives). */
+/* flags.c - the arithmetic flags out of the last operation and its operands (SDM vol. 1, 3.4.3.1; where undefined, what
+ * AMD Zen gives). */
 #include "flags.h"
 
 static uint64_t top_bit(unsigned size_log)
@@ -64,11 +65,8 @@ static uint32_t of_af(const struct x86_cpu *c)
 		of = b & top;
 		af = X86_AF;
 		break;
-	case CC_SAR:
-		af = X86_AF;
-		break;
-	default:
-		break;
+	case CC_SAR: af = X86_AF; break;
+	default: break;
 	}
 	return (of ? X86_OF_ : 0) | (uint32_t)(af & X86_AF);
 }

@@ -1,13 +1,26 @@
-/* flags.h - lazy arithmetic flags: what the last flag-setting operation was and its operands, from which each flag follows when it is asked for.
+/* flags.h - lazy arithmetic flags: what the last flag-setting operation was and its operands, from which each flag
+ * follows when it is asked for.
  *
- * cc_op is kind * 4 + log2(size). cc_dst is the result; cc_src the second operand (ADD ADC SUB SBB), the old CF (INC DEC), or the value one shift
- * before the result (SHL SHR SAR); cc_src2 the carry in of ADC and SBB. All are zero-extended from the operand size. */
+ * cc_op is kind * 4 + log2(size). cc_dst is the result; cc_src the second operand (ADD ADC SUB SBB), the old CF (INC
+ * DEC), or the value one shift before the result (SHL SHR SAR); cc_src2 the carry in of ADC and SBB. All are
+ * zero-extended from the operand size. */
 #ifndef CPU_X86_FLAGS_H
 #define CPU_X86_FLAGS_H
 
 #include "internal.h"
 
-enum { CC_ADD = 4, CC_ADC = 8, CC_SUB = 12, CC_SBB = 16, CC_LOGIC = 20, CC_INC = 24, CC_DEC = 28, CC_SHL = 32, CC_SHR = 36, CC_SAR = 40 };
+enum {
+	CC_ADD = 4,
+	CC_ADC = 8,
+	CC_SUB = 12,
+	CC_SBB = 16,
+	CC_LOGIC = 20,
+	CC_INC = 24,
+	CC_DEC = 28,
+	CC_SHL = 32,
+	CC_SHR = 36,
+	CC_SAR = 40
+};
 
 static inline void x86_cc(struct x86_cpu *c, uint32_t op, uint64_t dst, uint64_t src)
 {
@@ -38,7 +51,8 @@ static inline bool x86_flags_cond(uint32_t f, unsigned cc)
 bool x86_cond_slow(const struct x86_cpu *c, unsigned cc);
 bool x86_carry(const struct x86_cpu *c);
 
-/* After a comparison or logic of 32 or 64 bits, by far the most frequent, without computing flags. cc is a constant where it matters. */
+/* After a comparison or logic of 32 or 64 bits, by far the most frequent, without computing flags. cc is a constant
+ * where it matters. */
 static inline __attribute__((always_inline)) bool x86_cond(const struct x86_cpu *c, unsigned cc)
 {
 	if (c->cc_op == CC_SUB + 3 || c->cc_op == CC_SUB + 2) {

@@ -1,7 +1,8 @@
-/* int.h - what the integer instructions share: operands by size, read-modify-write of memory, the stack, targets of branches.
+/* int.h - what the integer instructions share: operands by size, read-modify-write of memory, the stack, targets of
+ * branches.
  *
- * A handler's body is written once as an always-inline function of (size, kind of operands) and instantiated by the macros below; the tables they
- * make are indexed by log2(size). */
+ * A handler's body is written once as an always-inline function of (size, kind of operands) and instantiated by the
+ * macros below; the tables they make are indexed by log2(size). */
 #ifndef CPU_X86_INT_H
 #define CPU_X86_INT_H
 
@@ -21,7 +22,10 @@ X86_INLINE uint64_t mask_size(uint64_t v, unsigned size)
 }
 X86_INLINE uint64_t sign_size(uint64_t v, unsigned size)
 {
-	return size == 1 ? (uint64_t)(int8_t)v : size == 2 ? (uint64_t)(int16_t)v : size == 4 ? (uint64_t)(int32_t)v : v;
+	return size == 1   ? (uint64_t)(int8_t)v
+	       : size == 2 ? (uint64_t)(int16_t)v
+	       : size == 4 ? (uint64_t)(int32_t)v
+			   : v;
 }
 X86_INLINE unsigned log_size(unsigned size)
 {
@@ -29,7 +33,10 @@ X86_INLINE unsigned log_size(unsigned size)
 }
 X86_INLINE uint64_t reg_get(const struct x86_cpu *c, unsigned n, unsigned size)
 {
-	return size == 1 ? ((const uint8_t *)c->r)[n] : size == 2 ? (uint16_t)c->r[n] : size == 4 ? (uint32_t)c->r[n] : c->r[n];
+	return size == 1   ? ((const uint8_t *)c->r)[n]
+	       : size == 2 ? (uint16_t)c->r[n]
+	       : size == 4 ? (uint32_t)c->r[n]
+			   : c->r[n];
 }
 X86_INLINE void reg_put(struct x86_cpu *c, unsigned n, unsigned size, uint64_t v)
 {
@@ -75,8 +82,8 @@ X86_INLINE void mem_put(struct x86_cpu *c, op_t op, uint64_t ea, unsigned size, 
 	}
 }
 
-/* Host memory of the operand where address and TLB are simple, else NULL: the handler then leaves for its slow twin, so that the fast one needs no
- * stack frame. */
+/* Host memory of the operand where address and TLB are simple, else NULL: the handler then leaves for its slow twin, so
+ * that the fast one needs no stack frame. */
 X86_INLINE uint8_t *fast_operand(struct x86_cpu *c, op_t op, const struct x86_tlbe *set, unsigned size)
 {
 	if (unlikely(op->flags & X86_OPF_SLOW_EA))
@@ -84,7 +91,8 @@ X86_INLINE uint8_t *fast_operand(struct x86_cpu *c, op_t op, const struct x86_tl
 	return x86_tlb_hit(set, x86_ea(c, op), size);
 }
 
-/* A memory operand that is read and then written: the host's memory, or NULL for the slow way (devices, page crossing, watched pages). */
+/* A memory operand that is read and then written: the host's memory, or NULL for the slow way (devices, page crossing,
+ * watched pages). */
 struct rmw {
 	uint64_t ea;
 	uint8_t *p;
@@ -111,8 +119,8 @@ X86_INLINE void rmw_put(struct x86_cpu *c, op_t op, const struct rmw *m, unsigne
 	else
 		mem_put(c, op, m->ea, size, v);
 }
-/* Replace old by new; false: somebody else was faster, *old is what is there. Unaligned operands are exchanged too: on hosts that fault on these
- * the caller has taken the slow way. */
+/* Replace old by new; false: somebody else was faster, *old is what is there. Unaligned operands are exchanged too: on
+ * hosts that fault on these the caller has taken the slow way. */
 X86_INLINE bool host_cas(uint8_t *p, unsigned size, uint64_t *old, uint64_t v)
 {
 	uint8_t o8 = (uint8_t)*old;
@@ -125,18 +133,22 @@ X86_INLINE bool host_cas(uint8_t *p, unsigned size, uint64_t *old, uint64_t v)
 		*old = o8;
 		return ok;
 	case 2:
-		ok = __atomic_compare_exchange_n((uint16_t *)(void *)p, &o16, (uint16_t)v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		ok = __atomic_compare_exchange_n((uint16_t *)(void *)p, &o16, (uint16_t)v, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST);
 		*old = o16;
 		return ok;
 	case 4:
-		ok = __atomic_compare_exchange_n((uint32_t *)(void *)p, &o32, (uint32_t)v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		ok = __atomic_compare_exchange_n((uint32_t *)(void *)p, &o32, (uint32_t)v, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST);
 		*old = o32;
 		return ok;
 	default:
-		return __atomic_compare_exchange_n((uint64_t *)(void *)p, old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		return __atomic_compare_exchange_n((uint64_t *)(void *)p, old, v, false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
 	}
 }
-/* Host memory for a locked operation: naturally aligned, else NULL (then it is done in two accesses, as by a split lock without the lock). */
+/* Host memory for a locked operation: naturally aligned, else NULL (then it is done in two accesses, as by a split lock
+ * without the lock). */
 X86_INLINE uint8_t *lock_open(struct x86_cpu *c, op_t op, uint64_t ea, unsigned size)
 {
 	uint8_t *p = rmw_open(c, op, ea, size);
@@ -182,8 +194,8 @@ X86_INLINE void rm_close(struct x86_cpu *c, op_t op, const struct rmw *m, unsign
 	X86_RM_ONE(name, f, 2, 1)                                                                                      \
 	X86_RM_ONE(name, f, 4, 1)                                                                                      \
 	X86_RM_ONE(name, f, 8, 1)                                                                                      \
-	static const x86_fn name##_fn[2][4] = { { name##_1_0, name##_2_0, name##_4_0, name##_8_0 },                    \
-						{ name##_1_1, name##_2_1, name##_4_1, name##_8_1 } };
+	static const x86_fn name##_fn[2][4] = {{name##_1_0, name##_2_0, name##_4_0, name##_8_0},                       \
+					       {name##_1_1, name##_2_1, name##_4_1, name##_8_1}};
 
 /* ------ stack (int_stack.c) ------ */
 static inline uint64_t x86_sp_mask(const struct x86_cpu *c)
@@ -206,7 +218,8 @@ uint64_t x86_top(struct x86_cpu *c, op_t op, unsigned size); /* what POP would r
 /* A near branch's target, before it is committed: #GP(0) on the branch itself. */
 static inline void x86_check_target(struct x86_cpu *c, op_t op, uint64_t rip)
 {
-	if (c->mode == X86_MODE_LONG ? (uint64_t)((int64_t)(rip << 16) >> 16) != rip && c->gva_bits == 48 : rip > c->seg[X86_CS].limit)
+	if (c->mode == X86_MODE_LONG ? (uint64_t)((int64_t)(rip << 16) >> 16) != rip && c->gva_bits == 48
+				     : rip > c->seg[X86_CS].limit)
 		x86_raise(c, op, X86_GP_FAULT, 0);
 }
 #define SKIP(op, n) X86_GO((op) + (n))
@@ -240,7 +253,8 @@ x86_fn x86_int_flags(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_bcd(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_string(const struct x86_insn *d, struct x86_op *op, bool *ends);
 
-/* The usual operands: destination o[0] (r/m or register), source o[1]. Answers the index into a handler table: log2 of the size of o[0]. */
+/* The usual operands: destination o[0] (r/m or register), source o[1]. Answers the index into a handler table: log2 of
+ * the size of o[0]. */
 static inline unsigned x86_operands(const struct x86_insn *d, struct x86_op *op)
 {
 	for (int n = 0; n < 2 && n < d->i.operand_count; n++)

@@ -30,9 +30,7 @@ X86_INLINE void set_flags(struct x86_cpu *c, unsigned kind, uint64_t r, uint64_t
 		x86_cc(c, (kind == ADC ? CC_ADC : CC_SBB) + sl, r, b);
 		c->cc_src2 = carry;
 		break;
-	default:
-		c->cc_op = CC_LOGIC + sl;
-		c->cc_dst = r;
+	default: c->cc_op = CC_LOGIC + sl; c->cc_dst = r;
 	}
 }
 
@@ -94,7 +92,9 @@ X86_INLINE op_t alu(struct x86_cpu *c, op_t op, unsigned kind, unsigned size, un
 /* The operand in host memory at p. */
 X86_INLINE op_t alu_fast(struct x86_cpu *c, op_t op, unsigned kind, unsigned size, unsigned form, uint8_t *p)
 {
-	uint64_t m = host_get(p, size), b = form == RM ? m : form == MI ? mask_size(op->imm, size) : reg_get(c, op->src, size);
+	uint64_t m = host_get(p, size), b = form == RM   ? m
+					    : form == MI ? mask_size(op->imm, size)
+							 : reg_get(c, op->src, size);
 	uint64_t r = compute(kind, form == RM ? reg_get(c, op->dst, size) : m, b, 0, size);
 	if (form == RM && kind < CMP)
 		reg_put(c, op->dst, size, r);
@@ -124,7 +124,9 @@ X86_INLINE op_t alu_fast(struct x86_cpu *c, op_t op, unsigned kind, unsigned siz
 		return alu(c, op, k, s, f, false);                                                                     \
 	}
 #define ALU_SIZES(M, k, f) M(k, f, 1) M(k, f, 2) M(k, f, 4) M(k, f, 8)
-#define ALU_READ(k) ALU_SIZES(ALU_ONE, k, RR) ALU_SIZES(ALU_ONE, k, RI) ALU_SIZES(ALU_ONE, k, RM) ALU_SIZES(ALU_ONE, k, MR) ALU_SIZES(ALU_ONE, k, MI)
+#define ALU_READ(k)                                                                                                    \
+	ALU_SIZES(ALU_ONE, k, RR)                                                                                      \
+	ALU_SIZES(ALU_ONE, k, RI) ALU_SIZES(ALU_ONE, k, RM) ALU_SIZES(ALU_ONE, k, MR) ALU_SIZES(ALU_ONE, k, MI)
 #define ALU_LOCKED(k) ALU_SIZES(ALU_ONE, k, LMR) ALU_SIZES(ALU_ONE, k, LMI)
 #define ALU_ALL(M) M(ADD) M(OR) M(ADC) M(SBB) M(AND) M(SUB) M(XOR)
 #define ALU_PLAIN(M) M(ADD) M(OR) M(AND) M(SUB) M(XOR)
@@ -135,14 +137,18 @@ ALU_ALL(ALU_LOCKED)
 #define QUIET_BOTH(k) ALU_SIZES(ALU_QUIET, k, RR) ALU_SIZES(ALU_QUIET, k, RI)
 ALU_PLAIN(QUIET_BOTH)
 
-#define ROW(k, f) { alu_##k##_##f##_1, alu_##k##_##f##_2, alu_##k##_##f##_4, alu_##k##_##f##_8 }
-#define READ_ROWS(k) [k][RR] = ROW(k, RR), [k][RI] = ROW(k, RI), [k][RM] = ROW(k, RM), [k][MR] = ROW(k, MR), [k][MI] = ROW(k, MI)
+#define ROW(k, f)                                                                                                      \
+	{                                                                                                              \
+		alu_##k##_##f##_1, alu_##k##_##f##_2, alu_##k##_##f##_4, alu_##k##_##f##_8                             \
+	}
+#define READ_ROWS(k)                                                                                                   \
+	[k][RR] = ROW(k, RR), [k][RI] = ROW(k, RI), [k][RM] = ROW(k, RM), [k][MR] = ROW(k, MR), [k][MI] = ROW(k, MI)
 #define ALL_ROWS(k) READ_ROWS(k), [k][LMR] = ROW(k, LMR), [k][LMI] = ROW(k, LMI),
-static const x86_fn alu_fn[KINDS][FORMS][4] = { ALU_ALL(ALL_ROWS) READ_ROWS(CMP), READ_ROWS(TEST) };
+static const x86_fn alu_fn[KINDS][FORMS][4] = {ALU_ALL(ALL_ROWS) READ_ROWS(CMP), READ_ROWS(TEST)};
 
-#define QUIET_PAIRS(k, f, s) { alu_##k##_##f##_##s, quiet_##k##_##f##_##s },
+#define QUIET_PAIRS(k, f, s) {alu_##k##_##f##_##s, quiet_##k##_##f##_##s},
 #define QUIET_ROWS(k) ALU_SIZES(QUIET_PAIRS, k, RR) ALU_SIZES(QUIET_PAIRS, k, RI)
-static const struct x86_quiet quiet_fn[] = { ALU_PLAIN(QUIET_ROWS) };
+static const struct x86_quiet quiet_fn[] = {ALU_PLAIN(QUIET_ROWS)};
 
 /* ------ comparison and branch in one ------ */
 
@@ -195,15 +201,19 @@ X86_INLINE op_t fused(struct x86_cpu *c, op_t op, unsigned kind, unsigned form, 
 		return fused(c, op, k, f, s, cc);                                                                      \
 	}
 #define FUSED_CONDITIONS(M, k, f, s)                                                                                   \
-	M(k, f, s, CC_B) M(k, f, s, CC_AE) M(k, f, s, CC_E) M(k, f, s, CC_NE) M(k, f, s, CC_BE) M(k, f, s, CC_A)       \
-	M(k, f, s, CC_S) M(k, f, s, CC_NS) M(k, f, s, CC_L) M(k, f, s, CC_GE) M(k, f, s, CC_LE) M(k, f, s, CC_G)
+	M(k, f, s, CC_B)                                                                                               \
+	M(k, f, s, CC_AE)                                                                                              \
+	M(k, f, s, CC_E) M(k, f, s, CC_NE) M(k, f, s, CC_BE) M(k, f, s, CC_A) M(k, f, s, CC_S) M(k, f, s, CC_NS)       \
+	    M(k, f, s, CC_L) M(k, f, s, CC_GE) M(k, f, s, CC_LE) M(k, f, s, CC_G)
 #define FUSED_SIZES(M, k, f) FUSED_CONDITIONS(M, k, f, 1) FUSED_CONDITIONS(M, k, f, 4) FUSED_CONDITIONS(M, k, f, 8)
 #define FUSED_ALL(M)                                                                                                   \
-	FUSED_SIZES(M, CMP, RR) FUSED_SIZES(M, CMP, RI) FUSED_SIZES(M, CMP, RM) FUSED_SIZES(M, CMP, MR)                \
-	FUSED_SIZES(M, CMP, MI) FUSED_SIZES(M, TEST, RR) FUSED_SIZES(M, TEST, RI) FUSED_SIZES(M, TEST, MI)
+	FUSED_SIZES(M, CMP, RR)                                                                                        \
+	FUSED_SIZES(M, CMP, RI)                                                                                        \
+	FUSED_SIZES(M, CMP, RM) FUSED_SIZES(M, CMP, MR) FUSED_SIZES(M, CMP, MI) FUSED_SIZES(M, TEST, RR)               \
+	    FUSED_SIZES(M, TEST, RI) FUSED_SIZES(M, TEST, MI)
 FUSED_ALL(FUSED_ONE)
 #define FUSED_ENTRY(k, f, s, cc) [k - CMP][f][s == 1 ? 0 : s == 4 ? 2 : 3][cc] = fused_##k##_##f##_##s##_##cc,
-static const x86_fn fused_fn[2][FORMS][4][16] = { FUSED_ALL(FUSED_ENTRY) };
+static const x86_fn fused_fn[2][FORMS][4][16] = {FUSED_ALL(FUSED_ENTRY)};
 
 /* Jcc handlers are known by their condition: int_branch.c. */
 int x86_jcc_condition(x86_fn fn);
@@ -247,7 +257,7 @@ X86_INLINE op_t neg(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 	x86_cc(c, CC_SUB + log_size(size), r, a);
 	return NEXT(op);
 }
-X86_INLINE op_t not(struct x86_cpu *c, op_t op, unsigned size, bool mem)
+X86_INLINE op_t not(struct x86_cpu * c, op_t op, unsigned size, bool mem)
 {
 	struct rmw m;
 	uint64_t r = ~rm_open(c, op, &m, size, mem);
@@ -257,7 +267,7 @@ X86_INLINE op_t not(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 X86_RM_HANDLERS(inc, inc)
 X86_RM_HANDLERS(dec, dec)
 X86_RM_HANDLERS(neg, neg)
-X86_RM_HANDLERS(not, not)
+X86_RM_HANDLERS(not, not )
 
 #define QUIET_STEP(name, s, d)                                                                                         \
 	static op_t quiet_##name##_##s(struct x86_cpu *c, op_t op)                                                     \
@@ -273,8 +283,7 @@ QUIET_STEP(dec, 8, UINT64_MAX)
 x86_fn x86_quiet_alu(x86_fn fn)
 {
 	static const struct x86_quiet steps[] = {
-		{ inc_4_0, quiet_inc_4 }, { inc_8_0, quiet_inc_8 }, { dec_4_0, quiet_dec_4 }, { dec_8_0, quiet_dec_8 }
-	};
+	    {inc_4_0, quiet_inc_4}, {inc_8_0, quiet_inc_8}, {dec_4_0, quiet_dec_4}, {dec_8_0, quiet_dec_8}};
 	x86_fn q = x86_quiet_find(quiet_fn, sizeof quiet_fn / sizeof *quiet_fn, fn);
 	return q ? q : x86_quiet_find(steps, sizeof steps / sizeof *steps, fn);
 }

@@ -61,7 +61,8 @@ static op_t bound(struct x86_cpu *c, op_t op)
 {
 	unsigned size = op->aux;
 	uint64_t ea = x86_ea(c, op);
-	int64_t low = (int64_t)sign_size(mem_get(c, op, ea, size), size), high = (int64_t)sign_size(mem_get(c, op, ea + size, size), size);
+	int64_t low = (int64_t)sign_size(mem_get(c, op, ea, size), size),
+		high = (int64_t)sign_size(mem_get(c, op, ea + size, size), size);
 	int64_t v = (int64_t)sign_size(c->r[op->dst], size);
 	if (v < low || v > high)
 		x86_raise(c, op, X86_BR, -1);

@@ -15,7 +15,7 @@ X86_INLINE op_t jcc(struct x86_cpu *c, op_t op, unsigned cc)
 #define JCC_ALL(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
 JCC_ALL(JCC_ONE)
 #define JCC_ENTRY(n) jcc_##n,
-static const x86_fn jcc_fn[16] = { JCC_ALL(JCC_ENTRY) };
+static const x86_fn jcc_fn[16] = {JCC_ALL(JCC_ENTRY)};
 
 int x86_jcc_condition(x86_fn fn);
 int x86_jcc_condition(x86_fn fn)

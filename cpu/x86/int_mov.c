@@ -55,7 +55,7 @@ X86_INLINE op_t mov_or(struct x86_cpu *c, op_t op, unsigned size)
 		access;                                                                                                \
 		return NEXT(op);                                                                                       \
 	}
-#define MOV_TABLE(f) static const x86_fn mov_##f##_fn[4] = { mov_##f##_1, mov_##f##_2, mov_##f##_4, mov_##f##_8 };
+#define MOV_TABLE(f) static const x86_fn mov_##f##_fn[4] = {mov_##f##_1, mov_##f##_2, mov_##f##_4, mov_##f##_8};
 #define MOV_SIZES(f) MOV_ONE(f, 1) MOV_ONE(f, 2) MOV_ONE(f, 4) MOV_ONE(f, 8) MOV_TABLE(f)
 #define MOV_TWINS(f, M) M(1) M(2) M(4) M(8) MOV_TABLE(f)
 #define MOV_RM(s) MOV_TWIN(rm, s, r, reg_put(c, op->dst, s, host_get(p, s)))
@@ -71,8 +71,8 @@ MOV_SIZES(or)
 
 static bool far_address(const struct x86_insn *d, int n)
 {
-	return x86_is_mem(d, n) && d->o[n].mem.base == ZYDIS_REGISTER_NONE && d->o[n].mem.disp.value != (int32_t)d->o[n].mem.disp.value &&
-	       d->i.address_width == 64;
+	return x86_is_mem(d, n) && d->o[n].mem.base == ZYDIS_REGISTER_NONE &&
+	       d->o[n].mem.disp.value != (int32_t)d->o[n].mem.disp.value && d->i.address_width == 64;
 }
 
 static bool is_gpr(const struct x86_insn *d, int n)
@@ -123,14 +123,16 @@ X86_INLINE op_t extend(struct x86_cpu *c, op_t op, unsigned to, unsigned from, b
 		return NEXT(op);                                                                                       \
 	}
 #define EXTEND_ALL(M)                                                                                                  \
-	M(2, 1, 0, 0) M(2, 1, 0, 1) M(2, 1, 1, 0) M(2, 1, 1, 1) M(4, 1, 0, 0) M(4, 1, 0, 1) M(4, 1, 1, 0) M(4, 1, 1, 1) \
-	M(8, 1, 0, 0) M(8, 1, 0, 1) M(8, 1, 1, 0) M(8, 1, 1, 1) M(2, 2, 0, 0) M(2, 2, 0, 1) M(2, 2, 1, 0) M(2, 2, 1, 1) \
-	M(4, 2, 0, 0) M(4, 2, 0, 1) M(4, 2, 1, 0) M(4, 2, 1, 1) M(8, 2, 0, 0) M(8, 2, 0, 1) M(8, 2, 1, 0) M(8, 2, 1, 1) \
-	M(2, 4, 1, 0) M(2, 4, 1, 1) M(4, 4, 1, 0) M(4, 4, 1, 1) M(8, 4, 1, 0) M(8, 4, 1, 1)
+	M(2, 1, 0, 0)                                                                                                  \
+	M(2, 1, 0, 1)                                                                                                  \
+	M(2, 1, 1, 0) M(2, 1, 1, 1) M(4, 1, 0, 0) M(4, 1, 0, 1) M(4, 1, 1, 0) M(4, 1, 1, 1) M(8, 1, 0, 0)              \
+	    M(8, 1, 0, 1) M(8, 1, 1, 0) M(8, 1, 1, 1) M(2, 2, 0, 0) M(2, 2, 0, 1) M(2, 2, 1, 0) M(2, 2, 1, 1)          \
+		M(4, 2, 0, 0) M(4, 2, 0, 1) M(4, 2, 1, 0) M(4, 2, 1, 1) M(8, 2, 0, 0) M(8, 2, 0, 1) M(8, 2, 1, 0)      \
+		    M(8, 2, 1, 1) M(2, 4, 1, 0) M(2, 4, 1, 1) M(4, 4, 1, 0) M(4, 4, 1, 1) M(8, 4, 1, 0) M(8, 4, 1, 1)
 EXTEND_ALL(EXTEND_ONE)
 #define LOG2(n) ((n) == 1 ? 0 : (n) == 2 ? 1 : (n) == 4 ? 2 : 3)
 #define EXTEND_ENTRY(to, from, sign, mem) [LOG2(to)][LOG2(from)][sign][mem] = extend_##to##_##from##_##sign##_##mem,
-static const x86_fn extend_fn[4][3][2][2] = { EXTEND_ALL(EXTEND_ENTRY) };
+static const x86_fn extend_fn[4][3][2][2] = {EXTEND_ALL(EXTEND_ENTRY)};
 
 static x86_fn extension(const struct x86_insn *d, struct x86_op *op, bool sign)
 {
@@ -174,7 +176,9 @@ X86_INLINE op_t cmov(struct x86_cpu *c, op_t op, unsigned cc)
 	unsigned size = op->size;
 	uint64_t v;
 	if (op->aux & AUX_MEM) /* read whatever the condition says */
-		v = size == 8 ? x86_ld64(c, op, x86_ea(c, op)) : size == 4 ? x86_ld32(c, op, x86_ea(c, op)) : x86_ld16(c, op, x86_ea(c, op));
+		v = size == 8   ? x86_ld64(c, op, x86_ea(c, op))
+		    : size == 4 ? x86_ld32(c, op, x86_ea(c, op))
+				: x86_ld16(c, op, x86_ea(c, op));
 	else
 		v = c->r[op->src];
 	bool t = x86_cond(c, cc);
@@ -208,7 +212,7 @@ X86_INLINE op_t setcc(struct x86_cpu *c, op_t op, unsigned cc)
 COND_ALL(COND_ONE)
 #define CMOV_ENTRY(n) cmov_##n,
 #define SET_ENTRY(n) set_##n,
-static const x86_fn cmov_fn[16] = { COND_ALL(CMOV_ENTRY) }, set_fn[16] = { COND_ALL(SET_ENTRY) };
+static const x86_fn cmov_fn[16] = {COND_ALL(CMOV_ENTRY)}, set_fn[16] = {COND_ALL(SET_ENTRY)};
 
 static x86_fn conditional(const struct x86_insn *d, struct x86_op *op)
 {

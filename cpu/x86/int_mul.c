@@ -30,7 +30,8 @@ X86_INLINE op_t mul(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 }
 X86_INLINE op_t imul1(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 {
-	s128 p = (s128)(int64_t)sign_size(rm_get(c, op, size, mem), size) * (int64_t)sign_size(reg_get(c, 0, size), size);
+	s128 p =
+	    (s128)(int64_t)sign_size(rm_get(c, op, size, mem), size) * (int64_t)sign_size(reg_get(c, 0, size), size);
 	put_product(c, size, (u128)p);
 	mul_flags(c, p != (int64_t)sign_size((uint64_t)p, size));
 	return NEXT(op);
@@ -39,7 +40,8 @@ X86_INLINE op_t imul1(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 X86_INLINE op_t imul_to(struct x86_cpu *c, op_t op, unsigned size, bool mem, bool by_imm)
 {
 	uint64_t s = mem ? mem_get(c, op, x86_ea(c, op), size) : reg_get(c, op->src, size);
-	int64_t a = (int64_t)sign_size(s, size), b = (int64_t)sign_size(by_imm ? op->imm : reg_get(c, op->dst, size), size);
+	int64_t a = (int64_t)sign_size(s, size),
+		b = (int64_t)sign_size(by_imm ? op->imm : reg_get(c, op->dst, size), size);
 	s128 p = (s128)a * b;
 	reg_put(c, op->dst, size, (uint64_t)p);
 	mul_flags(c, p != (int64_t)sign_size((uint64_t)p, size));
@@ -116,8 +118,10 @@ QUIET_IMUL(imul3, 8, op->imm)
 
 x86_fn x86_quiet_mul(x86_fn fn)
 {
-	static const struct x86_quiet list[] = { { imul2_4_0, quiet_imul2_4 }, { imul2_8_0, quiet_imul2_8 },
-						 { imul3_4_0, quiet_imul3_4 }, { imul3_8_0, quiet_imul3_8 } };
+	static const struct x86_quiet list[] = {{imul2_4_0, quiet_imul2_4},
+						{imul2_8_0, quiet_imul2_8},
+						{imul3_4_0, quiet_imul3_4},
+						{imul3_8_0, quiet_imul3_8}};
 	return x86_quiet_find(list, sizeof list / sizeof *list, fn);
 }
 

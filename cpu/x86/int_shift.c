@@ -1,8 +1,9 @@
-/* int_shift.c - SHL SHR SAR ROL ROR RCL RCR SHLD SHRD. Flags where the manual leaves them undefined are what AMD Zen gives. */
+/* int_shift.c - SHL SHR SAR ROL ROR RCL RCR SHLD SHRD. Flags where the manual leaves them undefined are what AMD Zen
+ * gives. */
 #include "int.h"
 
 enum kind { ROL, ROR, RCL, RCR, SHL, SHR, SAL, SAR }; /* as in ModRM */
-enum { BY_CL = 1 }; /* aux */
+enum { BY_CL = 1 };                                   /* aux */
 
 X86_INLINE unsigned count_of(const struct x86_cpu *c, op_t op, unsigned size)
 {
@@ -164,24 +165,24 @@ ROTATE_QUICK(ror, 8)
 
 static x86_fn quick(const struct x86_op *op, enum kind kind)
 {
-	static const x86_fn fn[][2] = { [ROL] = { rol_i4, rol_i8 }, [ROR] = { ror_i4, ror_i8 }, [SHL] = { shl_i4, shl_i8 },
-					[SAL] = { shl_i4, shl_i8 }, [SHR] = { shr_i4, shr_i8 }, [SAR] = { sar_i4, sar_i8 } };
+	static const x86_fn fn[][2] = {[ROL] = {rol_i4, rol_i8}, [ROR] = {ror_i4, ror_i8}, [SHL] = {shl_i4, shl_i8},
+				       [SAL] = {shl_i4, shl_i8}, [SHR] = {shr_i4, shr_i8}, [SAR] = {sar_i4, sar_i8}};
 	return fn[kind][op->size == 8];
 }
 
 x86_fn x86_quiet_shift(x86_fn fn)
 {
-	static const struct x86_quiet list[] = {
-		{ shl_i4, quiet_shl_4 }, { shl_i8, quiet_shl_8 }, { shr_i4, quiet_shr_4 }, { shr_i8, quiet_shr_8 }, { sar_i4, quiet_sar_4 },
-		{ sar_i8, quiet_sar_8 }, { rol_i4, quiet_rol_4 }, { rol_i8, quiet_rol_8 }, { ror_i4, quiet_ror_4 }, { ror_i8, quiet_ror_8 }
-	};
+	static const struct x86_quiet list[] = {{shl_i4, quiet_shl_4}, {shl_i8, quiet_shl_8}, {shr_i4, quiet_shr_4},
+						{shr_i8, quiet_shr_8}, {sar_i4, quiet_sar_4}, {sar_i8, quiet_sar_8},
+						{rol_i4, quiet_rol_4}, {rol_i8, quiet_rol_8}, {ror_i4, quiet_ror_4},
+						{ror_i8, quiet_ror_8}};
 	return x86_quiet_find(list, sizeof list / sizeof *list, fn);
 }
 
 static x86_fn translate(const struct x86_insn *d, struct x86_op *op, enum kind kind)
 {
-	static const x86_fn(*const fn[])[4] = { [ROL] = rol_fn, [ROR] = ror_fn, [RCL] = rcl_fn, [RCR] = rcr_fn,
-						[SHL] = shl_fn, [SHR] = shr_fn, [SAL] = shl_fn, [SAR] = sar_fn };
+	static const x86_fn(*const fn[])[4] = {[ROL] = rol_fn, [ROR] = ror_fn, [RCL] = rcl_fn, [RCR] = rcr_fn,
+					       [SHL] = shl_fn, [SHR] = shr_fn, [SAL] = shl_fn, [SAR] = sar_fn};
 	unsigned sl = x86_operands(d, op);
 	bool mem = x86_is_mem(d, 0), imm = d->o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 	op->aux = imm ? 0 : BY_CL;

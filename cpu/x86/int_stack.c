@@ -150,7 +150,8 @@ static op_t enter(struct x86_cpu *c, op_t op)
 
 static bool is_segment(const struct x86_insn *d)
 {
-	return d->o[0].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(d->o[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
+	return d->o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	       ZydisRegisterGetClass(d->o[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
 }
 
 static x86_fn push(const struct x86_insn *d, struct x86_op *op)

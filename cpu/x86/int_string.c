@@ -1,5 +1,5 @@
-/* int_string.c - MOVS STOS LODS SCAS CMPS with REP. Each iteration commits by itself; interrupts are looked for between iterations, and between the
- * page-sized pieces in which MOVS and STOS go where both sides are plain memory. */
+/* int_string.c - MOVS STOS LODS SCAS CMPS with REP. Each iteration commits by itself; interrupts are looked for between
+ * iterations, and between the page-sized pieces in which MOVS and STOS go where both sides are plain memory. */
 #include "int.h"
 
 enum { MOVS, STOS, LODS, SCAS, CMPS };
@@ -153,8 +153,12 @@ STRING_SIZES(STOS)
 STRING_SIZES(LODS)
 STRING_SIZES(SCAS)
 STRING_SIZES(CMPS)
-#define STRING_ROW(k) { string_##k##_1, string_##k##_2, string_##k##_4, string_##k##_8 }
-static const x86_fn string_fn[][4] = { STRING_ROW(MOVS), STRING_ROW(STOS), STRING_ROW(LODS), STRING_ROW(SCAS), STRING_ROW(CMPS) };
+#define STRING_ROW(k)                                                                                                  \
+	{                                                                                                              \
+		string_##k##_1, string_##k##_2, string_##k##_4, string_##k##_8                                         \
+	}
+static const x86_fn string_fn[][4] = {STRING_ROW(MOVS), STRING_ROW(STOS), STRING_ROW(LODS), STRING_ROW(SCAS),
+				      STRING_ROW(CMPS)};
 
 /* The memory operand that is not [ES:rDI] says the segment. */
 static uint8_t source_segment(const struct x86_insn *d)
@@ -176,9 +180,11 @@ static uint8_t source_segment(const struct x86_insn *d)
 /* By opcode, because MOVSD and CMPSD are also names of SSE instructions. */
 x86_fn x86_int_string(const struct x86_insn *d, struct x86_op *op, bool *ends)
 {
-	static const int8_t kinds[16] = { -1, -1, -1, -1, MOVS, MOVS, CMPS, CMPS, -1, -1, STOS, STOS, LODS, LODS, SCAS, SCAS };
+	static const int8_t kinds[16] = {-1, -1, -1,   -1,   MOVS, MOVS, CMPS, CMPS,
+					 -1, -1, STOS, STOS, LODS, LODS, SCAS, SCAS};
 	(void)ends;
-	if (d->i.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT || d->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || (d->i.opcode & 0xf0) != 0xa0)
+	if (d->i.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT || d->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
+	    (d->i.opcode & 0xf0) != 0xa0)
 		return NULL;
 	int kind = kinds[d->i.opcode & 15];
 	if (kind < 0)

@@ -1,4 +1,5 @@
-/* int_xchg.c - XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B: on memory with the host's atomics (XCHG always, the others with LOCK). */
+/* int_xchg.c - XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B: on memory with the host's atomics (XCHG always, the others with
+ * LOCK). */
 #include "int.h"
 
 X86_INLINE op_t xchg(struct x86_cpu *c, op_t op, unsigned size, bool mem)
@@ -83,7 +84,8 @@ static void set_zf(struct x86_cpu *c, bool zf)
 
 static op_t cmpxchg8b(struct x86_cpu *c, op_t op)
 {
-	uint64_t ea = x86_ea(c, op), want = (uint32_t)c->r[0] | c->r[2] << 32, new = (uint32_t)c->r[3] | c->r[1] << 32, old = want;
+	uint64_t ea = x86_ea(c, op), want = (uint32_t)c->r[0] | c->r[2] << 32, new = (uint32_t)c->r[3] | c->r[1] << 32,
+		 old = want;
 	uint8_t *p = lock_open(c, op, ea, 8);
 	if (p) {
 		host_cas(p, 8, &old, new);
@@ -105,12 +107,15 @@ static bool host_cas16(uint8_t *p, uint64_t old[2], const uint64_t new[2])
 {
 #if defined(__x86_64__)
 	bool ok;
-	__asm__ __volatile__("lock cmpxchg16b %1" : "=@ccz"(ok), "+m"(*(uint64_t(*)[2])(void *)p), "+a"(old[0]), "+d"(old[1])
-			     : "b"(new[0]), "c"(new[1]) : "memory");
+	__asm__ __volatile__("lock cmpxchg16b %1"
+			     : "=@ccz"(ok), "+m"(*(uint64_t(*)[2])(void *)p), "+a"(old[0]), "+d"(old[1])
+			     : "b"(new[0]), "c"(new[1])
+			     : "memory");
 	return ok;
 #else
 	unsigned __int128 o = (unsigned __int128)old[1] << 64 | old[0], n = (unsigned __int128)new[1] << 64 | new[0];
-	bool ok = __atomic_compare_exchange_n((unsigned __int128 *)(void *)p, &o, n, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	bool ok = __atomic_compare_exchange_n((unsigned __int128 *)(void *)p, &o, n, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST);
 	old[0] = (uint64_t)o;
 	old[1] = (uint64_t)(o >> 64);
 	return ok;
@@ -119,7 +124,7 @@ static bool host_cas16(uint8_t *p, uint64_t old[2], const uint64_t new[2])
 
 static op_t cmpxchg16b(struct x86_cpu *c, op_t op)
 {
-	uint64_t ea = x86_ea(c, op), old[2] = { c->r[0], c->r[2] }, new[2] = { c->r[3], c->r[1] };
+	uint64_t ea = x86_ea(c, op), old[2] = {c->r[0], c->r[2]}, new[2] = {c->r[3], c->r[1]};
 	if (ea & 15)
 		x86_raise(c, op, X86_GP_FAULT, 0);
 	uint8_t *p = rmw_open(c, op, ea, 16);

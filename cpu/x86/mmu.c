@@ -1,7 +1,8 @@
 /* mmu.c - the software TLBs: filling, victims, flushing; loads and stores that miss them; pages for instruction fetch.
  *
- * An entry for writing exists only for memory that may be written without anybody being told: not for pages with decoded code, not for pages whose
- * first write must be logged before mark_dirty, not for pages with data breakpoints. */
+ * An entry for writing exists only for memory that may be written without anybody being told: not for pages with
+ * decoded code, not for pages whose first write must be logged before mark_dirty, not for pages with data breakpoints.
+ */
 #include "mmu.h"
 
 enum { R, W };
@@ -39,8 +40,10 @@ static void evict(struct x86_cpu *c, unsigned mmu, int rw, unsigned i)
 	const struct x86_tlbe *e = &set_of(c, mmu, rw)[i];
 	if (e->tag == 1 || get_bit(k->bits[mmu].large[rw], i))
 		return;
-	k->victims[k->victim_next++ % X86_VICTIMS] = (struct x86_victim){ .tag = e->tag | (unsigned)rw << 1, .addend = e->addend,
-									  .mmu = (uint8_t)mmu, .global = get_bit(k->bits[mmu].global[rw], i) };
+	k->victims[k->victim_next++ % X86_VICTIMS] = (struct x86_victim){.tag = e->tag | (unsigned)rw << 1,
+									 .addend = e->addend,
+									 .mmu = (uint8_t)mmu,
+									 .global = get_bit(k->bits[mmu].global[rw], i)};
 }
 
 static uint64_t region_bit(uint64_t gva)
@@ -55,7 +58,7 @@ static void install(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, uintp
 	struct x86_tlbe *e = &set_of(c, mmu, rw)[i];
 	if (e->tag != (gva & ~(uint64_t)0xfff))
 		evict(c, mmu, rw, i);
-	*e = (struct x86_tlbe){ gva & ~(uint64_t)0xfff, addend };
+	*e = (struct x86_tlbe){gva & ~(uint64_t)0xfff, addend};
 	put_bit(b->used[rw], i, true);
 	put_bit(b->global[rw], i, global);
 	put_bit(b->large[rw], i, large);
@@ -91,7 +94,8 @@ static unsigned access_of(const struct x86_cpu *c, unsigned mmu, int rw, bool sy
 }
 
 /* Put what is allowed into the TLB. */
-static void fill(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, const struct x86_translation *t, uint8_t *page, unsigned flags)
+static void fill(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, const struct x86_translation *t, uint8_t *page,
+		 unsigned flags)
 {
 	uintptr_t addend = (uintptr_t)page - (uintptr_t)(gva & ~(uint64_t)0xfff);
 	bool large = t->bits > 12;
@@ -111,7 +115,7 @@ static struct place resolve(struct x86_cpu *c, const struct x86_op *op, unsigned
 		x86_raise(c, op, op && op->seg == X86_SS ? X86_SS_FAULT : X86_GP_FAULT, 0);
 	if (!x86_translate(c, gva, access_of(c, mmu, rw, system), &t, &error))
 		x86_page_fault(c, op, gva, error);
-	struct place p = { t.gpa, NULL };
+	struct place p = {t.gpa, NULL};
 	uint8_t *page = c->env->page(c->env_opaque, t.gpa & ~(uint64_t)0xfff, &flags);
 	if (!page || !(flags & (rw ? X86_PAGE_W : X86_PAGE_R)))
 		return p;
@@ -122,9 +126,10 @@ static struct place resolve(struct x86_cpu *c, const struct x86_op *op, unsigned
 	return p;
 }
 
-static struct place place_of(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, int rw, bool system, uint64_t gva)
+static struct place place_of(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, int rw, bool system,
+			     uint64_t gva)
 {
-	struct place p = { UINT64_MAX, x86_tlb_hit(set_of(c, mmu, rw), gva, 1) };
+	struct place p = {UINT64_MAX, x86_tlb_hit(set_of(c, mmu, rw), gva, 1)};
 	if (!p.hva)
 		p.hva = victim(c, mmu, rw, gva);
 	return p.hva ? p : resolve(c, op, mmu, rw, system, gva);
@@ -171,10 +176,11 @@ static uint64_t next_page(const struct x86_cpu *c, uint64_t gva)
 	return c->mode == X86_MODE_LONG ? next : (uint32_t)next;
 }
 
-static void load_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bool system, uint64_t gva, unsigned size, uint8_t *out)
+static void load_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bool system, uint64_t gva, unsigned size,
+		    uint8_t *out)
 {
 	unsigned n = in_first_page(gva, size);
-	struct place a = place_of(c, op, mmu, R, system, gva), b = { 0, NULL };
+	struct place a = place_of(c, op, mmu, R, system, gva), b = {0, NULL};
 	if (n < size)
 		b = place_of(c, op, mmu, R, system, next_page(c, gva));
 	get(c, op, &a, n, out);
@@ -182,11 +188,13 @@ static void load_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bo
 		get(c, op, &b, size - n, out + n);
 }
 
-/* Devices first: a store that stops halfway and is done again must not have changed memory that the instruction reads. */
-static void store_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bool system, uint64_t gva, unsigned size, const uint8_t *in)
+/* Devices first: a store that stops halfway and is done again must not have changed memory that the instruction reads.
+ */
+static void store_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bool system, uint64_t gva, unsigned size,
+		     const uint8_t *in)
 {
 	unsigned n = in_first_page(gva, size);
-	struct place a = place_of(c, op, mmu, W, system, gva), b = { 0, NULL };
+	struct place a = place_of(c, op, mmu, W, system, gva), b = {0, NULL};
 	if (n < size)
 		b = place_of(c, op, mmu, W, system, next_page(c, gva));
 	if (n < size && !b.hva && a.hva) {
@@ -258,7 +266,7 @@ const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin)
 		c->stop.addr = gpa;
 		x86_leave(c, X86_STOP_INTERNAL); /* code in a device */
 	}
-	*e = (struct x86_itlbe){ tag, gpa, hva };
+	*e = (struct x86_itlbe){tag, gpa, hva};
 	if (t.bits > 12)
 		c->cache->large_filter |= region_bit(lin);
 	return e;
@@ -310,8 +318,8 @@ static void drop_region(struct x86_cpu *c, unsigned m, int rw, uint64_t gva)
 		}
 }
 
-/* All pieces of the page that holds gva, which may be a large one. The filter says where large ones may be; 1 GiB pages have pieces elsewhere
- * in their region, so any hit drops the large entries of the whole GiB. */
+/* All pieces of the page that holds gva, which may be a large one. The filter says where large ones may be; 1 GiB pages
+ * have pieces elsewhere in their region, so any hit drops the large entries of the whole GiB. */
 void x86_invlpg(struct x86_cpu *c, uint64_t gva)
 {
 	struct x86_cache *k = c->cache;

@@ -1,5 +1,5 @@
-/* mmu_walk.c - the page tables: 32-bit, PAE and 4-level paging with their permissions, reserved bits and accessed/dirty updates
- * (SDM vol. 3, ch. 4). */
+/* mmu_walk.c - the page tables: 32-bit, PAE and 4-level paging with their permissions, reserved bits and accessed/dirty
+ * updates (SDM vol. 3, ch. 4). */
 #include "mmu.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
@@ -11,7 +11,7 @@ struct walk {
 	struct x86_cpu *c;
 	uint64_t gva;
 	unsigned access;
-	bool wide;         /* entries of 8 bytes */
+	bool wide; /* entries of 8 bytes */
 	uint64_t leaf, nx;
 	bool user, writable, changed; /* changed: the tables were written while being read; once more */
 	uint8_t *at[4];
@@ -33,7 +33,8 @@ static uint64_t read_entry(struct walk *w, uint64_t gpa)
 	if (!page || !(flags & X86_PAGE_R))
 		return 0;
 	uint8_t *p = page + (gpa & 0xfff);
-	uint64_t v = w->wide ? __atomic_load_n((uint64_t *)(void *)p, __ATOMIC_RELAXED) : __atomic_load_n((uint32_t *)(void *)p, __ATOMIC_RELAXED);
+	uint64_t v = w->wide ? __atomic_load_n((uint64_t *)(void *)p, __ATOMIC_RELAXED)
+			     : __atomic_load_n((uint32_t *)(void *)p, __ATOMIC_RELAXED);
 	w->at[w->n] = flags & X86_PAGE_W ? p : NULL;
 	w->gpa[w->n] = gpa | (flags & X86_PAGE_LOG);
 	w->seen[w->n++] = v;
@@ -144,11 +145,12 @@ static void update(struct walk *w, unsigned i, uint64_t bits)
 		w->c->env->mark_dirty(w->c->env_opaque, w->gpa[i] & ~(uint64_t)0xfff);
 	bool ok;
 	if (w->wide) {
-		ok = __atomic_compare_exchange_n((uint64_t *)(void *)w->at[i], &old, old | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+		ok = __atomic_compare_exchange_n((uint64_t *)(void *)w->at[i], &old, old | bits, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	} else {
 		uint32_t old32 = (uint32_t)old;
-		ok = __atomic_compare_exchange_n((uint32_t *)(void *)w->at[i], &old32, old32 | (uint32_t)bits, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_RELAXED);
+		ok = __atomic_compare_exchange_n((uint32_t *)(void *)w->at[i], &old32, old32 | (uint32_t)bits, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	}
 	w->changed = w->changed || !ok;
 }
@@ -188,10 +190,10 @@ static bool attempt(struct walk *w, struct x86_translation *t)
 bool x86_translate(struct x86_cpu *c, uint64_t gva, unsigned access, struct x86_translation *t, unsigned *error)
 {
 	if (!(c->cr0 & 0x80000000)) {
-		*t = (struct x86_translation){ .gpa = (uint32_t)gva, .bits = 12, .writable = true };
+		*t = (struct x86_translation){.gpa = (uint32_t)gva, .bits = 12, .writable = true};
 		return true;
 	}
-	struct walk w = { .c = c, .gva = gva, .access = access };
+	struct walk w = {.c = c, .gva = gva, .access = access};
 	do {
 		if (!attempt(&w, t)) {
 			*error = error_code(&w);

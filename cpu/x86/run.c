@@ -1,4 +1,5 @@
-/* run.c - the run loop: what happens between blocks (faults, injected events, interrupts, debug, budget) and how a block is entered and left. */
+/* run.c - the run loop: what happens between blocks (faults, injected events, interrupts, debug, budget) and how a
+ * block is entered and left. */
 #include "engine.h"
 #include "fpenv.h"
 
@@ -30,6 +31,11 @@ static void end_replay(struct x86_cpu *c)
 	x86_log_reset(c);
 }
 
+static bool nmi_due(const struct x86_cpu *c)
+{
+	return c->nmi_pending && !c->nmi_masked && !c->shadow && !c->inject_valid;
+}
+
 /* Ask the user, and act on the answer in the order of SDM vol. 3, table 6-2. false: stop. */
 static bool poll(struct x86_cpu *c)
 {
@@ -40,13 +46,11 @@ static bool poll(struct x86_cpu *c)
 	c->poll_again = what & (X86_POLL_INTR | X86_POLL_WINDOW);
 	if (what & X86_POLL_NMI)
 		c->nmi_pending = true;
-	if (what & X86_POLL_STOP) {
-		/* whatever else was reported is asked for again by the next run, which polls first */
+	if (what & X86_POLL_STOP) /* the rest is asked for again by the next run, which polls first */
 		return stop(c, X86_STOP_POLL);
-	}
 	if (what & X86_POLL_INIT)
 		return stop(c, X86_STOP_INIT);
-	if (c->nmi_pending)
+	if (nmi_due(c))
 		return true;
 	if (what & X86_POLL_INTR && open) {
 		int vector = c->env->intr_ack ? c->env->intr_ack(c->env_opaque) : -1;
@@ -81,7 +85,7 @@ static bool between(struct x86_cpu *c)
 			return stop(c, X86_STOP_BUDGET);
 		if (unlikely(polling_due(c)) && !poll(c))
 			return false;
-		if (unlikely(c->nmi_pending && !c->nmi_masked && !c->shadow && !c->inject_valid)) {
+		if (unlikely(nmi_due(c))) {
 			c->nmi_pending = false;
 			inject(c, 2, X86_NMI);
 		}
@@ -90,7 +94,8 @@ static bool between(struct x86_cpu *c)
 	}
 }
 
-/* One instruction (one iteration of REP) by itself. The mark in the shadow tells one that this instruction set from the one it ran in. */
+/* One instruction (one iteration of REP) by itself. The mark in the shadow tells one that this instruction set from the
+ * one it ran in. */
 static bool single(struct x86_cpu *c)
 {
 	bool debug = c->tf_active;
@@ -174,7 +179,8 @@ enum x86_stop_kind x86_run(struct x86_cpu *c)
 	return leave(c);
 }
 
-/* One instruction without asking anybody; `events`: first deliver what the user injected. A fault is delivered and counts as the instruction. */
+/* One instruction without asking anybody; `events`: first deliver what the user injected. A fault is delivered and
+ * counts as the instruction. */
 static enum x86_stop_kind run_once(struct x86_cpu *c, bool events)
 {
 	enter(c);

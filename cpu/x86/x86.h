@@ -1,11 +1,12 @@
-/* x86.h - the software x86-64 CPU as its users see it: the soft back end, the instruction emulators of HVF and WHPX, the simulated
- * hypervisors. It knows nothing of VMs, threads or accelerators: memory, I/O, MSRs of others, interrupts and time reach it through
- * struct x86_env.
+/* x86.h - the software x86-64 CPU as its users see it: the soft back end, the instruction emulators of HVF and WHPX,
+ * the simulated hypervisors. It knows nothing of VMs, threads or accelerators: memory, I/O, MSRs of others, interrupts
+ * and time reach it through struct x86_env.
  *
- * Half-done instructions. When a callback answers X86_DEFER the CPU stops with nothing of the instruction committed and describes the access in
- * cpu->stop. The user puts the answer there and calls x86_answer(); the next x86_run executes the instruction again from its start, and the accesses
- * already answered are replayed from a log instead of being made again. Thus a page-crossing or read-modify-write access stops several times,
- * and the state seen in between is exactly that before the instruction. */
+ * Half-done instructions. When a callback answers X86_DEFER the CPU stops with nothing of the instruction committed and
+ * describes the access in cpu->stop. The user puts the answer there and calls x86_answer(); the next x86_run executes
+ * the instruction again from its start, and the accesses already answered are replayed from a log instead of being made
+ * again. Thus a page-crossing or read-modify-write access stops several times, and the state seen in between is exactly
+ * that before the instruction. */
 #ifndef CPU_X86_H
 #define CPU_X86_H
 
@@ -19,19 +20,24 @@ struct x86_cpu;
 
 enum { X86_DONE = 0, X86_DEFER = 1, X86_GP = 2 }; /* what access callbacks return; X86_GP: MSRs only */
 
-enum { X86_PAGE_R = 1, X86_PAGE_W = 2, X86_PAGE_X = 4, X86_PAGE_LOG = 8 }; /* X86_PAGE_LOG: tell mark_dirty before the first write */
+enum {
+	X86_PAGE_R = 1,
+	X86_PAGE_W = 2,
+	X86_PAGE_X = 4,
+	X86_PAGE_LOG = 8
+}; /* X86_PAGE_LOG: tell mark_dirty before the first write */
 
-enum { /* what poll answers */
-	X86_POLL_STOP = 1,  /* leave x86_run */
-	X86_POLL_INTR = 2,  /* intr_ack would give a vector */
-	X86_POLL_NMI = 4,   /* latch one NMI */
-	X86_POLL_INIT = 8,  /* not maskable here; the user does it after X86_STOP_INIT */
-	X86_POLL_WINDOW = 16 /* stop with X86_STOP_WINDOW as soon as an interrupt could be taken */
+enum {                      /* what poll answers */
+       X86_POLL_STOP = 1,   /* leave x86_run */
+       X86_POLL_INTR = 2,   /* intr_ack would give a vector */
+       X86_POLL_NMI = 4,    /* latch one NMI */
+       X86_POLL_INIT = 8,   /* not maskable here; the user does it after X86_STOP_INIT */
+       X86_POLL_WINDOW = 16 /* stop with X86_STOP_WINDOW as soon as an interrupt could be taken */
 };
 
 struct x86_env {
-	/* Host address of the 4 KiB page at gpa (aligned), with X86_PAGE_ flags, or NULL: no memory, the access goes to mmio. Results are cached in the
-	 * TLB until x86_flush_page / x86_flush_all. */
+	/* Host address of the 4 KiB page at gpa (aligned), with X86_PAGE_ flags, or NULL: no memory, the access goes to
+	 * mmio. Results are cached in the TLB until x86_flush_page / x86_flush_all. */
 	uint8_t *(*page)(void *o, uint64_t gpa, unsigned *flags);
 	void (*mark_dirty)(void *o, uint64_t gpa);
 	/* len 1..8, never across a page. Also gets writes to pages without X86_PAGE_W. */
@@ -45,12 +51,12 @@ struct x86_env {
 	/* The user's table; the CPU itself patches OSXSAVE and leaf 0xD. X86_DEFER: stop, answer in stop.cpuid. */
 	int (*cpuid)(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 	unsigned (*poll)(void *o);
-	int (*intr_ack)(void *o);               /* vector, or -1: none any more */
-	uint64_t (*tsc)(void *o);               /* guest TSC before TSC_ADJUST-independent offset: the raw clock */
-	uint64_t (*get_tpr)(void *o);           /* CR8; NULL: kept in cpu->cr8 */
+	int (*intr_ack)(void *o);     /* vector, or -1: none any more */
+	uint64_t (*tsc)(void *o);     /* guest TSC before TSC_ADJUST-independent offset: the raw clock */
+	uint64_t (*get_tpr)(void *o); /* CR8; NULL: kept in cpu->cr8 */
 	void (*set_tpr)(void *o, uint64_t cr8);
 	bool vmcall_exits;
-	bool hlt_waits;                         /* unused by the CPU; HLT always stops */
+	bool hlt_waits; /* unused by the CPU; HLT always stops */
 };
 
 enum x86_stop_kind {
@@ -60,9 +66,9 @@ enum x86_stop_kind {
 	X86_STOP_MSR,
 	X86_STOP_CPUID,
 	X86_STOP_HYPERCALL,
-	X86_STOP_HLT,    /* RIP is past HLT */
+	X86_STOP_HLT, /* RIP is past HLT */
 	X86_STOP_WINDOW,
-	X86_STOP_DEBUG,  /* a debug event that belongs to the user (cpu->user_debug) */
+	X86_STOP_DEBUG, /* a debug event that belongs to the user (cpu->user_debug) */
 	X86_STOP_TRIPLE,
 	X86_STOP_INIT,
 	X86_STOP_BUDGET, /* max_insns were executed */
@@ -118,8 +124,8 @@ enum { X86_R_ZERO = 16, X86_R_PC = 17, X86_NREG = 18 };
 #define X86_TLB_SIZE 1024
 
 struct x86_tlbe {
-	uint64_t tag;      /* gva of the page; 1: empty */
-	uintptr_t addend;  /* hva = gva + addend */
+	uint64_t tag;     /* gva of the page; 1: empty */
+	uintptr_t addend; /* hva = gva + addend */
 };
 /* Separate arrays for reading and writing, so that a source and a destination that collide do not evict each other. */
 struct x86_tlb {
@@ -128,23 +134,24 @@ struct x86_tlb {
 enum { X86_MMU_KERNEL, X86_MMU_USER, X86_MMU_KERNEL_SMAP, X86_MMU_MODES };
 
 struct x86_cpu {
-	/* hot: general registers by hardware number; [X86_R_ZERO] is always 0; [X86_R_PC] is the rip (offset in CS) of the running block's start, so that
-	 * RIP-relative operands are ordinary ones */
+	/* hot: general registers by hardware number; [X86_R_ZERO] is always 0; [X86_R_PC] is the rip (offset in CS) of
+	 * the running block's start, so that RIP-relative operands are ordinary ones */
 	uint64_t r[X86_NREG];
 	/* lazy flags, see flags.h: the arithmetic flags are a function of these */
 	uint64_t cc_dst, cc_src2, cc_src; /* in this order lest compilers join the two stores of most instructions */
 	uint32_t cc_op;
-	uint32_t eflags; /* everything but CF PF AF ZF SF OF; bit 1 is set. DF, IF, TF, IOPL, AC ... */
+	uint32_t eflags;     /* everything but CF PF AF ZF SF OF; bit 1 is set. DF, IF, TF, IOPL, AC ... */
 	uint64_t segbase[8]; /* base added to an address: 0 for CS DS ES SS in 64-bit mode; [7] is always 0 */
 	struct x86_tlb *tlb; /* that of the current mode: &tlbs[mmu_mode] */
 	uint64_t rip;        /* valid between blocks and when stopped */
 	const struct x86_env *env;
 	void *env_opaque;
-	atomic_uint *attn;   /* polled at block ends: not 0 means ask env->poll. Set by anybody after what poll will report. */
-	uint64_t insns;      /* executed since creation */
-	uint64_t insn_limit; /* stop when insns reaches it; UINT64_MAX: never */
+	atomic_uint
+	    *attn; /* polled at block ends: not 0 means ask env->poll. Set by anybody after what poll will report. */
+	uint64_t insns;              /* executed since creation */
+	uint64_t insn_limit;         /* stop when insns reaches it; UINT64_MAX: never */
 	uint8_t cpl, mmu_mode, mode; /* mode: enum x86_mode in internal.h */
-	bool tf_active;      /* single step: blocks of one instruction (TF, user debug or breakpoints armed) */
+	bool tf_active;              /* single step: blocks of one instruction (TF, user debug or breakpoints armed) */
 
 	uint64_t cr0, cr2, cr3, cr4, cr8, efer, xcr0, pdpte[4];
 	struct x86_seg seg[X86_NSEG];
@@ -152,28 +159,31 @@ struct x86_cpu {
 	uint32_t gdt_limit, idt_limit;
 	uint64_t dr[8];
 	/* MSRs the CPU owns */
-	uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, sysenter_cs, sysenter_esp, sysenter_eip, pat, misc_enable;
+	uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, sysenter_cs, sysenter_esp, sysenter_eip, pat,
+	    misc_enable;
 	uint64_t tsc_offset, tsc_adjust, mtrr_def_type, mtrr_phys[16], mtrr_fixed[11], spec_ctrl, mcg_status, mcg_ctl;
 	unsigned gpa_bits, gva_bits;
 	bool has_nx, has_1g; /* from the user's CPUID, for reserved-bit checks */
 
 	/* interruptions */
 	bool nmi_pending, nmi_masked, window_wanted;
-	uint8_t shadow;          /* 1 STI, 2 MOV SS; for the next instruction only */
-	bool inject_valid;       /* deliver this before the next instruction (user's injection, or a saved one) */
-	uint8_t inject_vector, inject_type; /* type as VMX: 0 external, 2 NMI, 3 hardware exception, 4 software interrupt */
+	uint8_t shadow;    /* 1 STI, 2 MOV SS; for the next instruction only */
+	bool inject_valid; /* deliver this before the next instruction (user's injection, or a saved one) */
+	uint8_t inject_vector,
+	    inject_type; /* type as VMX: 0 external, 2 NMI, 3 hardware exception, 4 software interrupt */
 	bool inject_has_error;
 	uint32_t inject_error;
 
 	/* floating point and vectors */
-	struct x86_f80 st[8]; /* physical registers R0..R7 */
+	struct x86_f80 st[8];   /* physical registers R0..R7 */
 	uint16_t fcw, fsw, fop; /* fsw with TOP in bits 11..13 */
 	uint8_t ftag;           /* abridged: bit n: physical register n is not empty */
 	uint64_t fip, fdp;
 	uint32_t mxcsr;
 	union x86_vec v[16];
 	uint64_t pkru;
-	/* what fpenv.c has borrowed of the host's FPU: the control bits now loaded (0: nothing) and what they replaced */
+	/* what fpenv.c has borrowed of the host's FPU: the control bits now loaded (0: nothing) and what they replaced
+	 */
 	uint32_t fp_loaded, fp_host_mxcsr, fp_x87_loaded;
 	uint8_t fp_host_env[28];
 
@@ -191,32 +201,33 @@ struct x86_cpu {
 	unsigned log_len, log_pos;
 	jmp_buf jb;
 	bool jb_valid;
-	const struct x86_op *block; /* head of the running block, for the count of instructions when it is left early; NULL: none */
-	uint64_t code_tag;          /* what a jump-cache entry must carry: generation of translations and block key */
-	bool replay;                /* the log belongs to the next instruction or delivery */
-	bool once;                  /* x86_step, x86_complete: leave after one iteration of REP */
-	bool poll_again;            /* an interrupt or window is waiting for IF */
+	const struct x86_op
+	    *block; /* head of the running block, for the count of instructions when it is left early; NULL: none */
+	uint64_t code_tag;           /* what a jump-cache entry must carry: generation of translations and block key */
+	bool replay;                 /* the log belongs to the next instruction or delivery */
+	bool once;                   /* x86_step, x86_complete: leave after one iteration of REP */
+	bool poll_again;             /* an interrupt or window is waiting for IF */
 	const struct x86_op *log_op; /* whose accesses the log holds: operation and the count of instructions then */
 	uint64_t log_insns, replay_rip;
 	struct x86_cache *cache; /* decoded blocks */
 	int32_t code_epoch;      /* counts x86_memory_changed; a block that has seen another one is compared first */
 	struct x86_tlb *tlbs;    /* X86_MMU_MODES */
 	struct x86_itlbe *itlb;
-	uint64_t features[8];    /* see x86_set_features */
+	uint64_t features[8]; /* see x86_set_features */
 	/* raised and not delivered yet; kept while the delivery is deferred */
 	bool exc_valid, exc_triple;
 	uint8_t exc_vector, exc_type;
-	int32_t exc_error;       /* -1: none */
-	uint8_t delivering;      /* class of the event whose delivery is in progress, enum in sys_deliver.c; 0: none */
-	uint8_t flat;            /* segments without checks, see internal.h */
-	bool step_armed;         /* TF was set before this instruction */
-	bool user_stepped;       /* user_step was, too */
-	bool off_break;          /* the user was told of an execution breakpoint at off_pc: the next run steps off it */
+	int32_t exc_error;  /* -1: none */
+	uint8_t delivering; /* class of the event whose delivery is in progress, enum in sys_deliver.c; 0: none */
+	uint8_t flat;       /* segments without checks, see internal.h */
+	bool step_armed;    /* TF was set before this instruction */
+	bool user_stepped;  /* user_step was, too */
+	bool off_break;     /* the user was told of an execution breakpoint at off_pc: the next run steps off it */
 	uint64_t off_pc;
-	bool rf_loaded;          /* this instruction (IRET) set RF for the next one */
-	uint8_t watch_count;     /* data breakpoints armed, guest's and user's */
+	bool rf_loaded;                 /* this instruction (IRET) set RF for the next one */
+	uint8_t watch_count;            /* data breakpoints armed, guest's and user's */
 	uint32_t watch_dr6, watch_user; /* data breakpoints hit by this instruction */
-	uint64_t watch_key;      /* DR7 and user breakpoints as last seen by x86_update_debug */
+	uint64_t watch_key;             /* DR7 and user breakpoints as last seen by x86_update_debug */
 };
 
 /* Create in RESET state (SDM vol. 3, table 10-1). NULL: out of memory. */
@@ -226,7 +237,8 @@ void x86_reset(struct x86_cpu *c); /* RESET; keeps time, caches of code and the 
 void x86_init(struct x86_cpu *c);  /* INIT: what RESET changes and INIT does not is kept */
 void x86_sipi(struct x86_cpu *c, uint8_t vector);
 
-/* Run until something stops it; the reason is in c->stop. A stop with needs_answer is answered in place, then x86_answer. */
+/* Run until something stops it; the reason is in c->stop. A stop with needs_answer is answered in place, then
+ * x86_answer. */
 enum x86_stop_kind x86_run(struct x86_cpu *c);
 void x86_answer(struct x86_cpu *c);
 /* Finish the pending instruction only: X86_STOP_BUDGET when done, or another stop. */
@@ -234,18 +246,20 @@ enum x86_stop_kind x86_complete(struct x86_cpu *c);
 /* Execute exactly one instruction (or one iteration of REP), whatever is pending. For instruction emulators. */
 enum x86_stop_kind x86_step(struct x86_cpu *c);
 
-/* The user changed state directly: recompute what is derived (mode, segment bases, TLB mode, flags). `flush`: CR0, CR3, CR4 or EFER changed. */
+/* The user changed state directly: recompute what is derived (mode, segment bases, TLB mode, flags). `flush`: CR0, CR3,
+ * CR4 or EFER changed. */
 void x86_state_changed(struct x86_cpu *c, bool flush);
 uint64_t x86_get_rflags(struct x86_cpu *c);
 void x86_set_rflags(struct x86_cpu *c, uint64_t rflags);
 
-/* Memory under the CPU changed: a page was unmapped, protected or its log restarted / everything. On the CPU's own thread. */
+/* Memory under the CPU changed: a page was unmapped, protected or its log restarted / everything. On the CPU's own
+ * thread. */
 void x86_flush_page(struct x86_cpu *c, uint64_t gpa);
 void x86_flush_all(struct x86_cpu *c);
 /* Somebody else (host, DMA, another CPU) wrote guest memory that may hold decoded code. On the CPU's own thread. */
 void x86_code_written(struct x86_cpu *c, uint64_t gpa, uint64_t size);
-/* The same where nobody knows what was written, if anything: each block is compared with its bytes before it runs again. Costs little here and
- * some nanoseconds a block later. */
+/* The same where nobody knows what was written, if anything: each block is compared with its bytes before it runs
+ * again. Costs little here and some nanoseconds a block later. */
 void x86_memory_changed(struct x86_cpu *c);
 
 /* MSRs by index for the user; false: the CPU does not own that one or the value is refused. */

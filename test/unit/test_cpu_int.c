@@ -1,5 +1,5 @@
-/* test_cpu_int.c - integer instructions that the comparison with silicon cannot reach: 16- and 32-bit modes, branches, stack frames, decimal
- * arithmetic, decoding errors, counts of instructions, interrupts inside REP. */
+/* test_cpu_int.c - integer instructions that the comparison with silicon cannot reach: 16- and 32-bit modes, branches,
+ * stack frames, decimal arithmetic, decoding errors, counts of instructions, interrupts inside REP. */
 #include "test_cpu_rig.h"
 
 enum { AX, CX, DX, BX, SP, BP, SI, DI };
@@ -79,11 +79,11 @@ static void decimal(void **state)
 		uint8_t code[3];
 		uint16_t in, flags_in, out, flags; /* CF AF ZF of the result */
 	} cases[] = {
-		{ { 0x27, HLT }, 0x7c, 0, 0x82, 0x10 },         { { 0x27, HLT }, 0x9b, 0, 0x01, 0x11 },
-		{ { 0x2f, HLT }, 0x7c, 0, 0x76, 0x10 },         { { 0x2f, HLT }, 0x05, 0x10, 0xff & (0x05 - 6), 0x11 },
-		{ { 0x37, HLT }, 0x000b, 0, 0x0101, 0x11 },     { { 0x37, HLT }, 0x0005, 0, 0x0005, 0 },
-		{ { 0x3f, HLT }, 0x020b, 0, 0x0105, 0x11 },     { { 0xd4, 0x0a, HLT }, 0x0047, 0, 0x0701, 0 },
-		{ { 0xd5, 0x0a, HLT }, 0x0407, 0, 0x002f, 0 },
+	    {{0x27, HLT}, 0x7c, 0, 0x82, 0x10},        {{0x27, HLT}, 0x9b, 0, 0x01, 0x11},
+	    {{0x2f, HLT}, 0x7c, 0, 0x76, 0x10},        {{0x2f, HLT}, 0x05, 0x10, 0xff & (0x05 - 6), 0x11},
+	    {{0x37, HLT}, 0x000b, 0, 0x0101, 0x11},    {{0x37, HLT}, 0x0005, 0, 0x0005, 0},
+	    {{0x3f, HLT}, 0x020b, 0, 0x0105, 0x11},    {{0xd4, 0x0a, HLT}, 0x0047, 0, 0x0701, 0},
+	    {{0xd5, 0x0a, HLT}, 0x0407, 0, 0x002f, 0},
 	};
 	struct rig *r = *state;
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -102,7 +102,7 @@ static void frames(void **state)
 	struct rig *r = *state;
 	rig_code(r, 0xc8, 0x10, 0, 2, 0x89, 0xe3, 0xc9, HLT); /* enter 16, 2; mov ebx, esp; leave */
 	r->c->r[BP] = RIG_STACK + 0x100;
-	memcpy(r->ram + RIG_STACK + 0xfc, &(uint32_t){ 0x1234 }, 4);
+	memcpy(r->ram + RIG_STACK + 0xfc, &(uint32_t){0x1234}, 4);
 	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
 	assert_int_equal(get32(r, RIG_STACK - 4), RIG_STACK + 0x100);
 	assert_int_equal(get32(r, RIG_STACK - 8), 0x1234);
@@ -149,8 +149,8 @@ static void branches(void **state)
 {
 	struct rig *r = *state;
 	/* mov ecx,5; again: inc eax; loop again; jrcxz +2; ud2; lea rdx,[rip+3]; jmp rdx; ud2; call +1; hlt; ret */
-	rig_code(r, 0xb9, 5, 0, 0, 0, 0xff, 0xc0, 0xe2, 0xfc, 0xe3, 2, 0x0f, 0x0b, 0x48, 0x8d, 0x15, 4, 0, 0, 0, 0xff, 0xe2, 0x0f, 0x0b, 0xe8, 1,
-		 0, 0, 0, HLT, 0xc3);
+	rig_code(r, 0xb9, 5, 0, 0, 0, 0xff, 0xc0, 0xe2, 0xfc, 0xe3, 2, 0x0f, 0x0b, 0x48, 0x8d, 0x15, 4, 0, 0, 0, 0xff,
+		 0xe2, 0x0f, 0x0b, 0xe8, 1, 0, 0, 0, HLT, 0xc3);
 	r->c->r[AX] = 0;
 	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
 	assert_int_equal(r->c->r[AX], 5);
@@ -164,14 +164,15 @@ static void undefined_opcodes(void **state)
 		uint8_t bytes[16];
 		uint8_t vector;
 	} cases[] = {
-		{ { 0x0f, 0x0b }, 6 },                         /* UD2 */
-		{ { 0xf0, 0x01, 0xc0 }, 6 },                   /* LOCK on a register */
-		{ { 0xf0, 0x8b, 0x03 }, 6 },                   /* LOCK MOV */
-		{ { 0xc5, 0xf8, 0x58, 0xc0 }, 6 },             /* VADDPS */
-		{ { 0xc4, 0xe2, 0x78, 0xf2, 0xc0 }, 6 },       /* ANDN */
-		{ { 0x06 }, 6 },                               /* PUSH ES in 64-bit mode */
-		{ { 0x0f, 0x38, 0xf0, 0x03 }, 6 },             /* MOVBE */
-		{ { 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90 }, 13 }, /* 16 bytes */
+	    {{0x0f, 0x0b}, 6},                   /* UD2 */
+	    {{0xf0, 0x01, 0xc0}, 6},             /* LOCK on a register */
+	    {{0xf0, 0x8b, 0x03}, 6},             /* LOCK MOV */
+	    {{0xc5, 0xf8, 0x58, 0xc0}, 6},       /* VADDPS */
+	    {{0xc4, 0xe2, 0x78, 0xf2, 0xc0}, 6}, /* ANDN */
+	    {{0x06}, 6},                         /* PUSH ES in 64-bit mode */
+	    {{0x0f, 0x38, 0xf0, 0x03}, 6},       /* MOVBE */
+	    {{0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90},
+	     13}, /* 16 bytes */
 	};
 	struct rig *r = *state;
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -181,11 +182,11 @@ static void undefined_opcodes(void **state)
 		/* the IDT holds one gate each to a HLT of its own */
 		memset(r->ram + 0x6000, 0, 0x1000);
 		for (unsigned v = 0; v < 32; v++) {
-			uint16_t gate[8] = { (uint16_t)(0x7000 + v), 8, 0x8e00 };
+			uint16_t gate[8] = {(uint16_t)(0x7000 + v), 8, 0x8e00};
 			memcpy(r->ram + 0x6000 + v * 16, gate, 16);
 			r->ram[0x7000 + v] = HLT;
 		}
-		static const uint64_t gdt[2] = { 0, 0x00209b0000000000 };
+		static const uint64_t gdt[2] = {0, 0x00209b0000000000};
 		memcpy(r->ram + 0x6800, gdt, 16);
 		c->idt_base = 0x6000;
 		c->idt_limit = 0x1ff;
@@ -222,7 +223,7 @@ static void no_base_with_rex_b(void **state)
 	struct rig *r = *state;
 	rig_code(r, 0x67, 0x41, 0x8b, 0x04, 0x25, 0, 0, 2, 0, HLT); /* mov eax, [0x20000] */
 	r->c->r[13] = 0x1000;
-	memcpy(r->ram + RIG_DATA, &(uint32_t){ 0xcafe }, 4);
+	memcpy(r->ram + RIG_DATA, &(uint32_t){0xcafe}, 4);
 	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
 	assert_int_equal(r->c->r[AX], 0xcafe);
 }
@@ -282,7 +283,8 @@ static void scans_and_fills(void **state)
 	assert_int_equal(r->c->r[CX], 0);
 }
 
-/* A kick comes while REP is under way: the registers are those of the completed iterations, RIP is still at the instruction. */
+/* A kick comes while REP is under way: the registers are those of the completed iterations, RIP is still at the
+ * instruction. */
 static void kicked_inside_rep(void **state)
 {
 	struct rig *r = *state;
@@ -302,7 +304,8 @@ static void kicked_inside_rep(void **state)
 static void precise_in_a_block(void **state)
 {
 	struct rig *r = *state;
-	rig_code(r, 0x48, 0xff, 0xc0, 0x48, 0x01, 0xc8, 0xf7, 0xf3, 0x48, 0x31, 0xd2, HLT); /* inc rax; add rax, rcx; div ebx; xor rdx, rdx */
+	rig_code(r, 0x48, 0xff, 0xc0, 0x48, 0x01, 0xc8, 0xf7, 0xf3, 0x48, 0x31, 0xd2,
+		 HLT); /* inc rax; add rax, rcx; div ebx; xor rdx, rdx */
 	r->c->r[AX] = UINT64_MAX - 1;
 	r->c->r[CX] = 1;
 	r->c->r[BX] = 0;
@@ -315,7 +318,8 @@ static void precise_in_a_block(void **state)
 static void flags_and_popf(void **state)
 {
 	struct rig *r = *state;
-	rig_code(r, 0x9c, 0x58, 0x0d, 0xd5, 0x08, 0, 0, 0x50, 0x9d, 0x9f, HLT); /* pushf; pop rax; or eax, 0x8d5; push rax; popf; lahf */
+	rig_code(r, 0x9c, 0x58, 0x0d, 0xd5, 0x08, 0, 0, 0x50, 0x9d, 0x9f,
+		 HLT); /* pushf; pop rax; or eax, 0x8d5; push rax; popf; lahf */
 	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
 	assert_int_equal(r->c->r[AX] >> 8 & 0xff, 0xd7);
 	assert_int_equal(x86_get_rflags(r->c) & 0x8d5, 0x8d5);
@@ -325,7 +329,7 @@ static void bound_and_exchange(void **state)
 {
 	struct rig *r = *state;
 	rig_code(r, 0x62, 0x03, 0x0f, 0xc7, 0x0e, HLT); /* bound eax, [ebx]; cmpxchg8b [esi] */
-	static const int32_t limits[2] = { -5, 5 };
+	static const int32_t limits[2] = {-5, 5};
 	memcpy(r->ram + RIG_DATA, limits, 8);
 	r->c->r[AX] = (uint32_t)-5;
 	r->c->r[BX] = RIG_DATA;
@@ -342,9 +346,20 @@ int main(void)
 #define L(f) cmocka_unit_test_setup_teardown(f, setup_long, teardown)
 #define P32(f) cmocka_unit_test_setup_teardown(f, setup_32, teardown)
 #define R16(f) cmocka_unit_test_setup_teardown(f, setup_16, teardown)
-	const struct CMUnitTest tests[] = { P32(pusha_popa), P32(decimal), P32(frames), R16(addresses_of_16_bits), R16(stack_of_16_bits), L(branches),
-					    L(undefined_opcodes), L(encodings_of_absent_features), L(no_base_with_rex_b), L(strings),
-					    L(scans_and_fills), L(kicked_inside_rep), L(precise_in_a_block), L(flags_and_popf),
-					    P32(bound_and_exchange) };
+	const struct CMUnitTest tests[] = {P32(pusha_popa),
+					   P32(decimal),
+					   P32(frames),
+					   R16(addresses_of_16_bits),
+					   R16(stack_of_16_bits),
+					   L(branches),
+					   L(undefined_opcodes),
+					   L(encodings_of_absent_features),
+					   L(no_base_with_rex_b),
+					   L(strings),
+					   L(scans_and_fills),
+					   L(kicked_inside_rep),
+					   L(precise_in_a_block),
+					   L(flags_and_popf),
+					   P32(bound_and_exchange)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_cpu_mmu.c - page tables of the three formats, permissions, reserved bits, accessed and dirty bits, what the TLB may keep. */
+/* test_cpu_mmu.c - page tables of the three formats, permissions, reserved bits, accessed and dirty bits, what the TLB
+ * may keep. */
 #include "test_cpu_rig.h"
 #include "x86/internal.h"
 
@@ -204,7 +205,8 @@ static void aliases(void **state)
 	struct rig *r = *state;
 	for (unsigned n = 0; n < 8; n++)
 		*entry(r, RIG_TABLES + 0x2000, 2 + n) = 0x200000 | P | W | PS;
-	rig_code(r, 0x48, 0xff, 0x03, 0x48, 0xff, 0x06, 0xff, 0xc9, 0x75, 0xf6, HLT); /* inc [rbx]; inc [rsi]; dec ecx; jnz */
+	rig_code(r, 0x48, 0xff, 0x03, 0x48, 0xff, 0x06, 0xff, 0xc9, 0x75, 0xf6,
+		 HLT); /* inc [rbx]; inc [rsi]; dec ecx; jnz */
 	r->c->r[3] = 0x400010;
 	r->c->r[6] = 0x800010;
 	r->c->r[1] = 1000;
@@ -216,7 +218,7 @@ static void aliases(void **state)
 static void dirty_log(void **state)
 {
 	struct rig *r = *state;
-	static const uint8_t code[] = { 0x8a, 0x03, 0x88, 0x03, 0x88, 0x03, HLT };
+	static const uint8_t code[] = {0x8a, 0x03, 0x88, 0x03, 0x88, 0x03, HLT};
 	*leaf(r, RIG_DATA) |= A | D;
 	for (unsigned n = 0; n < 4; n++) /* the walk itself shall write nothing */
 		*entry(r, n < 3 ? RIG_TABLES + n * 0x1000 : PT, n < 3 ? 0 : RIG_CODE >> 12) |= A | D;
@@ -237,7 +239,7 @@ static void fetch_across(void **state)
 {
 	struct rig *r = *state;
 	uint64_t at = RIG_CODE + 0xffe;
-	static const uint8_t code[] = { 0x90, 0xb8, 1, 0, 0, 0 };
+	static const uint8_t code[] = {0x90, 0xb8, 1, 0, 0, 0};
 	rig_code_at(r, at, code, sizeof code);
 	*leaf(r, RIG_CODE + 0x1000) = 0;
 	r->c->rip = at;
@@ -250,8 +252,11 @@ static void fetch_across(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { T(accessed_and_dirty), T(permissions), T(smep_and_smap), T(reserved_bits), T(formats_of_32_bits),
-					    T(faults_leave_state), T(invlpg_and_cr3), T(invlpg_of_a_large_page), T(modes_are_apart), T(aliases),
-					    T(dirty_log), T(fetch_across) };
+	const struct CMUnitTest tests[] = {T(accessed_and_dirty), T(permissions),
+					   T(smep_and_smap),      T(reserved_bits),
+					   T(formats_of_32_bits), T(faults_leave_state),
+					   T(invlpg_and_cr3),     T(invlpg_of_a_large_page),
+					   T(modes_are_apart),    T(aliases),
+					   T(dirty_log),          T(fetch_across)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* test_cpu_replay.c - half-done instructions: the CPU stops with nothing committed, takes the answer, and goes on, also for accesses in
- * several pieces; kicks, budgets and steps between instructions. */
+/* test_cpu_replay.c - half-done instructions: the CPU stops with nothing committed, takes the answer, and goes on, also
+ * for accesses in several pieces; kicks, budgets and steps between instructions. */
 #include "test_cpu_rig.h"
 
 static int setup(void **state)
@@ -94,7 +94,7 @@ static void half_memory_half_device(void **state)
 	rig_code(r, 0x48, 0x01, 0x03, HLT); /* add [rbx], rax */
 	r->c->r[0] = 0x0100000001000000;
 	r->c->r[3] = RIG_DATA + 0xffc;
-	memcpy(r->ram + RIG_DATA + 0xffc, &(uint32_t){ 7 }, 4);
+	memcpy(r->ram + RIG_DATA + 0xffc, &(uint32_t){7}, 4);
 	x86_run(r->c);
 	expect_mmio(r, RIG_DEVICE, 4, false);
 	answer(r, 8);
@@ -240,11 +240,46 @@ static void window_behind_the_shadow(void **state)
 	assert_int_equal(r->c->shadow, 0);
 }
 
+/* An NMI latched while another is served keeps no interrupt out. */
+static void interrupt_beside_masked_nmi(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	static const uint64_t gdt[2] = {0, 0x00209b0000000000};
+	uint16_t gate[8] = {0x7000, 8, 0x8e00};
+	memcpy(r->ram + 0x6000 + 0x40 * 16, gate, 16);
+	memcpy(r->ram + 0x6800, gdt, 16);
+	r->ram[0x7000] = HLT;
+	c->idt_base = 0x6000;
+	c->idt_limit = 0x7ff;
+	c->gdt_base = 0x6800;
+	c->gdt_limit = 15;
+	rig_code(r, 0xeb, 0xfe);
+	c->nmi_masked = true;
+	c->eflags |= 0x200;
+	r->poll = X86_POLL_NMI | X86_POLL_INTR;
+	r->vector = 0x40;
+	assert_int_equal(x86_run(c), X86_STOP_HLT);
+	assert_int_equal(c->rip, 0x7001);
+	assert_true(c->nmi_pending);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { T(load_then_go_on), T(complete_does_one_instruction), T(read_modify_write), T(half_memory_half_device),
-					    T(two_pages_of_device), T(string_over_device), T(port_in), T(string_in), T(pending_before_interrupts),
-					    T(budget_is_exact), T(step_is_one_iteration), T(poll_stops_a_loop), T(window_behind_the_shadow) };
+	const struct CMUnitTest tests[] = {T(load_then_go_on),
+					   T(complete_does_one_instruction),
+					   T(read_modify_write),
+					   T(half_memory_half_device),
+					   T(two_pages_of_device),
+					   T(string_over_device),
+					   T(port_in),
+					   T(string_in),
+					   T(pending_before_interrupts),
+					   T(budget_is_exact),
+					   T(step_is_one_iteration),
+					   T(poll_stops_a_loop),
+					   T(window_behind_the_shadow),
+					   T(interrupt_beside_masked_nmi)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

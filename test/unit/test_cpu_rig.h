@@ -1,4 +1,5 @@
-/* test_cpu_rig.h - the software CPU in a small machine for tests: flat memory from 0, a device page, recorded I/O, code given as raw bytes. */
+/* test_cpu_rig.h - the software CPU in a small machine for tests: flat memory from 0, a device page, recorded I/O, code
+ * given as raw bytes. */
 #ifndef TEST_CPU_RIG_H
 #define TEST_CPU_RIG_H
 
@@ -31,7 +32,7 @@ struct rig {
 	struct x86_cpu *c;
 	atomic_uint attn;
 	uint8_t *ram;
-	bool defer; /* device and port accesses stop the CPU */
+	bool defer;     /* device and port accesses stop the CPU */
 	unsigned flags; /* of RAM pages, X86_PAGE_ */
 	unsigned poll;  /* what poll answers */
 	int vector;     /* what intr_ack answers, once */
@@ -53,12 +54,13 @@ static inline void rig_mark_dirty(void *o, uint64_t gpa)
 	(void)gpa;
 	r->dirtied++;
 }
-static inline void rig_saw(struct rig *r, char kind, bool write, uint64_t addr, unsigned len, uint32_t count, const uint8_t *data)
+static inline void rig_saw(struct rig *r, char kind, bool write, uint64_t addr, unsigned len, uint32_t count,
+			   const uint8_t *data)
 {
 	if (r->nseen == 64)
 		return;
 	struct rig_access *a = &r->seen[r->nseen++];
-	*a = (struct rig_access){ .kind = kind, .write = write, .addr = addr, .len = len, .count = count };
+	*a = (struct rig_access){.kind = kind, .write = write, .addr = addr, .len = len, .count = count};
 	if (write)
 		memcpy(&a->value, data, len < 8 ? len : 8);
 }
@@ -136,9 +138,17 @@ static inline uint64_t rig_tsc(void *o)
 
 static inline struct rig *rig_new(void)
 {
-	static const struct x86_env env = { .page = rig_page, .mark_dirty = rig_mark_dirty, .mmio = rig_mmio, .io = rig_io, .rdmsr = rig_rdmsr,
-					    .wrmsr = rig_wrmsr, .msr_exits = rig_msr_exits, .cpuid = rig_cpuid, .poll = rig_poll,
-					    .intr_ack = rig_ack, .tsc = rig_tsc };
+	static const struct x86_env env = {.page = rig_page,
+					   .mark_dirty = rig_mark_dirty,
+					   .mmio = rig_mmio,
+					   .io = rig_io,
+					   .rdmsr = rig_rdmsr,
+					   .wrmsr = rig_wrmsr,
+					   .msr_exits = rig_msr_exits,
+					   .cpuid = rig_cpuid,
+					   .poll = rig_poll,
+					   .intr_ack = rig_ack,
+					   .tsc = rig_tsc};
 	struct rig *r = calloc(1, sizeof *r);
 	r->ram = aligned_alloc(4096, RIG_RAM);
 	memset(r->ram, 0, RIG_RAM);
@@ -158,8 +168,8 @@ static inline void rig_free(struct rig *r)
 static inline void rig_flat(struct x86_cpu *c, uint32_t code_attr)
 {
 	for (int i = X86_ES; i <= X86_GS; i++)
-		c->seg[i] = (struct x86_seg){ .limit = UINT32_MAX, .attr = 0xc093, .sel = 0x10 };
-	c->seg[X86_CS] = (struct x86_seg){ .limit = UINT32_MAX, .attr = code_attr, .sel = 8 };
+		c->seg[i] = (struct x86_seg){.limit = UINT32_MAX, .attr = 0xc093, .sel = 0x10};
+	c->seg[X86_CS] = (struct x86_seg){.limit = UINT32_MAX, .attr = code_attr, .sel = 8};
 }
 /* 64-bit mode at CPL 0, the first 16 MiB mapped one to one by pages of 2 MiB. */
 static inline void rig_long(struct rig *r)
@@ -198,7 +208,7 @@ static inline void rig_code_at(struct rig *r, uint64_t at, const void *bytes, si
 }
 #define rig_code(r, ...)                                                                                               \
 	do {                                                                                                           \
-		static const uint8_t code_[] = { __VA_ARGS__ };                                                        \
+		static const uint8_t code_[] = {__VA_ARGS__};                                                          \
 		rig_code_at(r, RIG_CODE, code_, sizeof code_);                                                         \
 		(r)->c->rip = RIG_CODE;                                                                                \
 	} while (0)

@@ -1,7 +1,8 @@
-/* test_cpu_silicon.c - random user-mode integer instructions, natively and on the software CPU: registers, flags and memory must agree.
+/* test_cpu_silicon.c - random user-mode integer instructions, natively and on the software CPU: registers, flags and
+ * memory must agree.
  *
- * Only on x86-64 hosts. Flags that the manual leaves undefined are compared where the host is an AMD Zen, whose answers the CPU copies; elsewhere
- * they are masked. SEED and ROUNDS in the environment repeat or lengthen a run. */
+ * Only on x86-64 hosts. Flags that the manual leaves undefined are compared where the host is an AMD Zen, whose answers
+ * the CPU copies; elsewhere they are masked. SEED and ROUNDS in the environment repeat or lengthen a run. */
 #include "test_cpu_rig.h"
 #include <Zydis/Zydis.h>
 
@@ -29,8 +30,8 @@ static uint64_t rnd(void)
 }
 static uint64_t rnd_value(void)
 {
-	static const uint64_t edges[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, INT64_MAX,
-					  1ull << 63, UINT64_MAX };
+	static const uint64_t edges[] = {0,      1,          0x7f,       0x80,       0xff,      0x7fff,     0x8000,
+					 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, INT64_MAX, 1ull << 63, UINT64_MAX};
 	uint64_t v = rnd();
 	switch (rnd() & 7) {
 	case 0:
@@ -74,8 +75,8 @@ static uint8_t *rip_relative(uint8_t *p, uint8_t rex, uint8_t opcode, unsigned r
 /* pushes of callee-saved registers; flags and registers in; the code; registers and flags out. */
 static void native_build(const uint8_t *code, size_t n)
 {
-	static const uint8_t save[] = { 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57 };
-	static const uint8_t restore[] = { 0xfc, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3 };
+	static const uint8_t save[] = {0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57};
+	static const uint8_t restore[] = {0xfc, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3};
 	uint8_t *p = native->code;
 	memcpy(p, save, sizeof save);
 	p = rip_relative(p + sizeof save, 0x48, 0x89, 4, &native->host_sp);
@@ -115,9 +116,9 @@ static int native_run(struct state *s, const uint8_t *code, size_t n)
 static void native_signals(void)
 {
 	static uint8_t alternate[65536];
-	stack_t st = { .ss_sp = alternate, .ss_size = sizeof alternate };
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_NODEFER };
-	static const int signals[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGTRAP };
+	stack_t st = {.ss_sp = alternate, .ss_size = sizeof alternate};
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_NODEFER};
+	static const int signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGTRAP};
 	sigaltstack(&st, NULL);
 	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
 		sigaction(signals[i], &sa, NULL);
@@ -162,14 +163,19 @@ static bool soft_run(struct state *s, const uint8_t *code, size_t n)
 static ZydisDecoder decoder;
 static const ZydisMnemonic allowed[] = {
 #define M(n) ZYDIS_MNEMONIC_##n
-	M(ADD), M(OR), M(ADC), M(SBB), M(AND), M(SUB), M(XOR), M(CMP), M(TEST), M(INC), M(DEC), M(NEG), M(NOT), M(MOV), M(MOVZX), M(MOVSX),
-	M(MOVSXD), M(LEA), M(CBW), M(CWDE), M(CDQE), M(CWD), M(CDQ), M(CQO), M(BSWAP), M(XLAT), M(PUSH), M(POP), M(LEAVE), M(SHL), M(SHR), M(SAR),
-	M(ROL), M(ROR), M(RCL), M(RCR), M(SHLD), M(SHRD), M(MUL), M(IMUL), M(DIV), M(IDIV), M(BT), M(BTS), M(BTR), M(BTC), M(BSF), M(BSR),
-	M(POPCNT), M(CRC32), M(XCHG), M(XADD), M(CMPXCHG), M(CMPXCHG8B), M(CMPXCHG16B), M(LAHF), M(SAHF), M(CLC), M(STC), M(CMC), M(CLD), M(STD),
-	M(NOP), M(CMOVB), M(CMOVBE), M(CMOVL), M(CMOVLE), M(CMOVNB), M(CMOVNBE), M(CMOVNL), M(CMOVNLE), M(CMOVNO), M(CMOVNP), M(CMOVNS), M(CMOVNZ),
-	M(CMOVO), M(CMOVP), M(CMOVS), M(CMOVZ), M(SETB), M(SETBE), M(SETL), M(SETLE), M(SETNB), M(SETNBE), M(SETNL), M(SETNLE), M(SETNO), M(SETNP),
-	M(SETNS), M(SETNZ), M(SETO), M(SETP), M(SETS), M(SETZ), M(MOVSB), M(MOVSW), M(MOVSQ), M(STOSB), M(STOSW), M(STOSD), M(STOSQ), M(LODSB),
-	M(LODSW), M(LODSD), M(LODSQ), M(SCASB), M(SCASW), M(SCASD), M(SCASQ), M(CMPSB), M(CMPSW), M(CMPSQ), M(MOVNTI)
+    M(ADD),        M(OR),     M(ADC),    M(SBB),    M(AND),    M(SUB),     M(XOR),    M(CMP),     M(TEST),
+    M(INC),        M(DEC),    M(NEG),    M(NOT),    M(MOV),    M(MOVZX),   M(MOVSX),  M(MOVSXD),  M(LEA),
+    M(CBW),        M(CWDE),   M(CDQE),   M(CWD),    M(CDQ),    M(CQO),     M(BSWAP),  M(XLAT),    M(PUSH),
+    M(POP),        M(LEAVE),  M(SHL),    M(SHR),    M(SAR),    M(ROL),     M(ROR),    M(RCL),     M(RCR),
+    M(SHLD),       M(SHRD),   M(MUL),    M(IMUL),   M(DIV),    M(IDIV),    M(BT),     M(BTS),     M(BTR),
+    M(BTC),        M(BSF),    M(BSR),    M(POPCNT), M(CRC32),  M(XCHG),    M(XADD),   M(CMPXCHG), M(CMPXCHG8B),
+    M(CMPXCHG16B), M(LAHF),   M(SAHF),   M(CLC),    M(STC),    M(CMC),     M(CLD),    M(STD),     M(NOP),
+    M(CMOVB),      M(CMOVBE), M(CMOVL),  M(CMOVLE), M(CMOVNB), M(CMOVNBE), M(CMOVNL), M(CMOVNLE), M(CMOVNO),
+    M(CMOVNP),     M(CMOVNS), M(CMOVNZ), M(CMOVO),  M(CMOVP),  M(CMOVS),   M(CMOVZ),  M(SETB),    M(SETBE),
+    M(SETL),       M(SETLE),  M(SETNB),  M(SETNBE), M(SETNL),  M(SETNLE),  M(SETNO),  M(SETNP),   M(SETNS),
+    M(SETNZ),      M(SETO),   M(SETP),   M(SETS),   M(SETZ),   M(MOVSB),   M(MOVSW),  M(MOVSQ),   M(STOSB),
+    M(STOSW),      M(STOSD),  M(STOSQ),  M(LODSB),  M(LODSW),  M(LODSD),   M(LODSQ),  M(SCASB),   M(SCASW),
+    M(SCASD),      M(SCASQ),  M(CMPSB),  M(CMPSW),  M(CMPSQ),  M(MOVNTI)
 #undef M
 };
 
@@ -236,16 +242,20 @@ static bool usable(const struct insn *x)
 		return false;
 	for (unsigned n = 0; n < x->i.operand_count; n++) {
 		const ZydisDecodedOperand *o = &x->o[n];
-		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_SEGMENT)
+		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_SEGMENT)
 			return false;
-		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_CONTROL)
+		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_CONTROL)
 			return false;
-		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_DEBUG)
+		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_DEBUG)
 			return false;
 		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && x->i.mnemonic != ZYDIS_MNEMONIC_LEA &&
 		    (o->mem.segment == ZYDIS_REGISTER_FS || o->mem.segment == ZYDIS_REGISTER_GS))
 			return false;
-		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && (o->mem.base == ZYDIS_REGISTER_RIP || o->mem.base == ZYDIS_REGISTER_EIP))
+		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    (o->mem.base == ZYDIS_REGISTER_RIP || o->mem.base == ZYDIS_REGISTER_EIP))
 			return false;
 	}
 	return true;
@@ -284,8 +294,9 @@ static bool aim(const struct insn *x, const ZydisDecodedOperand *o, struct state
 static void tame(const struct insn *x, struct state *s)
 {
 	const ZydisDecodedOperand *o = x->o;
-	if (x->i.mnemonic >= ZYDIS_MNEMONIC_BT && x->i.mnemonic <= ZYDIS_MNEMONIC_BTS && o[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-	    o[1].type == ZYDIS_OPERAND_TYPE_REGISTER && gpr(o[1].reg.value) != gpr(o[0].mem.base) && gpr(o[1].reg.value) != gpr(o[0].mem.index))
+	if (x->i.mnemonic >= ZYDIS_MNEMONIC_BT && x->i.mnemonic <= ZYDIS_MNEMONIC_BTS &&
+	    o[0].type == ZYDIS_OPERAND_TYPE_MEMORY && o[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	    gpr(o[1].reg.value) != gpr(o[0].mem.base) && gpr(o[1].reg.value) != gpr(o[0].mem.index))
 		s->r[gpr(o[1].reg.value)] = (uint64_t)((int64_t)(rnd() % 1000) - 500);
 	if (x->i.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE))
 		s->r[1] = rnd() % 40;
@@ -298,8 +309,8 @@ static void tame(const struct insn *x, struct state *s)
 static bool bit_number_is_wild(const struct insn *x)
 {
 	const ZydisDecodedOperand *o = x->o;
-	return x->i.mnemonic >= ZYDIS_MNEMONIC_BT && x->i.mnemonic <= ZYDIS_MNEMONIC_BTS && o[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-	       o[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	return x->i.mnemonic >= ZYDIS_MNEMONIC_BT && x->i.mnemonic <= ZYDIS_MNEMONIC_BTS &&
+	       o[0].type == ZYDIS_OPERAND_TYPE_MEMORY && o[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 	       (gpr(o[1].reg.value) == gpr(o[0].mem.base) || gpr(o[1].reg.value) == gpr(o[0].mem.index));
 }
 
@@ -352,7 +363,8 @@ static uint32_t undefined_flags(const struct insn *x)
 
 static unsigned differences, limit = 20;
 
-static void report(const struct insn *x, const struct state *in, const struct state *a, const struct state *b, const char *what)
+static void report(const struct insn *x, const struct state *in, const struct state *a, const struct state *b,
+		   const char *what)
 {
 	char text[96];
 	ZydisFormatter f;
@@ -361,12 +373,12 @@ static void report(const struct insn *x, const struct state *in, const struct st
 	print_message("%s: %s\n", what, text);
 	for (unsigned n = 0; n < x->i.length; n++)
 		print_message("%02x ", x->bytes[n]);
-	print_message("\n  flags in %03lx native %03lx soft %03lx (xor %03lx)\n", (long)in->flags, (long)a->flags, (long)b->flags,
-		      (long)(a->flags ^ b->flags));
+	print_message("\n  flags in %03lx native %03lx soft %03lx (xor %03lx)\n", (long)in->flags, (long)a->flags,
+		      (long)b->flags, (long)(a->flags ^ b->flags));
 	for (unsigned n = 0; n < 16; n++)
 		if (a->r[n] != b->r[n] || in->r[n] != a->r[n])
-			print_message("  r%-2u in %016llx native %016llx soft %016llx\n", n, (long long)in->r[n], (long long)a->r[n],
-				      (long long)b->r[n]);
+			print_message("  r%-2u in %016llx native %016llx soft %016llx\n", n, (long long)in->r[n],
+				      (long long)a->r[n], (long long)b->r[n]);
 	for (unsigned n = 0; n < DATA_SIZE; n++)
 		if (a->data[n] != b->data[n])
 			print_message("  [%x] native %02x soft %02x\n", DATA_AT + n, a->data[n], b->data[n]);
@@ -417,27 +429,29 @@ static void single_instructions(void **state)
 /* Registers only, the stack pointer and r15 left alone; memory through [r15 + disp8]. */
 static bool fits_run(const struct insn *x)
 {
-	if (x->i.mnemonic == ZYDIS_MNEMONIC_DIV || x->i.mnemonic == ZYDIS_MNEMONIC_IDIV || x->i.mnemonic == ZYDIS_MNEMONIC_STD ||
-	    x->i.mnemonic == ZYDIS_MNEMONIC_LEAVE || x->i.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B)
+	if (x->i.mnemonic == ZYDIS_MNEMONIC_DIV || x->i.mnemonic == ZYDIS_MNEMONIC_IDIV ||
+	    x->i.mnemonic == ZYDIS_MNEMONIC_STD || x->i.mnemonic == ZYDIS_MNEMONIC_LEAVE ||
+	    x->i.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B)
 		return false;
 	for (unsigned n = 0; n < x->i.operand_count; n++) {
 		const ZydisDecodedOperand *o = &x->o[n];
-		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY &&
-		    (o->mem.base != ZYDIS_REGISTER_R15 || o->mem.index || o->mem.disp.value != (int8_t)o->mem.disp.value))
+		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && (o->mem.base != ZYDIS_REGISTER_R15 || o->mem.index ||
+							     o->mem.disp.value != (int8_t)o->mem.disp.value))
 			return false;
 		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE &&
 		    (gpr(o->reg.value) == 4 || gpr(o->reg.value) == 15))
 			return false;
 	}
-	return !(x->i.mnemonic >= ZYDIS_MNEMONIC_BT && x->i.mnemonic <= ZYDIS_MNEMONIC_BTS && x->o[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-		 x->o[1].type == ZYDIS_OPERAND_TYPE_REGISTER);
+	return !(x->i.mnemonic >= ZYDIS_MNEMONIC_BT && x->i.mnemonic <= ZYDIS_MNEMONIC_BTS &&
+		 x->o[0].type == ZYDIS_OPERAND_TYPE_MEMORY && x->o[1].type == ZYDIS_OPERAND_TYPE_REGISTER);
 }
 
 static void run_insn(struct insn *x, bool compare)
 {
 	do
 		random_insn(x);
-	while (!fits_run(x) || (compare && x->i.mnemonic != ZYDIS_MNEMONIC_CMP && x->i.mnemonic != ZYDIS_MNEMONIC_TEST));
+	while (!fits_run(x) ||
+	       (compare && x->i.mnemonic != ZYDIS_MNEMONIC_CMP && x->i.mnemonic != ZYDIS_MNEMONIC_TEST));
 }
 
 static size_t random_run(uint8_t *code, struct insn *list, unsigned *count)
@@ -462,8 +476,8 @@ static size_t random_run(uint8_t *code, struct insn *list, unsigned *count)
 	return n;
 }
 
-static void report_run(const struct insn *list, unsigned count, const uint8_t *code, size_t n, const struct state *in, const struct state *a,
-		       const struct state *b)
+static void report_run(const struct insn *list, unsigned count, const uint8_t *code, size_t n, const struct state *in,
+		       const struct state *a, const struct state *b)
 {
 	print_message("run of %u:", count);
 	for (size_t i = 0; i < n; i++)
@@ -493,7 +507,8 @@ static void compare_run(void)
 	a = b = in;
 	int sig = native_run(&a, code, n);
 	bool fault = soft_run(&b, code, n);
-	if ((sig != 0) != fault || (!sig && (a.flags != b.flags || memcmp(a.r, b.r, sizeof a.r) || memcmp(a.data, b.data, DATA_SIZE))))
+	if ((sig != 0) != fault ||
+	    (!sig && (a.flags != b.flags || memcmp(a.r, b.r, sizeof a.r) || memcmp(a.data, b.data, DATA_SIZE))))
 		report_run(list, count, code, n, &in, &a, &b);
 }
 
@@ -519,8 +534,8 @@ static bool host_is_zen(void)
 
 static int setup(void **state)
 {
-	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT,
-						ZYDIS_DECODER_MODE_TZCNT };
+	static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT,
+					       ZYDIS_DECODER_MODE_TZCNT};
 	(void)state;
 	const char *e = getenv("SEED");
 	seed = e ? strtoull(e, NULL, 0) : 0x9e3779b97f4a7c15;
@@ -545,15 +560,16 @@ static void have_native(void **state)
 {
 	(void)state;
 	native_setup();
-	struct state s = { .r = { 40, 2, [4] = DATA_AT + 0x1000 } };
-	static const uint8_t add[] = { 0x48, 0x01, 0xc8 };
+	struct state s = {.r = {40, 2, [4] = DATA_AT + 0x1000}};
+	static const uint8_t add[] = {0x48, 0x01, 0xc8};
 	assert_int_equal(native_run(&s, add, 3), 0);
 	assert_int_equal(s.r[0], 42);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(have_native), cmocka_unit_test(single_instructions), cmocka_unit_test(runs) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(have_native), cmocka_unit_test(single_instructions),
+					   cmocka_unit_test(runs)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
 #else
@@ -564,7 +580,7 @@ static void no_silicon(void **state)
 }
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(no_silicon) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(no_silicon)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #endif

@@ -1,4 +1,5 @@
-/* test_cpu_smc.c - code that changes under the decoded blocks: by itself, by the host, through another mapping, across pages. */
+/* test_cpu_smc.c - code that changes under the decoded blocks: by itself, by the host, through another mapping, across
+ * pages. */
 #include "test_cpu_rig.h"
 
 static int setup(void **state)
@@ -70,7 +71,7 @@ static void across_pages(void **state)
 {
 	struct rig *r = *state;
 	uint64_t at = RIG_CODE + 0xffd;
-	static const uint8_t code[] = { 0xb8, 0x11, 0x22, 0x33, 0x44, 0xc6, 0x07, 0x55, HLT }; /* mov byte [rdi], 0x55 */
+	static const uint8_t code[] = {0xb8, 0x11, 0x22, 0x33, 0x44, 0xc6, 0x07, 0x55, HLT}; /* mov byte [rdi], 0x55 */
 	rig_code_at(r, at, code, sizeof code);
 	r->c->r[7] = at + 4;
 	r->c->rip = at;
@@ -112,9 +113,9 @@ static void arena_overflow(void **state)
 	uint32_t n = 3u << 20, at = 0x80000;
 	memset(r->ram + at, 0x90, n);
 	for (uint32_t i = 0; i + 2 < n; i += 16)
-		memcpy(r->ram + at + i, (uint8_t[]){ 0xff, 0xc0, 0xeb, 0x0c }, 4); /* inc eax; jmp to the next */
+		memcpy(r->ram + at + i, (uint8_t[]){0xff, 0xc0, 0xeb, 0x0c}, 4); /* inc eax; jmp to the next */
 	r->ram[at + n - 1] = HLT;
-	memcpy(r->ram + at + n - 16, (uint8_t[]){ 0xff, 0xc0, HLT }, 3);
+	memcpy(r->ram + at + n - 16, (uint8_t[]){0xff, 0xc0, HLT}, 3);
 	x86_code_written(r->c, at, n);
 	for (int turn = 1; turn <= 2; turn++) {
 		r->c->rip = at;
@@ -126,7 +127,8 @@ static void arena_overflow(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { T(next_instruction), T(rewritten_in_a_loop), T(data_beside_code), T(host_writes), T(across_pages),
-					    T(through_another_mapping), T(string_over_code), T(arena_overflow) };
+	const struct CMUnitTest tests[] = {T(next_instruction), T(rewritten_in_a_loop), T(data_beside_code),
+					   T(host_writes),      T(across_pages),        T(through_another_mapping),
+					   T(string_over_code), T(arena_overflow)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
