@@ -31,7 +31,7 @@ check:
 
 bench:
 	@scripts/deps build guest bench
-	@scripts/build release vmaccel_command
+	@scripts/build release vmaccel_command vmaccel_benches
 	@scripts/bench
 
 fuzz:

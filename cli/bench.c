@@ -1,5 +1,6 @@
-/* bench.c - vmaccel bench: what the library's calls cost, each beside the same thing done with the platform's own calls in the same
- * run. Samples of both alternate, and the medians are compared, so that a busy machine disturbs both alike. */
+/* bench.c - vmaccel bench: what the library's calls cost, each beside the same thing done with the platform's own calls
+ * in the same run. Samples of both alternate; times are medians, and a ratio is the median of the pairs' ratios, so
+ * that a busy machine, or one whose speed drifts, disturbs both alike. */
 #include "bench.h"
 #include "cli.h"
 
@@ -29,15 +30,15 @@ static const struct arg args[] = {
 static const struct measurement {
 	enum bench_op op;
 	const char *key, *text;
-	enum bench_op reference; /* of the platform's calls */
+	int beside_exit; /* the reference is the library's plain exit, not the platform's call */
 } measurements[BENCH_OPS] = {
-	{BENCH_EXIT, "exit", "run + OUT exit", BENCH_EXIT},
-	{BENCH_EXIT_REGS, "exit_registers", "the same, registers read and written (beside a plain exit)", BENCH_EXIT},
-	{BENCH_GET_REGS, "get_registers", "read the registers", BENCH_GET_REGS},
-	{BENCH_SET_REGS, "set_registers", "write the registers", BENCH_SET_REGS},
-	{BENCH_CREATE, "create", "create to first exit, and destroy", BENCH_CREATE},
-	{BENCH_MAP_UNMAP, "map", "map and unmap 2 MiB", BENCH_MAP_UNMAP},
-	{BENCH_KICK, "kick", "kick and the run that it ends", BENCH_KICK},
+	{BENCH_EXIT, "exit", "run + OUT exit", 0},
+	{BENCH_EXIT_REGS, "exit_registers", "the same, registers read and written (beside the exit alone)", 1},
+	{BENCH_GET_REGS, "get_registers", "read the registers", 0},
+	{BENCH_SET_REGS, "set_registers", "write the registers", 0},
+	{BENCH_CREATE, "create", "create to first exit, and destroy", 0},
+	{BENCH_MAP_UNMAP, "map", "map and unmap 2 MiB", 0},
+	{BENCH_KICK, "kick", "kick and the run that it ends", 0},
 };
 
 /* The same machine through the library. */
@@ -83,10 +84,12 @@ static int lib_open(struct lib *lib)
 	static const uint8_t code[] = BENCH_CODE_BYTES;
 	vma_vm_config config = {.size = sizeof(config), .accel = lib->accel, .arch = VMA_ARCH_X86_64, .max_vcpus = 1};
 
-	if (vma_vm_create(&config, &lib->vm) < 0 || vma_vm_finalize(lib->vm) < 0 || vma_mem_anon(BENCH_MEM, &lib->mem) < 0)
+	if (vma_vm_create(&config, &lib->vm) < 0 || vma_vm_finalize(lib->vm) < 0 ||
+	    vma_mem_anon(BENCH_MEM, &lib->mem) < 0)
 		return -1;
 	memcpy((char *)vma_mem_hva(lib->mem) + BENCH_CODE, code, sizeof(code));
-	if (vma_vm_map(lib->vm, 0, lib->mem, 0, BENCH_MEM, VMA_MAP_RWX) < 0 || vma_vcpu_create(lib->vm, 0, &lib->vcpu) < 0)
+	if (vma_vm_map(lib->vm, 0, lib->mem, 0, BENCH_MEM, VMA_MAP_RWX) < 0 ||
+	    vma_vcpu_create(lib->vm, 0, &lib->vcpu) < 0)
 		return -1;
 	return lib_state(lib->vcpu);
 }
@@ -180,50 +183,58 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double side_median(struct side *side)
+static double median(double *samples)
 {
-	qsort(side->samples, SAMPLES, sizeof(side->samples[0]), ascending);
-	return side->samples[SAMPLES / 2];
+	qsort(samples, SAMPLES, sizeof(*samples), ascending);
+	return samples[SAMPLES / 2];
 }
 
-/* Nanoseconds an operation of both sides; *raw_ns 0 without a reference. 0, or -1 with the reason in `why`. */
-static int compare(struct lib *lib, struct raw *raw, const struct measurement *m, double *ns, double *raw_ns, const char **why)
+struct result {
+	double ns, reference_ns, ratio; /* the latter two 0 without a reference */
+};
+
+/* 0, or -1 with the reason in `why`. */
+static int compare(struct lib *lib, struct raw *raw, const struct measurement *m, struct result *out, const char **why)
 {
 	static struct side sides[2];
-	int count = raw ? 2 : 1;
+	static double ratios[SAMPLES];
+	int count = raw || m->beside_exit ? 2 : 1;
 
 	sides[0] = (struct side){.lib = lib, .op = m->op};
-	sides[1] = (struct side){.raw = raw, .op = m->reference};
+	sides[1] = (struct side){.raw = raw, .op = m->op};
+	if (m->beside_exit)
+		sides[1] = (struct side){.lib = lib, .op = BENCH_EXIT};
 	for (int i = 0; i < SAMPLES; i++) {
 		for (int s = 0; s < count; s++) {
 			*why = sides[s].why;
-			if ((i == 0 && side_calibrate(&sides[s]) < 0) || side_sample(&sides[s], &sides[s].samples[i]) < 0)
+			if ((i == 0 && side_calibrate(&sides[s]) < 0) ||
+			    side_sample(&sides[s], &sides[s].samples[i]) < 0)
 				return -1;
 		}
+		ratios[i] = count == 2 ? sides[0].samples[i] / sides[1].samples[i] : 0;
 	}
-	*ns = side_median(&sides[0]);
-	*raw_ns = raw ? side_median(&sides[1]) : 0;
+	*out = (struct result){median(sides[0].samples), count == 2 ? median(sides[1].samples) : 0, median(ratios)};
 	return 0;
 }
 
-static void print_row(const struct measurement *m, double ns, double raw_ns)
+static void print_row(const struct measurement *m, const struct result *r)
 {
-	printf("  %-60s %12.3f us", m->text, ns / 1000);
-	if (raw_ns > 0)
-		printf(" %12.3f us %8.3f", raw_ns / 1000, ns / raw_ns);
+	printf("  %-60s %12.3f us", m->text, r->ns / 1000);
+	if (r->reference_ns > 0)
+		printf(" %12.3f us %8.3f", r->reference_ns / 1000, r->ratio);
 	printf("\n");
 }
 
-static cJSON *json_row(const struct measurement *m, double ns, double raw_ns)
+static cJSON *json_row(const struct measurement *m, const struct result *r)
 {
 	cJSON *row = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(row, "name", m->key);
 	cJSON_AddStringToObject(row, "text", m->text);
-	cJSON_AddNumberToObject(row, "ns", ns);
-	if (raw_ns > 0) {
-		cJSON_AddNumberToObject(row, "raw_ns", raw_ns);
-		cJSON_AddNumberToObject(row, "ratio", ns / raw_ns);
+	cJSON_AddNumberToObject(row, "ns", r->ns);
+	if (r->reference_ns > 0) {
+		cJSON_AddNumberToObject(row, "reference_ns", r->reference_ns);
+		cJSON_AddNumberToObject(row, "ratio", r->ratio);
 	}
 	return row;
 }
@@ -231,19 +242,20 @@ static cJSON *json_row(const struct measurement *m, double ns, double raw_ns)
 static int measure_all(struct lib *lib, struct raw *raw, cJSON *list)
 {
 	if (!list)
-		printf("%-62s %15s%s\n", vma_accel_name(lib->accel), "library", raw ? "   platform's calls    ratio" : "");
+		printf("%-62s %15s%s\n", vma_accel_name(lib->accel), "library",
+		       raw ? "   platform's calls    ratio" : "         reference    ratio");
 	for (int i = 0; i < BENCH_OPS; i++) {
-		double ns, raw_ns;
+		struct result r;
 		const char *why;
 
-		if (compare(lib, raw, &measurements[i], &ns, &raw_ns, &why) < 0) {
+		if (compare(lib, raw, &measurements[i], &r, &why) < 0) {
 			fprintf(stderr, "vmaccel bench: %s: %s\n", measurements[i].text, why);
 			return STATUS_VMM;
 		}
 		if (list)
-			cJSON_AddItemToArray(list, json_row(&measurements[i], ns, raw_ns));
+			cJSON_AddItemToArray(list, json_row(&measurements[i], &r));
 		else
-			print_row(&measurements[i], ns, raw_ns);
+			print_row(&measurements[i], &r);
 	}
 	return STATUS_OK;
 }

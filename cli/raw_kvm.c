@@ -14,9 +14,10 @@
 #include <vmaccel/x86.h>
 
 enum { CPUID_MAX = 256 };
+#define TSS_AT 0xfffbd000ul /* three pages below the firmware's place, as the library has them */
 
 struct machine {
-	int vm, vcpu, memfd;
+	int kvm, vm, vcpu, memfd;
 	void *mem;
 	struct kvm_run *run;
 };
@@ -73,6 +74,8 @@ static void machine_close(struct machine *m, int run_size)
 		munmap(m->mem, BENCH_MEM);
 	if (m->memfd > 0)
 		close(m->memfd);
+	if (m->kvm > 0)
+		close(m->kvm);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -109,14 +112,15 @@ static const char *set_msrs(int vcpu)
 	return ioctl(vcpu, KVM_SET_MSRS, all) < 0 ? "KVM_SET_MSRS" : NULL;
 }
 
-/* The whole state of a vCPU, as a library that promises the architecture's reset state has to set it. */
+/* The state that the library gives a vCPU before its first run: the architecture's reset state, all of it. */
 static const char *set_state(int vcpu)
 {
-	struct kvm_sregs sregs;
 	struct kvm_regs regs = {.rip = BENCH_CODE, .rflags = 2};
-	struct kvm_debugregs debug;
+	struct kvm_debugregs debug = {.dr6 = 0xffff0ff0, .dr7 = 0x400};
 	struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = 1}}};
-	static struct kvm_xsave xsave;
+	struct kvm_vcpu_events events = {0};
+	struct kvm_xsave xsave = {.region = {[0] = 0x40, [6] = 0x1f80, [7] = 0xffff, [128] = 3}};
+	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0)
 		return "KVM_GET_SREGS";
@@ -124,13 +128,15 @@ static const char *set_state(int vcpu)
 	sregs.cs.selector = 0;
 	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) < 0)
 		return "KVM_SET_SREGS";
+	ioctl(vcpu, KVM_SET_XCRS, &xcrs); /* where there is XSAVE */
+	if (ioctl(vcpu, KVM_SET_XSAVE, &xsave) < 0)
+		return "KVM_SET_XSAVE";
+	if (ioctl(vcpu, KVM_SET_DEBUGREGS, &debug) < 0)
+		return "KVM_SET_DEBUGREGS";
 	if (ioctl(vcpu, KVM_SET_REGS, &regs) < 0)
 		return "KVM_SET_REGS";
-	if (ioctl(vcpu, KVM_GET_DEBUGREGS, &debug) < 0 || ioctl(vcpu, KVM_SET_DEBUGREGS, &debug) < 0)
-		return "KVM_SET_DEBUGREGS";
-	ioctl(vcpu, KVM_SET_XCRS, &xcrs);
-	if (ioctl(vcpu, KVM_GET_XSAVE, &xsave) < 0 || ioctl(vcpu, KVM_SET_XSAVE, &xsave) < 0)
-		return "KVM_SET_XSAVE";
+	if (ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events) < 0)
+		return "KVM_SET_VCPU_EVENTS";
 	return set_msrs(vcpu);
 }
 
@@ -141,12 +147,18 @@ static int run_to_exit(struct machine *m)
 
 static const char *machine_open(struct raw *raw, struct machine *m)
 {
+	uint64_t identity = TSS_AT - 0x1000;
 	const char *call;
 
 	memset(m, 0, sizeof(*m));
-	m->vm = ioctl(raw->kvm, KVM_CREATE_VM, 0);
+	m->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (m->kvm < 0)
+		return "/dev/kvm";
+	m->vm = ioctl(m->kvm, KVM_CREATE_VM, 0);
 	if (m->vm < 0)
 		return "KVM_CREATE_VM";
+	if (ioctl(m->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 || ioctl(m->vm, KVM_SET_TSS_ADDR, TSS_AT) < 0)
+		return "KVM_SET_TSS_ADDR";
 	call = make_memory(m);
 	if (call)
 		return call;
@@ -175,7 +187,8 @@ struct raw *raw_open(char *why, uint32_t why_size)
 	call = raw->kvm < 0 ? "/dev/kvm" : NULL;
 	if (!call) {
 		raw->run_size = ioctl(raw->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-		call = raw->run_size < 0 || read_cpuid(raw) < 0 ? "KVM_GET_SUPPORTED_CPUID" : machine_open(raw, &raw->machine);
+		call = raw->run_size < 0 || read_cpuid(raw) < 0 ? "KVM_GET_SUPPORTED_CPUID"
+								: machine_open(raw, &raw->machine);
 	}
 	if (!call) {
 		raw->spare = mmap(NULL, BENCH_MAP, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
