@@ -219,6 +219,8 @@ bool x86_walk(struct x86_cpu *c, uint64_t gva, unsigned access, uint64_t *gpa, u
 /* Implicit supervisor accesses (descriptor tables, TSS, IDT): raise through op. */
 uint64_t x86_ld_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
 void x86_st_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, uint64_t v);
+/* A later x86_st_sys of up to a page does not fault. */
+void x86_probe_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
 
 /* ------ devices, by way of the replay log (access.c) ------ */
 /* Return only when the access is answered; else leave through x86_defer. */

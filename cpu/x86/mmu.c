@@ -246,6 +246,13 @@ void x86_st_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsign
 	store_in(c, op, system_mmu(c), true, gva, size, (const uint8_t *)&v);
 }
 
+void x86_probe_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size)
+{
+	place_of(c, op, system_mmu(c), W, true, gva);
+	if (in_first_page(gva, size) < size)
+		place_of(c, op, system_mmu(c), W, true, next_page(c, gva));
+}
+
 /* ------ instruction fetch ------ */
 
 const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin)

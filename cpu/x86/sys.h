@@ -230,6 +230,19 @@ enum {
 	X86_F_LM = X86_FEAT_81D + 29
 };
 
+/* Task switches (sys_task.c). ext: bit 0 of error codes; rip and flags: what the old task resumes with. True: the new
+ * TSS asks for a debug trap; once all is done, x86_task_trap. An event nests like a CALL. */
+enum x86_task_kind { X86_TASK_JMP, X86_TASK_CALL, X86_TASK_IRET };
+struct x86_task {
+	enum x86_task_kind kind;
+	unsigned ext;
+	uint64_t rip, flags;
+};
+bool x86_task_switch(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, const struct x86_task *t);
+_Noreturn void x86_task_trap(struct x86_cpu *c);
+/* Flags as IRET and tasks load them. */
+void x86_load_flags(struct x86_cpu *c, uint32_t flags, uint32_t mask);
+
 void x86_debug_trap(struct x86_cpu *c, uint32_t dr6_bits);           /* DR6 for a #DB about to be raised */
 void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned width); /* I/O breakpoints */
 uint64_t x86_read_tsc(struct x86_cpu *c);

@@ -1,6 +1,5 @@
 /* sys_deliver.c - raising exceptions and delivering events through the IDT (SDM vol. 3, chapter 6): real mode, gates of
- * protected mode, IA-32e mode with IST, escalation to double and triple faults. Task gates are not written yet: they
- * stop with X86_STOP_INTERNAL. */
+ * protected mode, task gates, IA-32e mode with IST, escalation to double and triple faults. */
 #include "sys.h"
 
 enum {
@@ -11,6 +10,8 @@ enum {
 	TYPE_PRIV_SOFT = 5,
 	TYPE_SOFT_EXCEPTION = 6
 };
+
+enum { DR7_GD = 1 << 13 };
 
 /* SDM vol. 3, table 6-4 and 6-5 */
 enum { CLASS_NONE, CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE };
@@ -118,7 +119,7 @@ static void enter(struct x86_cpu *c, const struct event *e, uint64_t rip, uint32
 	if (e->type == TYPE_NMI)
 		c->nmi_masked = true;
 	if (e->vector == X86_DB && !is_soft(e))
-		c->dr[7] &= ~(uint64_t)0x2000; /* GD (SDM vol. 3, 18.2.4) */
+		c->dr[7] &= ~(uint64_t)DR7_GD; /* SDM vol. 3, 18.2.4 */
 	c->shadow = 0;
 	c->step_armed = false;
 	c->rip = rip;
@@ -170,8 +171,6 @@ static void read_gate(struct x86_cpu *c, struct event *e)
 		x86_gp(c, NULL, e->gate_error);
 	if (!(lo >> 47 & 1))
 		x86_raise(c, NULL, X86_NP, (int)e->gate_error);
-	if (e->kind == SYS_TASK)
-		x86_leave(c, X86_STOP_INTERNAL);
 }
 
 /* The handler's code segment; returns the new CPL. */
@@ -213,11 +212,38 @@ static void load_cs(struct x86_cpu *c, struct x86_desc *cs, unsigned cpl)
 	x86_seg_set(c, X86_CS, (uint16_t)((cs->sel & ~3u) | cpl), cs);
 }
 
+/* The error code goes to the new task's stack (SDM vol. 3, 6.12.2, 7.3). */
+static void deliver_task(struct x86_cpu *c, const struct event *e)
+{
+	struct x86_task t = {X86_TASK_CALL, e->ext, e->rip, e->flags};
+	struct x86_stk s;
+	bool trap = x86_task_switch(c, NULL, e->sel, &t);
+	if (e->type == TYPE_NMI)
+		c->nmi_masked = true;
+	if (e->vector == X86_DB && !is_soft(e))
+		c->dr[7] &= ~(uint64_t)DR7_GD;
+	if (e->error >= 0) {
+		x86_stk_own(c, &s);
+		s.error = e->ext;
+		x86_stk_push(c, NULL, &s, c->seg[X86_TR].attr & 8 ? 4 : 2, (unsigned)e->error);
+		x86_set_sp(c, &s);
+	}
+	if (trap) {
+		c->delivering = CLASS_NONE;
+		c->exc_valid = c->inject_valid = false;
+		x86_task_trap(c);
+	}
+}
+
 static void deliver_gate(struct x86_cpu *c, struct event *e)
 {
 	struct x86_desc cs, ss;
 	struct x86_stk s;
 	read_gate(c, e);
+	if (e->kind == SYS_TASK) {
+		deliver_task(c, e);
+		return;
+	}
 	unsigned cpl = read_target(c, e, &cs);
 	bool inner = cpl != c->cpl, vm86 = c->mode == X86_MODE_VM86;
 	if (inner) {

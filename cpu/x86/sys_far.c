@@ -1,5 +1,5 @@
 /* sys_far.c - far JMP, CALL and RETF: direct, indirect, through call gates, with change of privilege (SDM vol. 3, 5.8;
- * vol. 2, CALL, JMP, RET). Transfers to a TSS or a task gate are not written yet: they stop with X86_STOP_INTERNAL. */
+ * vol. 2, CALL, JMP, RET). Tasks are sys_task.c's. */
 #include "sys.h"
 
 static uint64_t truncate_ip(unsigned size, uint64_t ip)
@@ -7,10 +7,12 @@ static uint64_t truncate_ip(unsigned size, uint64_t ip)
 	return size == 2 ? (uint16_t)ip : size == 4 ? (uint32_t)ip : ip;
 }
 
-static _Noreturn void task_switch(struct x86_cpu *c, const struct x86_op *op)
+static const struct x86_op *task_switch(struct x86_cpu *c, const struct x86_op *op, uint16_t tss, bool jump)
 {
-	c->rip = x86_op_rip(c, op);
-	x86_leave(c, X86_STOP_INTERNAL);
+	struct x86_task t = {jump ? X86_TASK_JMP : X86_TASK_CALL, 0, x86_op_next_rip(c, op), x86_get_rflags(c)};
+	if (x86_task_switch(c, op, tss, &t))
+		x86_task_trap(c);
+	return NULL;
 }
 
 /* The pointer operand: offset and selector. Direct: imm holds offset | selector << 32. */
@@ -173,7 +175,7 @@ static const struct x86_op *through_gate(struct x86_cpu *c, const struct x86_op 
 
 static const struct x86_op *system_target(struct x86_cpu *c, const struct x86_op *op, struct x86_desc *d, bool jump)
 {
-	bool lm = x86_lma(c);
+	bool lm = x86_lma(c), reachable = desc_dpl(d) >= c->cpl && desc_dpl(d) >= (d->sel & 3u);
 	switch (d->attr & 0xf) {
 	case SYS_CALL32: return through_gate(c, op, d, jump);
 	case SYS_CALL16:
@@ -182,13 +184,15 @@ static const struct x86_op *system_target(struct x86_cpu *c, const struct x86_op
 		break;
 	case SYS_TSS16:
 	case SYS_TSS32:
-	case SYS_TASK:
-		if (!lm && desc_dpl(d) >= c->cpl && desc_dpl(d) >= (d->sel & 3u)) {
-			if (!(d->attr & SEG_P))
-				x86_raise(c, op, X86_NP, d->sel & ~3);
-			task_switch(c, op);
-		}
+		if (!lm && reachable)
+			return task_switch(c, op, d->sel, jump);
 		break;
+	case SYS_TASK:
+		if (lm || !reachable)
+			break;
+		if (!(d->attr & SEG_P))
+			x86_raise(c, op, X86_NP, d->sel & ~3);
+		return task_switch(c, op, (uint16_t)(d->lo >> 16), jump);
 	}
 	x86_gp(c, op, d->sel & ~3u);
 }

@@ -1,5 +1,4 @@
-/* sys_int.c - INT n, INT3, INTO, INT1 and IRET in all modes (SDM vol. 2, INT n and IRET). Return to another task (NT)
- * is not written yet. */
+/* sys_int.c - INT n, INT3, INTO, INT1 and IRET in all modes (SDM vol. 2, INT n and IRET). */
 #include "sys.h"
 
 static const struct x86_op *software(struct x86_cpu *c, const struct x86_op *op, int vector, int type)
@@ -59,7 +58,7 @@ static uint32_t iret_mask(const struct x86_cpu *c, unsigned size)
 
 /* RF only matters where instruction breakpoints are armed; elsewhere it is dropped at once, so that nothing needs to
  * clear it after the next instruction. */
-static void load_flags(struct x86_cpu *c, uint32_t flags, uint32_t mask)
+void x86_load_flags(struct x86_cpu *c, uint32_t flags, uint32_t mask)
 {
 	bool armed = (c->dr[7] & 0xff) || c->user_breaks;
 	if (!armed)
@@ -94,7 +93,7 @@ static const struct x86_op *iret_real(struct x86_cpu *c, const struct x86_op *op
 			(op->size == 4 ? X86_RF | X86_AC_ | X86_ID : 0);
 	x86_set_sp(c, &s);
 	x86_seg_real(c, X86_CS, cs);
-	load_flags(c, flags, mask & ~keep);
+	x86_load_flags(c, flags, mask & ~keep);
 	return finish(c, ip);
 }
 
@@ -109,7 +108,7 @@ static const struct x86_op *iret_to_vm86(
 		sel[i] = (uint16_t)x86_stk_pop(c, op, s, 4);
 	if (ip > 0xffff)
 		x86_gp(c, op, 0);
-	load_flags(c, flags, iret_mask(c, 4) | X86_VM);
+	x86_load_flags(c, flags, iret_mask(c, 4) | X86_VM);
 	for (int i = 0; i < 4; i++)
 		x86_seg_real(c, order[i], sel[i]);
 	x86_seg_real(c, X86_CS, cs);
@@ -128,7 +127,7 @@ static const struct x86_op *iret_outer(
 	uint16_t sel = (uint16_t)x86_stk_pop(c, op, s, op->size);
 	x86_return_stack(c, op, sel, cs, &ss);
 	uint64_t mask = x86_return_sp_mask(c, cs, &ss);
-	load_flags(c, flags, iret_mask(c, op->size));
+	x86_load_flags(c, flags, iret_mask(c, op->size));
 	c->r[4] = (c->r[4] & ~mask) | (sp & mask);
 	if (mask == 0xffffffffu)
 		c->r[4] = (uint32_t)sp;
@@ -139,16 +138,26 @@ static const struct x86_op *iret_outer(
 	return finish(c, ip);
 }
 
+/* Back to the task that the running one is nested in. */
+static const struct x86_op *iret_task(struct x86_cpu *c, const struct x86_op *op)
+{
+	struct x86_task t = {X86_TASK_IRET, 0, x86_op_next_rip(c, op), x86_get_rflags(c)};
+	if (x86_lma(c))
+		x86_gp(c, op, 0);
+	uint16_t link = (uint16_t)x86_ld_sys(c, op, (uint32_t)c->seg[X86_TR].base, 2);
+	bool trap = x86_task_switch(c, op, link, &t);
+	c->nmi_masked = false;
+	if (trap)
+		x86_task_trap(c);
+	return NULL;
+}
+
 static const struct x86_op *iret_protected(struct x86_cpu *c, const struct x86_op *op)
 {
 	struct x86_stk s;
 	struct x86_desc cs;
-	if (c->eflags & X86_NT) {
-		if (x86_lma(c))
-			x86_gp(c, op, 0);
-		c->rip = x86_op_rip(c, op);
-		x86_leave(c, X86_STOP_INTERNAL);
-	}
+	if (c->eflags & X86_NT)
+		return iret_task(c, op);
 	x86_stk_own(c, &s);
 	uint64_t ip = x86_stk_pop(c, op, &s, op->size);
 	uint16_t sel = (uint16_t)x86_stk_pop(c, op, &s, op->size);
@@ -158,7 +167,7 @@ static const struct x86_op *iret_protected(struct x86_cpu *c, const struct x86_o
 	x86_return_code(c, op, sel, ip, &cs);
 	if (c->mode == X86_MODE_LONG || (sel & 3u) != c->cpl)
 		return iret_outer(c, op, &s, &cs, ip, flags);
-	load_flags(c, flags, iret_mask(c, op->size));
+	x86_load_flags(c, flags, iret_mask(c, op->size));
 	x86_set_sp(c, &s);
 	x86_seg_set(c, X86_CS, sel, &cs);
 	return finish(c, ip);

@@ -219,16 +219,6 @@ static void bad_inner_stack_is_ts(void **state)
 	assert_int_equal(frame(r, 0, 4), UDATA & ~3); /* #TS(SS), EXT 0: of INT n */
 	assert_int_equal(frame(r, 1, 4), CODE);
 }
-static void task_gate_is_not_passed_over(void **state)
-{
-	struct rig *r = *state;
-	rig_prot(r, 0);
-	gate32(r, 6, TR, 0, 0x85);
-	GUEST(r, 0x0f, 0x0b);
-	assert_int_equal(x86_run(r->c), X86_STOP_INTERNAL);
-	assert_int_equal(r->c->rip, CODE);
-}
-
 static void real_mode_int_and_iret(void **state)
 {
 	struct rig *r = *state;
@@ -367,7 +357,6 @@ int main(void)
 		RIG_TEST(prot_from_user),
 		RIG_TEST(prot_16_bit_gate),
 		RIG_TEST(bad_inner_stack_is_ts),
-		RIG_TEST(task_gate_is_not_passed_over),
 		RIG_TEST(real_mode_int_and_iret),
 		RIG_TEST(real_mode_fault_has_no_error_code),
 		RIG_TEST(vm86_and_back),
