@@ -160,7 +160,7 @@ static inline uint8_t *x86_tlb_hit(const struct x86_tlbe *set, uint64_t gva, uns
 		return (uint8_t *)(uintptr_t)(gva + e->addend);
 	return NULL;
 }
-/* Size 1..16; page walks, page crossing, MMIO, faults. The value is in the low bytes of out. */
+/* Size 1..64; page walks, page crossing, MMIO, faults. The value is in the low bytes of out. */
 void x86_load_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, void *out);
 void x86_store_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, const void *in);
 /* Make sure that a later store of size bytes cannot fault (read-modify-write, PUSH of two parts); MMIO pages pass. */
@@ -265,6 +265,7 @@ enum { X86_CC_PLAIN = 0 };                /* the others in flags.h */
 void x86_load_seg(struct x86_cpu *c, const struct x86_op *op, int seg,
 		  uint16_t sel);         /* MOV/POP to DS ES FS GS SS; LDS ... */
 void x86_update_mode(struct x86_cpu *c); /* mode, segbase, mmu_mode, tlb from CR0, EFER, CS, RFLAGS, CPL */
+void x86_update_vex(struct x86_cpu *c);  /* vex_off from CR0, CR4, XCR0; x86_update_mode calls it */
 /* Writes the flags in mask, arithmetic and others, and recomputes what hangs on them (tf_active, mmu_mode by AC, mode
  * by VM). POPF, IRET ... */
 void x86_write_eflags(struct x86_cpu *c, uint32_t value, uint32_t mask);
@@ -273,8 +274,8 @@ void x86_write_eflags(struct x86_cpu *c, uint32_t value, uint32_t mask);
 uint64_t x86_linear(struct x86_cpu *c, const struct x86_op *op, int seg, uint64_t offset, unsigned size, bool write);
 /* c->flat (in the block key): bit n: segment n (DS ES SS FS GS) has base any, limit 4 GiB - 1, is present, readable,
  * writable: an access through it needs no check, only truncation of the sum to 32 bits. CS never has its bit.
- * Operations with X86_OPF_SLOW_EA pack op->scale: shift | X86_EA_WRITE if the operand is written | bytes accessed (at
- * most 31) << 3. */
+ * Operations with X86_OPF_SLOW_EA pack op->scale: shift | X86_EA_WRITE if the operand is written | bytes accessed (31:
+ * 32 or more) << 3. */
 enum { X86_EA_SHIFT = 3, X86_EA_WRITE = 4, X86_EA_SIZE_SHIFT = 3 };
 /* Deliver an event through the IDT (SDM vol. 3, ch. 6). type as inject_type, saved rip given. May raise a further fault
  * (longjmp). */

@@ -148,6 +148,7 @@ static void enter(struct x86_cpu *c)
 	if (c->replay && (c->rip != c->replay_rip || !c->log_len))
 		end_replay(c); /* moved elsewhere, reset, or never answered */
 	c->code_tag = c->cache->generation << 16 | x86_block_key(c, false);
+	x86_update_vex(c); /* XCR0 is the user's to write */
 	atomic_fetch_or_explicit(c->attn, 1, memory_order_relaxed); /* ask at the start */
 }
 

@@ -15,7 +15,7 @@ void sse_operands(const struct x86_insn *d, struct x86_op *op)
 static const struct x86_op *xx(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_sse_check(c, op);
-	sse_op_kernel(op)(sse_lane(c, op->dst), sse_lane(c, op->src), op->aux);
+	sse_op_kernel(op)(sse_lane(c, op->dst), sse_lane(c, op->dst), sse_lane(c, op->src), op->aux);
 	return NEXT(op);
 }
 
@@ -24,7 +24,7 @@ static const struct x86_op *xm_aligned(struct x86_cpu *c, const struct x86_op *o
 	x86_lane s;
 	x86_sse_check(c, op);
 	sse_load16(c, op, &s);
-	sse_op_kernel(op)(sse_lane(c, op->dst), &s, op->aux);
+	sse_op_kernel(op)(sse_lane(c, op->dst), sse_lane(c, op->dst), &s, op->aux);
 	return NEXT(op);
 }
 
@@ -33,7 +33,7 @@ static const struct x86_op *xm(struct x86_cpu *c, const struct x86_op *op)
 	x86_lane s;
 	x86_sse_check(c, op);
 	sse_load(c, op, &s, op->size);
-	sse_op_kernel(op)(sse_lane(c, op->dst), &s, op->aux);
+	sse_op_kernel(op)(sse_lane(c, op->dst), sse_lane(c, op->dst), &s, op->aux);
 	return NEXT(op);
 }
 
@@ -42,7 +42,7 @@ static const struct x86_op *xi(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_lane s = {.q = {op->aux, 0}};
 	x86_sse_check(c, op);
-	sse_op_kernel(op)(sse_lane(c, op->dst), &s, op->aux);
+	sse_op_kernel(op)(sse_lane(c, op->dst), sse_lane(c, op->dst), &s, op->aux);
 	return NEXT(op);
 }
 
@@ -50,7 +50,7 @@ static const struct x86_op *mmx_finish(struct x86_cpu *c, const struct x86_op *o
 {
 	x86_lane d = {.q = {c->st[op->dst].sig, 0}}, s = {.q = {src, 0}};
 	x86_mmx_enter(c);
-	sse_op_kernel(op)(&d, &s, op->aux);
+	sse_op_kernel(op)(&d, &d, &s, op->aux);
 	x86_mmx_set(c, op->dst, d.q[0]);
 	return NEXT(op);
 }
@@ -90,7 +90,7 @@ static x86_fn row_handler(const struct x86_insn *d, struct x86_op *op, const str
 	sse_operands(d, op);
 	if (sse_is_mm(d, 0))
 		return mmx_handler(d, op, row);
-	if (!sse_is_xmm(d, 0))
+	if (!sse_is_xmm(d, 0) || !row->k16)
 		return NULL;
 	op->imm = sse_pointer((const void *)row->k16);
 	if (sse_is_mem(d, 1)) {
@@ -100,14 +100,22 @@ static x86_fn row_handler(const struct x86_insn *d, struct x86_op *op, const str
 	return (row->flags & SSE_SHIFT) && sse_is_imm(d, 1) ? xi : xx;
 }
 
+const struct sse_row *const sse_tables[] = {sse_int_rows, sse_shuffle_rows, NULL};
+
+const struct sse_row *sse_find_row(const struct x86_insn *d)
+{
+	bool vex = d->i.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+	for (const struct sse_row *const *t = sse_tables; *t; t++)
+		for (const struct sse_row *r = *t; r->k16 || r->k8; r++)
+			if ((vex ? r->vex : r->mnemonic) == d->i.mnemonic)
+				return r;
+	return NULL;
+}
+
 x86_fn sse_translate_int(const struct x86_insn *d, struct x86_op *op)
 {
-	static const struct sse_row *const tables[] = {sse_int_rows, sse_shuffle_rows};
-	for (unsigned t = 0; t < sizeof tables / sizeof tables[0]; t++)
-		for (const struct sse_row *r = tables[t]; r->mnemonic; r++)
-			if (r->mnemonic == d->i.mnemonic)
-				return row_handler(d, op, r);
-	return NULL;
+	const struct sse_row *r = sse_find_row(d);
+	return r ? row_handler(d, op, r) : NULL;
 }
 
 x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends)
@@ -116,6 +124,8 @@ x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends
 				       struct x86_op *) = {sse_translate_move,  sse_translate_int,  sse_translate_misc,
 							   sse_translate_float, sse_translate_save, sse_translate_str};
 	(void)ends;
+	if (d->i.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
+		return vex_translate(d, op);
 	if (d->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
 		return NULL;
 	struct x86_op saved = *op;

@@ -1,8 +1,8 @@
 /* sse.h - what the files of the vector part share: lanes, kernels, and the rows that bind a mnemonic to them.
  *
- * A kernel works on one 128-bit lane (or, in its _8 form, on an MMX register in the low half of one): d = d op s.
- * Handlers move operands between registers, memory and lanes, so that 256-bit forms are the same kernels on two lanes,
- * and three-operand forms a copy before them. */
+ * A kernel works on one 128-bit lane (or, in its _8 form, on an MMX register in the low half of one): d = a op b. It
+ * reads a and b before it writes d, so they may be the same register. Legacy instructions pass d as a; VEX ones
+ * (vex.h) have the same kernels, once or, for 256 bits, once a lane. */
 #ifndef CPU_X86_SSE_H
 #define CPU_X86_SSE_H
 
@@ -19,7 +19,7 @@ typedef union x86_lane {
 	int64_t sq[2];
 } __attribute__((aligned(16), may_alias)) x86_lane;
 
-typedef void (*sse_kernel)(x86_lane *d, const x86_lane *s, unsigned imm);
+typedef void (*sse_kernel)(x86_lane *d, const x86_lane *a, const x86_lane *b, unsigned imm);
 
 static inline x86_lane *sse_lane(struct x86_cpu *c, unsigned reg)
 {
@@ -28,10 +28,10 @@ static inline x86_lane *sse_lane(struct x86_cpu *c, unsigned reg)
 
 /* Operands of kernel bodies: a and b in, r out (starts as a copy of a); N bytes. */
 #define SSE_KERNEL(name, bytes, ...)                                                                                   \
-	static void name(x86_lane *dp, const x86_lane *sp, unsigned imm)                                               \
+	static void name(x86_lane *dp, const x86_lane *ap, const x86_lane *bp, unsigned imm)                           \
 	{                                                                                                              \
 		enum { N = bytes };                                                                                    \
-		const x86_lane a = *dp, b = *sp;                                                                       \
+		const x86_lane a = *ap, b = *bp;                                                                       \
 		x86_lane r = a;                                                                                        \
 		(void)imm;                                                                                             \
 		(void)a;                                                                                               \
@@ -45,16 +45,24 @@ static inline x86_lane *sse_lane(struct x86_cpu *c, unsigned reg)
 	for (unsigned i = 0; i < N / sizeof r.field[0]; i++)                                                           \
 	r.field[i] = (__VA_ARGS__)
 
-enum { SSE_UNALIGNED = 1, SSE_SHIFT = 2 /* the second operand may be an immediate count */ };
+enum {
+	SSE_UNALIGNED = 1,
+	SSE_SHIFT = 2, /* the second operand may be an immediate count, or is one for all lanes */
+	SSE_WIDEN = 4, /* 256 bits: lane 1 works on the next `mem` bytes of the source, not on its lane 1 */
+	SSE_IMM_SHIFT = 4 /* bits 7:4 of flags: 256 bits: lane 1 has the immediate shifted right by so many */
+};
 struct sse_row {
-	uint16_t mnemonic;
-	uint8_t mem;   /* bytes of a memory source for the 128-bit form */
+	uint16_t mnemonic, vex; /* ZYDIS_MNEMONIC_INVALID: no such form */
+	uint8_t mem;            /* bytes of a memory source for the 128-bit form */
 	uint8_t flags;
 	sse_kernel k16, k8; /* k8 NULL: no MMX form */
 };
-#define SSE_ROW_END {0, 0, 0, NULL, NULL}
-/* Tables ended by mnemonic 0. */
+#define SSE_NAMES(MNEMONIC) ZYDIS_MNEMONIC_##MNEMONIC, ZYDIS_MNEMONIC_V##MNEMONIC
+#define SSE_ROW_END {0, 0, 0, 0, NULL, NULL}
+/* Tables ended by a row without kernel; sse_tables ended by NULL. */
 extern const struct sse_row sse_int_rows[], sse_shuffle_rows[];
+extern const struct sse_row *const sse_tables[];
+const struct sse_row *sse_find_row(const struct x86_insn *d); /* by the mnemonic of the instruction's encoding */
 
 x86_fn sse_translate_int(const struct x86_insn *d, struct x86_op *op);   /* rows above, sse.c */
 x86_fn sse_translate_move(const struct x86_insn *d, struct x86_op *op);  /* sse_move.c */
@@ -63,6 +71,7 @@ x86_fn sse_translate_misc(const struct x86_insn *d,
 x86_fn sse_translate_str(const struct x86_insn *d, struct x86_op *op);   /* sse_str.c: PCMPxSTRx */
 x86_fn sse_translate_float(const struct x86_insn *d, struct x86_op *op); /* sse_fp.c */
 x86_fn sse_translate_save(const struct x86_insn *d, struct x86_op *op);  /* xsave.c */
+x86_fn vex_translate(const struct x86_insn *d, struct x86_op *op);       /* vex.c: everything with a VEX prefix */
 
 /* ------ operands ------ */
 
@@ -148,5 +157,46 @@ static inline void sse_load(struct x86_cpu *c, const struct x86_op *op, x86_lane
 	}
 	*l = v;
 }
+
+/* ------ elements ------ */
+
+static inline uint64_t sse_element(const x86_lane *s, unsigned size, unsigned n)
+{
+	switch (size) {
+	case 1: return s->b[n & 15];
+	case 2: return s->w[n & 7];
+	case 4: return s->d[n & 3];
+	default: return s->q[n & 1];
+	}
+}
+static inline void sse_insert(x86_lane *d, unsigned size, unsigned n, uint64_t v)
+{
+	switch (size) {
+	case 1: d->b[n & 15] = (uint8_t)v; break;
+	case 2: d->w[n & 7] = (uint16_t)v; break;
+	case 4: d->d[n & 3] = (uint32_t)v; break;
+	default: d->q[n & 1] = v;
+	}
+}
+/* INSERTPS: bits 7:6 source element (registers only), 5:4 destination, 3:0 elements cleared. */
+static inline void sse_insertps(x86_lane *d, uint32_t v, unsigned imm)
+{
+	d->d[imm >> 4 & 3] = v;
+	for (unsigned i = 0; i < 4; i++)
+		if (imm >> i & 1)
+			d->d[i] = 0;
+}
+/* Bit 7 of eight bytes gathered by one multiplication: no two partial products meet. */
+static inline unsigned sse_signs8(uint64_t q)
+{
+	return (unsigned)(((q >> 7 & 0x0101010101010101) * 0x0102040810204080) >> 56);
+}
+/* PCMPxSTRx of register op->dst and b, see sse_str.c for op->size. */
+enum { SSE_STR_EXPLICIT = 1, SSE_STR_INDEX = 2, SSE_STR_WIDE = 4 /* lengths in RAX and RDX, not EAX and EDX */ };
+void sse_string_compare(struct x86_cpu *c, const struct x86_op *op, const x86_lane *b);
+/* MASKMOVQ and MASKMOVDQU: bytes whose mask bit 7 is set go to DS:rDI, or to the overriding segment. The address is
+ * implicit: sse_implicit_di prepares the operation. */
+void sse_implicit_di(const struct x86_insn *d, struct x86_op *op);
+void sse_masked_store(struct x86_cpu *c, const struct x86_op *op, const uint8_t *data, const uint8_t *mask, unsigned n);
 
 #endif

@@ -1,28 +1,49 @@
 /* sse_fp.c - SSE floating-point instructions: operands, the choice of engine, exceptions. */
 #include "sse_fp.h"
 
-enum kind { VEC, APPROX, TO_GPR, FROM_GPR, FLAGS, FROM_MM, TO_MM };
-static const struct row {
-	uint16_t mnemonic;
-	uint8_t kind, mem;
-} rows[] = {
-#define ROW(MNEMONIC, kind, mem, name) {ZYDIS_MNEMONIC_##MNEMONIC, kind, mem},
-	SSE_FP_ROWS(ROW)
-#undef ROW
-};
-enum { ROWS = sizeof rows / sizeof rows[0] };
+#if X86_HOST_FPU
+#define HOST(name) sse_host_##name
+#else
+#define HOST(name) NULL
+#endif
+#define BOTH(NAME, kind, mem, needs, name)                                                                             \
+	{ZYDIS_MNEMONIC_##NAME, ZYDIS_MNEMONIC_V##NAME, FP_##kind, mem, FP_##needs, HOST(name), sse_soft_##name},
+#define LEGACY(NAME, kind, mem, needs, name)                                                                           \
+	{ZYDIS_MNEMONIC_##NAME, 0, FP_##kind, mem, FP_##needs, HOST(name), sse_soft_##name},
+#define VEX(NAME, kind, mem, needs, name)                                                                              \
+	{0, ZYDIS_MNEMONIC_##NAME, FP_##kind, mem, FP_##needs, HOST(name), sse_soft_##name},
+static const struct sse_fp_row rows[] = {SSE_FP_ROWS(BOTH) SSE_FP_LEGACY_ROWS(LEGACY) VEX_FP_ROWS(VEX)};
+/* The same for hosts that lack the instruction. */
+#undef HOST
+#define HOST(name) NULL
+static const struct sse_fp_row soft_rows[] = {SSE_FP_ROWS(BOTH) SSE_FP_LEGACY_ROWS(LEGACY) VEX_FP_ROWS(VEX)};
+
+const struct sse_fp_row *sse_fp_find(const struct x86_insn *d)
+{
+	bool vex = d->i.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+	for (unsigned n = 0; n < sizeof rows / sizeof rows[0]; n++)
+		if ((vex ? rows[n].vex : rows[n].mnemonic) == d->i.mnemonic)
+			return sse_host_has(rows[n].needs) ? &rows[n] : &soft_rows[n];
+	return NULL;
+}
+
+const struct sse_fp_row *sse_fp_rows(size_t *count)
+{
+	*count = sizeof rows / sizeof rows[0];
+	return rows;
+}
 
 /* *d = *d op *s by the row in op->imm. Commits to *d only when no unmasked exception is raised. */
 static void compute(struct x86_cpu *c, const struct x86_op *op, x86_lane *d, const x86_lane *s)
 {
-	sse_kernel host = sse_host_kernels[op->imm];
-	if (likely(host && !x86_fp_soft && (!x86_sse_unmasked(c) || rows[op->imm].kind == APPROX))) {
+	const struct sse_fp_row *row = sse_fp_row_of(op);
+	if (likely(sse_fp_by_host(c, row))) {
 		x86_fp_begin(c);
-		host(d, s, op->aux);
+		row->host(d, d, s, op->aux);
 	} else {
 		struct sf_env e = x86_sse_env(c);
 		x86_lane t = *d;
-		sse_soft_kernels[op->imm](&e, &t, s, op->aux);
+		row->soft(&e, &t, d, s, op->aux);
 		x86_sse_flags(c, op, &e);
 		*d = t;
 	}
@@ -153,73 +174,38 @@ static const struct x86_op *to_mm_m(struct x86_cpu *c, const struct x86_op *op)
 	return NEXT(op);
 }
 
-static x86_fn handler(const struct x86_insn *d, struct x86_op *op, const struct row *row)
+static x86_fn handler(const struct x86_insn *d, struct x86_op *op, const struct sse_fp_row *row)
 {
 	bool mem = sse_is_mem(d, 1);
 	op->size = row->mem;
 	switch (row->kind) {
-	case VEC:
-	case APPROX:
+	case FP_VEC:
+	case FP_APPROX:
+	case FP_WIDEN:
+	case FP_NARROW:
 		return !sse_is_xmm(d, 0) ? NULL : mem ? xm : xx;
-	case TO_GPR:
+	case FP_TO_GPR:
 		op->aux = d->o[0].size == 64 ? 64 : 32;
 		return mem ? to_gpr_m : to_gpr_x;
-	case FROM_GPR:
+	case FP_FROM_GPR:
 		op->aux = d->o[1].size == 64 ? 64 : 32;
 		op->size = op->aux / 8;
 		return mem ? xm : from_gpr;
-	case FLAGS:
+	case FP_FLAGS:
 		return mem ? flags_m : flags_x;
-	case FROM_MM:
+	case FP_FROM_MM:
 		return mem ? from_mm_m : from_mm;
 	default:
 		return mem ? to_mm_m : to_mm_x;
 	}
 }
 
-/* ROUNDxx need a host with SSE4.1; others do without a host kernel or have it always. */
-static bool needs_soft(const struct x86_insn *d)
-{
-	switch (d->i.mnemonic) {
-	case ZYDIS_MNEMONIC_ROUNDPS:
-	case ZYDIS_MNEMONIC_ROUNDPD:
-	case ZYDIS_MNEMONIC_ROUNDSS:
-	case ZYDIS_MNEMONIC_ROUNDSD:
-		return !sse_host_has_sse41();
-	default:
-		return false;
-	}
-}
-
-/* As compute(), for an instruction that this host lacks. */
-static const struct x86_op *soft_only(struct x86_cpu *c, const struct x86_op *op)
-{
-	struct sf_env e;
-	x86_lane s, t;
-	x86_sse_check(c, op);
-	if (op->size)
-		source(c, op, &s);
-	else
-		s = *sse_lane(c, op->src);
-	e = x86_sse_env(c);
-	t = *sse_lane(c, op->dst);
-	sse_soft_kernels[op->imm](&e, &t, &s, op->aux);
-	x86_sse_flags(c, op, &e);
-	*sse_lane(c, op->dst) = t;
-	return NEXT(op);
-}
-
 x86_fn sse_translate_float(const struct x86_insn *d, struct x86_op *op)
 {
-	for (unsigned n = 0; n < ROWS; n++) {
-		if (rows[n].mnemonic != d->i.mnemonic)
-			continue;
-		sse_operands(d, op);
-		op->imm = n;
-		if (!needs_soft(d))
-			return handler(d, op, &rows[n]);
-		op->size = sse_is_mem(d, 1) ? rows[n].mem : 0;
-		return soft_only;
-	}
-	return NULL;
+	const struct sse_fp_row *row = sse_fp_find(d);
+	if (!row)
+		return NULL;
+	sse_operands(d, op);
+	op->imm = sse_pointer(row);
+	return handler(d, op, row);
 }

@@ -52,16 +52,23 @@ static uint64_t el_sqrt(struct sf_env *e, enum sf_kind k, uint64_t a, uint64_t b
 	return sf_pack(k, sf_sqrt(e, k, sf_unpack(e, k, b)));
 }
 
-/* Predicates 0..3 are EQ LT LE UNORD, 4..7 their negations; LT and LE signal for quiet NaNs. */
+/* A predicate is true for some of the outcomes less, equal, greater, unordered (bits 0 to 3), and signals for quiet
+ * NaNs or not (SDM vol. 2, table 3-1). Legacy instructions have the first eight. */
+static uint64_t el_vcmp(struct sf_env *e, enum sf_kind k, uint64_t a, uint64_t b, unsigned imm)
+{
+	enum { L = 1, E = 2, G = 4, U = 8 };
+	static const uint8_t outcomes[16] = {E,     L,     L | E,     U, L | G | U, E | G | U, G | U, L | E | G,
+					     E | U, L | U, L | E | U, 0, L | G,     E | G,     G,     L | E | G | U};
+	/* bit n: predicate n is quiet; the upper 16 are the other way */
+	const unsigned quiet = 0x9999;
+	bool q = (quiet >> (imm & 15) & 1) != (imm >> 4 & 1);
+	int o = sf_compare(e, sf_unpack(e, k, a), sf_unpack(e, k, b), q);
+	unsigned is = o == SF_LESS ? L : o == SF_EQUAL ? E : o == SF_GREATER ? G : U;
+	return outcomes[imm & 15] & is ? ~(uint64_t)0 : 0;
+}
 static uint64_t el_cmp(struct sf_env *e, enum sf_kind k, uint64_t a, uint64_t b, unsigned imm)
 {
-	unsigned p = imm & 3;
-	int o = sf_compare(e, sf_unpack(e, k, a), sf_unpack(e, k, b), p == 0 || p == 3);
-	bool yes = p == 0   ? o == SF_EQUAL
-		   : p == 1 ? o == SF_LESS
-		   : p == 2 ? o == SF_LESS || o == SF_EQUAL
-			    : o == SF_UNORDERED;
-	return yes != (imm >> 2 & 1) ? ~(uint64_t)0 : 0;
+	return el_vcmp(e, k, a, b, imm & 7);
 }
 
 static uint64_t el_round(struct sf_env *e, enum sf_kind k, uint64_t a, uint64_t b, unsigned imm)
@@ -122,12 +129,12 @@ static void each64(element f, struct sf_env *e, x86_lane *d, const x86_lane *s, 
 }
 
 #define KERNEL(name, ...)                                                                                              \
-	static void soft_##name(struct sf_env *e, x86_lane *d, const x86_lane *s, unsigned imm)                        \
+	void sse_soft_##name(struct sf_env *e, x86_lane *d, const x86_lane *ap, const x86_lane *bp, unsigned imm)      \
 	{                                                                                                              \
-		const x86_lane a = *d, b = *s;                                                                         \
+		const x86_lane a = *ap, b = *bp;                                                                       \
 		(void)imm;                                                                                             \
-		(void)a;                                                                                               \
 		(void)b;                                                                                               \
+		*d = a;                                                                                                \
 		__VA_ARGS__;                                                                                           \
 	}
 #define SINGLES(name)                                                                                                  \
@@ -135,7 +142,7 @@ static void each64(element f, struct sf_env *e, x86_lane *d, const x86_lane *s, 
 #define DOUBLES(name)                                                                                                  \
 	KERNEL(name##pd, each64(el_##name, e, d, &b, imm, 2)) KERNEL(name##sd, each64(el_##name, e, d, &b, imm, 1))
 #define FOUR(name) SINGLES(name) DOUBLES(name)
-FOUR(add) FOUR(sub) FOUR(mul) FOUR(div) FOUR(min) FOUR(max) FOUR(sqrt) FOUR(cmp) FOUR(round) SINGLES(rcp) SINGLES(rsqrt)
+FOUR(add) FOUR(sub) FOUR(mul) FOUR(div) FOUR(min) FOUR(max) FOUR(sqrt) FOUR(cmp) FOUR(vcmp) FOUR(round) SINGLES(rcp) SINGLES(rsqrt)
 
 #define F32(f, x, y) (uint32_t)el_##f(e, SF32, x, y, 0)
 #define F64(f, x, y) el_##f(e, SF64, x, y, 0)
@@ -159,11 +166,30 @@ static bool stopped(struct sf_env *e)
 	e->flags = 0;
 	return false;
 }
-/* imm: bits 7:4 choose the products, 3:0 the elements that get the sum (SDM: (0 + 1) + (2 + 3)). */
-KERNEL(dpps, uint32_t p[4]; for (unsigned i = 0; i < 4; i++) p[i] = imm >> (4 + i) & 1 ? F32(mul, a.d[i], b.d[i]) : 0;
-       if (stopped(e)) return; uint32_t lo = F32(add, p[0], p[1]); uint32_t hi = F32(add, p[2], p[3]);
-       if (stopped(e)) return; uint32_t sum = F32(add, lo, hi);
-       for (unsigned i = 0; i < 4; i++) d->d[i] = imm >> i & 1 ? sum : 0)
+/* imm: bits 7:4 choose the products, 3:0 the elements that get the sum (SDM: (0 + 1) + (2 + 3)). Each step is taken for
+ * all lanes before the next. */
+static void dot_products(struct sf_env *e, x86_lane *d, const x86_lane *a, const x86_lane *b, unsigned imm,
+			 unsigned lanes)
+{
+	uint32_t p[8], pair[4], sum[2];
+	for (unsigned i = 0; i < 4 * lanes; i++)
+		p[i] = imm >> (4 + i % 4) & 1 ? F32(mul, a[i / 4].d[i % 4], b[i / 4].d[i % 4]) : 0;
+	if (stopped(e))
+		return;
+	for (unsigned i = 0; i < 2 * lanes; i++)
+		pair[i] = F32(add, p[2 * i], p[2 * i + 1]);
+	if (stopped(e))
+		return;
+	for (unsigned i = 0; i < lanes; i++)
+		sum[i] = F32(add, pair[2 * i], pair[2 * i + 1]);
+	for (unsigned i = 0; i < 4 * lanes; i++)
+		d[i / 4].d[i % 4] = imm >> i % 4 & 1 ? sum[i / 4] : 0;
+}
+KERNEL(dpps, dot_products(e, d, &a, &b, imm, 1))
+void sse_soft_dpps_256(struct sf_env *e, x86_lane *d, const x86_lane *a, const x86_lane *b, unsigned imm)
+{
+	dot_products(e, d, a, b, imm, 2);
+}
 KERNEL(dppd, uint64_t p[2]; for (unsigned i = 0; i < 2; i++) p[i] = imm >> (4 + i) & 1 ? F64(mul, a.q[i], b.q[i]) : 0;
        if (stopped(e)) return; uint64_t sum = F64(add, p[0], p[1]);
        for (unsigned i = 0; i < 2; i++) d->q[i] = imm >> i & 1 ? sum : 0)
@@ -220,6 +246,3 @@ KERNEL(comiss, d->q[0] = compare(e, SF32, a.d[0], b.d[0], false))
 KERNEL(comisd, d->q[0] = compare(e, SF64, a.q[0], b.q[0], false))
 KERNEL(ucomiss, d->q[0] = compare(e, SF32, a.d[0], b.d[0], true))
 KERNEL(ucomisd, d->q[0] = compare(e, SF64, a.q[0], b.q[0], true))
-
-#define ROW(mnemonic, kind, mem, name) soft_##name,
-const sse_soft sse_soft_kernels[] = {SSE_FP_ROWS(ROW)};

@@ -120,9 +120,9 @@ SSE_BOTH(psrad, COUNT(31); SSE_EACH(sd, a.sd[i] >> n))
 SSE_ONLY(pslldq, unsigned n = imm > 15 ? 16 : imm; SSE_EACH(b, i < n ? 0 : a.b[i - n]))
 SSE_ONLY(psrldq, unsigned n = imm > 15 ? 16 : imm; SSE_EACH(b, i + n > 15 ? 0 : a.b[i + n]))
 
-#define BOTH(MNEMONIC, name) {ZYDIS_MNEMONIC_##MNEMONIC, 16, 0, name##_16, name##_8}
-#define ONLY(MNEMONIC, name) {ZYDIS_MNEMONIC_##MNEMONIC, 16, 0, name##_16, NULL}
-#define SHIFT(MNEMONIC, name) {ZYDIS_MNEMONIC_##MNEMONIC, 16, SSE_SHIFT, name##_16, name##_8}
+#define BOTH(MNEMONIC, name) {SSE_NAMES(MNEMONIC), 16, 0, name##_16, name##_8}
+#define ONLY(MNEMONIC, name) {SSE_NAMES(MNEMONIC), 16, 0, name##_16, NULL}
+#define SHIFT(MNEMONIC, name) {SSE_NAMES(MNEMONIC), 16, SSE_SHIFT, name##_16, name##_8}
 const struct sse_row sse_int_rows[] = {
 	BOTH(PXOR, pxor), BOTH(POR, por), BOTH(PAND, pand), BOTH(PANDN, pandn),
 	ONLY(XORPS, pxor), ONLY(XORPD, pxor), ONLY(ORPS, por), ONLY(ORPD, por), ONLY(ANDPS, pand), ONLY(ANDPD, pand),
@@ -144,10 +144,11 @@ const struct sse_row sse_int_rows[] = {
 	BOTH(PSIGNB, psignb), BOTH(PSIGNW, psignw), BOTH(PSIGND, psignd),
 	BOTH(PHADDW, phaddw), BOTH(PHADDD, phaddd), BOTH(PHADDSW, phaddsw),
 	BOTH(PHSUBW, phsubw), BOTH(PHSUBD, phsubd), BOTH(PHSUBSW, phsubsw),
-	BOTH(PSADBW, psadbw), ONLY(MPSADBW, mpsadbw), ONLY(PHMINPOSUW, phminposuw),
+	BOTH(PSADBW, psadbw), {SSE_NAMES(MPSADBW), 16, 3 << SSE_IMM_SHIFT, mpsadbw_16, NULL},
+	ONLY(PHMINPOSUW, phminposuw),
 	SHIFT(PSLLW, psllw), SHIFT(PSLLD, pslld), SHIFT(PSLLQ, psllq), SHIFT(PSRLW, psrlw), SHIFT(PSRLD, psrld),
 	SHIFT(PSRLQ, psrlq), SHIFT(PSRAW, psraw), SHIFT(PSRAD, psrad),
-	{ZYDIS_MNEMONIC_PSLLDQ, 16, SSE_SHIFT, pslldq_16, NULL},
-	{ZYDIS_MNEMONIC_PSRLDQ, 16, SSE_SHIFT, psrldq_16, NULL},
+	{SSE_NAMES(PSLLDQ), 16, SSE_SHIFT, pslldq_16, NULL},
+	{SSE_NAMES(PSRLDQ), 16, SSE_SHIFT, psrldq_16, NULL},
 	SSE_ROW_END,
 };

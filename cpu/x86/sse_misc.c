@@ -19,12 +19,7 @@ static unsigned byte_signs(const uint8_t *b, unsigned n)
 		m |= (unsigned)(b[i] >> 7) << i;
 	return m;
 }
-/* Bit 7 of eight bytes gathered by one multiplication: no two partial products meet. */
-static inline unsigned signs8(uint64_t q)
-{
-	return (unsigned)(((q >> 7 & 0x0101010101010101) * 0x0102040810204080) >> 56);
-}
-HANDLER(pmovmskb, c->r[op->dst] = signs8(SRC->q[0]) | signs8(SRC->q[1]) << 8)
+HANDLER(pmovmskb, c->r[op->dst] = sse_signs8(SRC->q[0]) | sse_signs8(SRC->q[1]) << 8)
 HANDLER(movmskps, const x86_lane *s = SRC;
 	c->r[op->dst] = s->d[0] >> 31 | s->d[1] >> 31 << 1 | s->d[2] >> 31 << 2 | s->d[3] >> 31 << 3)
 HANDLER(movmskpd, const x86_lane *s = SRC; c->r[op->dst] = s->q[0] >> 63 | s->q[1] >> 63 << 1)
@@ -38,29 +33,11 @@ static const struct x86_op *pmovmskb_mm(struct x86_cpu *c, const struct x86_op *
 }
 
 /* PEXTRx and EXTRACTPS: op->size is the element's. */
-static uint64_t element(const x86_lane *s, unsigned size, unsigned n)
-{
-	switch (size) {
-	case 1: return s->b[n & 15];
-	case 2: return s->w[n & 7];
-	case 4: return s->d[n & 3];
-	default: return s->q[n & 1];
-	}
-}
-HANDLER(pextr_r, c->r[op->dst] = element(SRC, op->size, op->aux))
-HANDLER(pextr_m, uint64_t v = element(SRC, op->size, op->aux); x86_st(c, op, x86_ea(c, op), &v, op->size))
+HANDLER(pextr_r, c->r[op->dst] = sse_element(SRC, op->size, op->aux))
+HANDLER(pextr_m, uint64_t v = sse_element(SRC, op->size, op->aux); x86_st(c, op, x86_ea(c, op), &v, op->size))
 
-static void insert(x86_lane *d, unsigned size, unsigned n, uint64_t v)
-{
-	switch (size) {
-	case 1: d->b[n & 15] = (uint8_t)v; break;
-	case 2: d->w[n & 7] = (uint16_t)v; break;
-	case 4: d->d[n & 3] = (uint32_t)v; break;
-	default: d->q[n & 1] = v;
-	}
-}
-HANDLER(pinsr_r, insert(DST, op->size, op->aux, c->r[op->src]))
-HANDLER(pinsr_m, x86_lane s; sse_load(c, op, &s, op->size); insert(DST, op->size, op->aux, s.q[0]))
+HANDLER(pinsr_r, sse_insert(DST, op->size, op->aux, c->r[op->src]))
+HANDLER(pinsr_m, x86_lane s; sse_load(c, op, &s, op->size); sse_insert(DST, op->size, op->aux, s.q[0]))
 
 static const struct x86_op *pextrw_mm(struct x86_cpu *c, const struct x86_op *op)
 {
@@ -81,16 +58,8 @@ static const struct x86_op *pinsrw_mm(struct x86_cpu *c, const struct x86_op *op
 	return NEXT(op);
 }
 
-/* INSERTPS: bits 7:6 source element (registers only), 5:4 destination, 3:0 elements cleared. */
-static void insertps(x86_lane *d, uint32_t v, unsigned imm)
-{
-	d->d[imm >> 4 & 3] = v;
-	for (unsigned i = 0; i < 4; i++)
-		if (imm >> i & 1)
-			d->d[i] = 0;
-}
-HANDLER(insertps_x, insertps(DST, SRC->d[op->aux >> 6], op->aux))
-HANDLER(insertps_m, insertps(DST, x86_ld32(c, op, x86_ea(c, op)), op->aux))
+HANDLER(insertps_x, sse_insertps(DST, SRC->d[op->aux >> 6], op->aux))
+HANDLER(insertps_m, sse_insertps(DST, x86_ld32(c, op, x86_ea(c, op)), op->aux))
 
 static void ptest(struct x86_cpu *c, const x86_lane *d, const x86_lane *s)
 {

@@ -38,10 +38,8 @@ HANDLER(movq_xr, uint64_t v = c->r[op->src]; DST->q[0] = v; DST->q[1] = 0)
 HANDLER(movd_rx, c->r[op->dst] = SRC->d[0])
 HANDLER(movq_rx, c->r[op->dst] = SRC->q[0])
 
-/* MASKMOVDQU and MASKMOVQ: bytes whose mask bit 7 is set go to DS:rDI. The address is implicit, op->size
- * its width. */
-static void masked_store(struct x86_cpu *c, const struct x86_op *op, const uint8_t *data, const uint8_t *mask,
-			 unsigned n)
+/* op->size is the width of the address. */
+void sse_masked_store(struct x86_cpu *c, const struct x86_op *op, const uint8_t *data, const uint8_t *mask, unsigned n)
 {
 	uint64_t offset = op->size == 8 ? c->r[7] : op->size == 4 ? (uint32_t)c->r[7] : (uint16_t)c->r[7];
 	uint64_t gva = x86_linear(c, op, op->seg, offset, n, true);
@@ -52,7 +50,7 @@ static void masked_store(struct x86_cpu *c, const struct x86_op *op, const uint8
 		if (mask[i] & 0x80)
 			x86_st8(c, op, gva + i, data[i]);
 }
-HANDLER(maskmovdqu, x86_lane data = *DST; x86_lane mask = *SRC; masked_store(c, op, data.b, mask.b, 16))
+HANDLER(maskmovdqu, x86_lane data = *DST; x86_lane mask = *SRC; sse_masked_store(c, op, data.b, mask.b, 16))
 
 /* MMX. */
 #undef HANDLER
@@ -74,7 +72,7 @@ HANDLER(mmx_from_r64, x86_mmx_set(c, op->dst, c->r[op->src]))
 HANDLER(mmx_to_r32, c->r[op->dst] = (uint32_t)c->st[op->src].sig)
 HANDLER(mmx_to_r64, c->r[op->dst] = c->st[op->src].sig)
 HANDLER(maskmovq, uint64_t data = c->st[op->dst].sig; uint64_t mask = c->st[op->src].sig;
-	masked_store(c, op, (uint8_t *)&data, (uint8_t *)&mask, 8))
+	sse_masked_store(c, op, (uint8_t *)&data, (uint8_t *)&mask, 8))
 #undef HANDLER
 
 /* MOVQ2DQ and MOVDQ2Q need both units. */
@@ -168,8 +166,7 @@ static x86_fn move_mmx(const struct x86_insn *d)
 	return mmx_mm;
 }
 
-/* MASKMOVQ and MASKMOVDQU: DI, EDI or RDI in DS or the overriding segment. */
-static x86_fn implicit_di(const struct x86_insn *d, struct x86_op *op, x86_fn fn)
+void sse_implicit_di(const struct x86_insn *d, struct x86_op *op)
 {
 	static const uint8_t segments[] = {X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS};
 	op->size = d->i.address_width / 8;
@@ -177,7 +174,6 @@ static x86_fn implicit_di(const struct x86_insn *d, struct x86_op *op, x86_fn fn
 	for (unsigned n = 0; n < d->i.operand_count; n++)
 		if (d->o[n].type == ZYDIS_OPERAND_TYPE_MEMORY && d->o[n].mem.segment >= ZYDIS_REGISTER_ES)
 			op->seg = segments[(d->o[n].mem.segment - ZYDIS_REGISTER_ES) % 6];
-	return fn;
 }
 
 static x86_fn move_any(const struct x86_insn *d, struct x86_op *op)
@@ -189,8 +185,8 @@ static x86_fn move_any(const struct x86_insn *d, struct x86_op *op)
 	case ZYDIS_MNEMONIC_EMMS: return emms;
 	case ZYDIS_MNEMONIC_MOVNTI: op->size = (uint8_t)(d->o[1].size / 8); return movnti;
 	case ZYDIS_MNEMONIC_MOVNTQ: return mmx_store8;
-	case ZYDIS_MNEMONIC_MASKMOVQ: return implicit_di(d, op, maskmovq);
-	case ZYDIS_MNEMONIC_MASKMOVDQU: return implicit_di(d, op, maskmovdqu);
+	case ZYDIS_MNEMONIC_MASKMOVQ: sse_implicit_di(d, op); return maskmovq;
+	case ZYDIS_MNEMONIC_MASKMOVDQU: sse_implicit_di(d, op); return maskmovdqu;
 	case ZYDIS_MNEMONIC_MOVD:
 	case ZYDIS_MNEMONIC_MOVQ:
 		if (mm)

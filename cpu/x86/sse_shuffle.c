@@ -53,7 +53,6 @@ SSE_ONLY(pshufd, SSE_EACH(d, b.d[imm >> 2 * i & 3]))
 SSE_ONLY(pshuflw, r.q[1] = b.q[1]; for (unsigned i = 0; i < 4; i++) r.w[i] = b.w[imm >> 2 * i & 3])
 SSE_ONLY(pshufhw, r.q[0] = b.q[0]; for (unsigned i = 0; i < 4; i++) r.w[4 + i] = b.w[4 + (imm >> 2 * i & 3)])
 SSE_KERNEL(pshufw_8, 8, SSE_EACH(w, b.w[imm >> 2 * i & 3]))
-SSE_ONLY(none, )
 SSE_ONLY(shufps, SSE_EACH(d, (i < 2 ? a.d : b.d)[imm >> 2 * i & 3]))
 SSE_ONLY(shufpd, r.q[0] = a.q[imm & 1]; r.q[1] = b.q[imm >> 1 & 1])
 SSE_ONLY(pblendw, SSE_EACH(w, imm >> i & 1 ? b.w[i] : a.w[i]))
@@ -76,9 +75,10 @@ SSE_ONLY(pmovzxwd, SSE_EACH(d, b.w[i]))
 SSE_ONLY(pmovzxwq, SSE_EACH(q, b.w[i]))
 SSE_ONLY(pmovzxdq, SSE_EACH(q, b.d[i]))
 
-#define BOTH(MNEMONIC, name) {ZYDIS_MNEMONIC_##MNEMONIC, 16, 0, name##_16, name##_8}
-#define ONLY(MNEMONIC, name) {ZYDIS_MNEMONIC_##MNEMONIC, 16, 0, name##_16, NULL}
-#define PART(MNEMONIC, name, bytes) {ZYDIS_MNEMONIC_##MNEMONIC, bytes, SSE_UNALIGNED, name##_16, NULL}
+#define BOTH(MNEMONIC, name) {SSE_NAMES(MNEMONIC), 16, 0, name##_16, name##_8}
+#define ONLY(MNEMONIC, name) {SSE_NAMES(MNEMONIC), 16, 0, name##_16, NULL}
+#define HALF(MNEMONIC, name, bits) {SSE_NAMES(MNEMONIC), 16, (bits) << SSE_IMM_SHIFT, name##_16, NULL}
+#define PART(MNEMONIC, name, bytes) {SSE_NAMES(MNEMONIC), bytes, SSE_UNALIGNED | SSE_WIDEN, name##_16, NULL}
 const struct sse_row sse_shuffle_rows[] = {
 	BOTH(PUNPCKLBW, punpcklbw), BOTH(PUNPCKLWD, punpcklwd),
 	BOTH(PUNPCKLDQ, punpckldq), ONLY(PUNPCKLQDQ, punpcklqdq),
@@ -88,10 +88,10 @@ const struct sse_row sse_shuffle_rows[] = {
 	BOTH(PACKSSWB, packsswb), BOTH(PACKUSWB, packuswb), BOTH(PACKSSDW, packssdw), ONLY(PACKUSDW, packusdw),
 	BOTH(PSHUFB, pshufb), BOTH(PALIGNR, palignr),
 	ONLY(PSHUFD, pshufd), ONLY(PSHUFLW, pshuflw),
-	ONLY(PSHUFHW, pshufhw), {ZYDIS_MNEMONIC_PSHUFW, 16, 0, none_16, pshufw_8},
-	ONLY(SHUFPS, shufps), ONLY(SHUFPD, shufpd), ONLY(PBLENDW, pblendw),
-	ONLY(BLENDPS, blendps), ONLY(BLENDPD, blendpd),
-	PART(MOVDDUP, movddup, 8), ONLY(MOVSHDUP, movshdup), ONLY(MOVSLDUP, movsldup),
+	ONLY(PSHUFHW, pshufhw), {ZYDIS_MNEMONIC_PSHUFW, 0, 8, 0, NULL, pshufw_8},
+	ONLY(SHUFPS, shufps), HALF(SHUFPD, shufpd, 2), ONLY(PBLENDW, pblendw),
+	HALF(BLENDPS, blendps, 4), HALF(BLENDPD, blendpd, 2),
+	{SSE_NAMES(MOVDDUP), 8, SSE_UNALIGNED, movddup_16, NULL}, ONLY(MOVSHDUP, movshdup), ONLY(MOVSLDUP, movsldup),
 	PART(PMOVSXBW, pmovsxbw, 8), PART(PMOVSXBD, pmovsxbd, 4), PART(PMOVSXBQ, pmovsxbq, 2),
 	PART(PMOVSXWD, pmovsxwd, 8), PART(PMOVSXWQ, pmovsxwq, 4), PART(PMOVSXDQ, pmovsxdq, 8),
 	PART(PMOVZXBW, pmovzxbw, 8), PART(PMOVZXBD, pmovzxbd, 4), PART(PMOVZXBQ, pmovzxbq, 2),

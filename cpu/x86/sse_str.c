@@ -13,7 +13,6 @@ enum {
 	NEGATE_VALID = 0x20,
 	IMM_HIGH = 0x40
 };
-enum { EXPLICIT = 1, INDEX = 2, WIDE = 4 }; /* in op->size; WIDE: lengths in RAX and RDX, not EAX and EDX */
 
 static int32_t item(const x86_lane *l, unsigned i, unsigned imm)
 {
@@ -95,21 +94,21 @@ static void put_mask(x86_lane *d, unsigned res, unsigned imm)
 			d->b[i] = res >> i & 1 ? 0xff : 0;
 }
 
-static void string_compare(struct x86_cpu *c, const struct x86_op *op, const x86_lane *b)
+void sse_string_compare(struct x86_cpu *c, const struct x86_op *op, const x86_lane *b)
 {
 	const x86_lane *a = sse_lane(c, op->dst);
 	unsigned imm = op->aux, n = imm & IMM_WORDS ? 8 : 16, la, lb, res;
-	if (op->size & EXPLICIT) {
-		la = explicit_length(c->r[0], op->size & WIDE, imm);
-		lb = explicit_length(c->r[2], op->size & WIDE, imm);
+	if (op->size & SSE_STR_EXPLICIT) {
+		la = explicit_length(c->r[0], op->size & SSE_STR_WIDE, imm);
+		lb = explicit_length(c->r[2], op->size & SSE_STR_WIDE, imm);
 	} else {
 		la = implicit_length(a, imm);
 		lb = implicit_length(b, imm);
 	}
 	res = aggregate(a, la, b, lb, imm);
 	x86_set_arith_flags(c, (res ? X86_CF : 0) | (lb < n ? X86_ZF : 0) | (la < n ? X86_SF : 0) |
-				   (res & 1 ? X86_OF_ : 0));
-	if (!(op->size & INDEX))
+				       (res & 1 ? X86_OF_ : 0));
+	if (!(op->size & SSE_STR_INDEX))
 		put_mask(sse_lane(c, 0), res, imm);
 	else if (!res)
 		c->r[1] = n;
@@ -121,7 +120,7 @@ static const struct x86_op *string_x(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_lane b = *sse_lane(c, op->src);
 	x86_sse_check(c, op);
-	string_compare(c, op, &b);
+	sse_string_compare(c, op, &b);
 	return NEXT(op);
 }
 
@@ -131,7 +130,7 @@ static const struct x86_op *string_m(struct x86_cpu *c, const struct x86_op *op)
 	x86_lane b;
 	x86_sse_check(c, op);
 	sse_load(c, op, &b, 16);
-	string_compare(c, op, &b);
+	sse_string_compare(c, op, &b);
 	return NEXT(op);
 }
 
@@ -140,13 +139,13 @@ x86_fn sse_translate_str(const struct x86_insn *d, struct x86_op *op)
 	unsigned kind;
 	switch (d->i.mnemonic) {
 	case ZYDIS_MNEMONIC_PCMPESTRI:
-		kind = EXPLICIT | INDEX;
+		kind = SSE_STR_EXPLICIT | SSE_STR_INDEX;
 		break;
 	case ZYDIS_MNEMONIC_PCMPESTRM:
-		kind = EXPLICIT;
+		kind = SSE_STR_EXPLICIT;
 		break;
 	case ZYDIS_MNEMONIC_PCMPISTRI:
-		kind = INDEX;
+		kind = SSE_STR_INDEX;
 		break;
 	case ZYDIS_MNEMONIC_PCMPISTRM:
 		kind = 0;
@@ -155,6 +154,6 @@ x86_fn sse_translate_str(const struct x86_insn *d, struct x86_op *op)
 		return NULL;
 	}
 	sse_operands(d, op);
-	op->size = (uint8_t)(kind | (d->i.operand_width == 64 ? WIDE : 0));
+	op->size = (uint8_t)(kind | (d->i.operand_width == 64 ? SSE_STR_WIDE : 0));
 	return sse_is_mem(d, 1) ? string_m : string_x;
 }

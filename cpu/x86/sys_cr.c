@@ -172,6 +172,7 @@ const struct x86_op *x86_sys_clts(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_need_cpl0(c, op);
 	c->cr0 &= ~(uint64_t)CR0_TS;
+	x86_update_vex(c);
 	return x86_end(c, op);
 }
 
@@ -231,5 +232,6 @@ const struct x86_op *x86_sys_xsetbv(struct x86_cpu *c, const struct x86_op *op)
 	if ((uint32_t)c->r[1] != 0 || !(v & 1) || (v & ~x86_xcr0_valid(c)) || avx_without_sse)
 		x86_gp(c, op, 0);
 	c->xcr0 = v;
+	x86_update_vex(c);
 	return x86_end(c, op);
 }

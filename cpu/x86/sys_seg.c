@@ -45,6 +45,7 @@ void x86_update_mode(struct x86_cpu *c)
 		if (is_flat(&c->seg[data[i]]))
 			c->flat |= (uint8_t)(1 << data[i]);
 	update_mmu_mode(c);
+	x86_update_vex(c);
 }
 
 void x86_write_eflags(struct x86_cpu *c, uint32_t value, uint32_t mask)
@@ -99,6 +100,7 @@ uint64_t x86_ea_slow(struct x86_cpu *c, const struct x86_op *op)
 	if (c->mode == X86_MODE_LONG)
 		return off + c->segbase[op->seg];
 	unsigned size = op->scale >> X86_EA_SIZE_SHIFT;
+	size += size == 31;
 	return x86_linear(c, op, op->seg, off, size ? size : 1, op->scale & X86_EA_WRITE);
 }
 

@@ -151,6 +151,7 @@ struct x86_cpu {
 	uint64_t insns;              /* executed since creation */
 	uint64_t insn_limit;         /* stop when insns reaches it; UINT64_MAX: never */
 	uint8_t cpl, mmu_mode, mode; /* mode: enum x86_mode in internal.h */
+	bool vex_off;                /* VEX-encoded vector instructions raise #UD or #NM: x86_update_vex */
 	bool tf_active;              /* single step: blocks of one instruction (TF, user debug or breakpoints armed) */
 
 	uint64_t cr0, cr2, cr3, cr4, cr8, efer, xcr0, pdpte[4];

@@ -1,6 +1,6 @@
 /* xsave.c - FXSAVE, XSAVE and their restores, LDMXCSR, STMXCSR, and the XSAVE image for the CPU's user (SDM vol. 1,
  * ch. 10.5 and 13). */
-#include "sse.h"
+#include "vex.h"
 #include "x87.h"
 
 enum { AREA_LEGACY = 512, AREA_HEADER = 64, AREA_AVX = 576, AREA_MAX = 832, AREA_XMM = 160, AREA_MXCSR = 24 };
@@ -289,23 +289,48 @@ static const struct x86_op *xrstor(struct x86_cpu *c, const struct x86_op *op)
 
 /* ------ MXCSR ------ */
 
-static const struct x86_op *ldmxcsr(struct x86_cpu *c, const struct x86_op *op)
+static void load_mxcsr(struct x86_cpu *c, const struct x86_op *op)
 {
-	uint32_t v;
-	x86_sse_check(c, op);
-	v = x86_ld32(c, op, x86_ea(c, op));
+	uint32_t v = x86_ld32(c, op, x86_ea(c, op));
 	if (v & ~(uint32_t)X86_MXCSR_VALID)
 		x86_raise(c, op, X86_GP_FAULT, 0);
 	set_mxcsr(c, v);
+}
+
+static void store_mxcsr(struct x86_cpu *c, const struct x86_op *op)
+{
+	x86_fp_collect(c);
+	x86_st32(c, op, x86_ea(c, op), c->mxcsr);
+}
+
+static const struct x86_op *ldmxcsr(struct x86_cpu *c, const struct x86_op *op)
+{
+	x86_sse_check(c, op);
+	load_mxcsr(c, op);
 	return NEXT(op);
 }
 
 static const struct x86_op *stmxcsr(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_sse_check(c, op);
-	x86_fp_collect(c);
-	x86_st32(c, op, x86_ea(c, op), c->mxcsr);
+	store_mxcsr(c, op);
 	return NEXT(op);
+}
+
+VEX_HANDLER(vldmxcsr, load_mxcsr(c, op))
+VEX_HANDLER(vstmxcsr, store_mxcsr(c, op))
+
+x86_fn vex_translate_mxcsr(const struct x86_insn *d, struct x86_op *op)
+{
+	(void)op;
+	switch (d->i.mnemonic) {
+	case ZYDIS_MNEMONIC_VLDMXCSR:
+		return vldmxcsr;
+	case ZYDIS_MNEMONIC_VSTMXCSR:
+		return vstmxcsr;
+	default:
+		return NULL;
+	}
 }
 
 x86_fn sse_translate_save(const struct x86_insn *d, struct x86_op *op)

@@ -187,23 +187,6 @@ static void test_transcendental_special(void **state)
 
 /* ------ SSE kernels ------ */
 
-static const struct {
-	const char *name;
-	bool approximate;
-} names[] = {
-#define APPROXIMATE_VEC false
-#define APPROXIMATE_APPROX true
-#define APPROXIMATE_TO_GPR false
-#define APPROXIMATE_FROM_GPR false
-#define APPROXIMATE_FLAGS false
-#define APPROXIMATE_FROM_MM false
-#define APPROXIMATE_TO_MM false
-#define ROW(mnemonic, kind, mem, name) {#mnemonic, APPROXIMATE_##kind},
-	SSE_FP_ROWS(ROW)
-#undef ROW
-};
-enum { ROWS = sizeof names / sizeof names[0] };
-
 static x86_lane random_lane(void)
 {
 	x86_lane l;
@@ -232,43 +215,42 @@ static bool close32(uint32_t x, uint32_t y)
 	return (f - g <= 0 ? g - f : f - g) <= 3.0f / 4096 * (g < 0 ? -g : g);
 }
 
-static void sse_row(unsigned n)
+static void sse_row(const struct sse_fp_row *row)
 {
-	x86_lane d = random_lane(), s = random_lane(), h = d, t = d;
+	x86_lane d = random_lane(), a = row->mnemonic ? d : random_lane(), s = random_lane(), h = d, t = d;
 	unsigned imm = (unsigned)rnd() & 0xff, flags;
 	struct sf_env e;
 	bool same;
 	random_control(&cpu);
-	if (strstr(names[n].name, "SI"))
+	if (row->kind == FP_TO_GPR || row->kind == FP_FROM_GPR)
 		imm = imm & 1 ? 64 : 32;
 	e = x86_sse_env(&cpu);
 	x86_fp_begin(&cpu);
-	sse_host_kernels[n](&h, &s, imm);
+	row->host(&h, &a, &s, imm);
 	x86_fp_collect(&cpu);
 	flags = cpu.mxcsr & 0x3f;
 	x86_fp_leave(&cpu);
-	sse_soft_kernels[n](&e, &t, &s, imm);
+	row->soft(&e, &t, &a, &s, imm);
 	same = h.q[0] == t.q[0] && h.q[1] == t.q[1];
-	if (names[n].approximate)
+	if (row->kind == FP_APPROX)
 		for (unsigned i = 0, ok = 1; i < 4; i++, same = ok)
 			ok &= close32(h.d[i], t.d[i]);
 	if (!same || flags != (e.flags | e.earlier))
 		fail_msg("%s %02x of %016" PRIx64 "_%016" PRIx64 ", %016" PRIx64 "_%016" PRIx64
 			 " (mxcsr %04x): host %016" PRIx64 "_%016" PRIx64 " flags %02x, soft %016" PRIx64 "_%016" PRIx64
 			 " %02x",
-			 names[n].name, imm, d.q[1], d.q[0], s.q[1], s.q[0], cpu.mxcsr, h.q[1], h.q[0], flags, t.q[1],
+			 ZydisMnemonicGetString(row->mnemonic ? row->mnemonic : row->vex), imm, a.q[1], a.q[0], s.q[1], s.q[0], cpu.mxcsr, h.q[1], h.q[0], flags, t.q[1],
 			 t.q[0], e.flags);
 }
 
 static void test_sse(void **state)
 {
+	size_t rows;
+	const struct sse_fp_row *row = sse_fp_rows(&rows);
 	(void)state;
-	for (unsigned n = 0; n < ROWS; n++) {
-		if (!sse_host_kernels[n] || (strstr(names[n].name, "ROUND") && !sse_host_has_sse41()))
-			continue;
-		for (unsigned long i = 0; i < count / 10; i++)
-			sse_row(n);
-	}
+	for (size_t n = 0; n < rows; n++, row++)
+		for (unsigned long i = 0; row->host && sse_host_has(row->needs) && i < count / 10; i++)
+			sse_row(row);
 }
 
 /* The caller's control words and flags are as before, whatever the guest's were. */
@@ -283,7 +265,7 @@ static void test_host_untouched(void **state)
 	cpu.mxcsr = 0xff80;
 	cpu.fcw = 0xc7f;
 	x86_fp_begin(&cpu);
-	sse_host_kernels[0](&d, &s, 0);
+	sse_host_addps(&d, &d, &s, 0);
 	(void)x87_host_arith(&cpu, X87_DIV, (struct x86_f80){0x8000000000000000, 0x3fff},
 			     (struct x86_f80){0xc000000000000000, 0x4000});
 	x86_fp_leave(&cpu);

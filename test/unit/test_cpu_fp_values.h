@@ -70,7 +70,7 @@ static uint64_t rnd64(void)
 {
 	return rnd() << 63 | (uint64_t)rnd_exp(11) << 52 | rnd_bits(52);
 }
-static struct x86_f80 rnd80(void)
+static inline struct x86_f80 rnd80(void)
 {
 	uint32_t e = rnd_exp(15);
 	struct x86_f80 v = {rnd_bits(63) | (uint64_t)(e != 0) << 63, (uint16_t)(e | rnd() << 15)};
