@@ -1,19 +1,30 @@
 /* decode.c - from bytes to blocks of operations: fetching across page ends, Zydis, what is common to all translators,
  * the end of a block. */
 #include "engine.h"
+#include "sys.h"
 
-static ZydisDecoder decoders[X86_MODE_LONG + 1];
+/* By mode, and by whether CPUID shows LZCNT and BMI1: without these F3 BSR is BSR, and F3 BSF is BSF. */
+enum { WITH_LZCNT = 1, WITH_TZCNT = 2, VARIANTS = 4 };
+static ZydisDecoder decoders[VARIANTS][X86_MODE_LONG + 1];
 
-/* This CPU has no MPX, CET, LZCNT, BMI, WBNOINVD, CLDEMOTE: their encodings are what they were before. */
-static void init_decoder(ZydisDecoder *d, ZydisMachineMode mode, ZydisStackWidth width)
+/* This CPU has no MPX, CET, CLDEMOTE, and no caches that tell WBNOINVD from WBINVD: their encodings are what they were
+ * before. */
+static void init_decoder(ZydisDecoder *d, ZydisMachineMode mode, ZydisStackWidth width, unsigned variant)
 {
-	static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX,      ZYDIS_DECODER_MODE_CET,
-					       ZYDIS_DECODER_MODE_LZCNT,    ZYDIS_DECODER_MODE_TZCNT,
+	static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET,
 					       ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
 					       ZYDIS_DECODER_MODE_KNC};
 	ZydisDecoderInit(d, mode, width);
 	for (unsigned i = 0; i < sizeof off / sizeof *off; i++)
 		ZydisDecoderEnableMode(d, off[i], ZYAN_FALSE);
+	ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_LZCNT, variant & WITH_LZCNT ? ZYAN_TRUE : ZYAN_FALSE);
+	ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_TZCNT, variant & WITH_TZCNT ? ZYAN_TRUE : ZYAN_FALSE);
+}
+
+static const ZydisDecoder *decoder_for(const struct x86_cpu *c)
+{
+	unsigned v = (x86_has(c, X86_F_LZCNT) ? WITH_LZCNT : 0) | (x86_has(c, X86_F_BMI1) ? WITH_TZCNT : 0);
+	return &decoders[v][c->mode];
 }
 
 /* Constant after the first use; called again by each new CPU it writes the same bytes. */
@@ -31,8 +42,9 @@ void x86_decoders_init(void)
 	    [X86_MODE_COMPAT32] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32},
 	    [X86_MODE_LONG] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
 	};
-	for (unsigned m = 0; m < sizeof of / sizeof *of; m++)
-		init_decoder(&decoders[m], of[m].mode, of[m].width);
+	for (unsigned v = 0; v < VARIANTS; v++)
+		for (unsigned m = 0; m < sizeof of / sizeof *of; m++)
+			init_decoder(&decoders[v][m], of[m].mode, of[m].width, v);
 }
 
 uint8_t x86_regno(ZydisRegister r)
@@ -127,7 +139,8 @@ static bool translate(const struct x86_insn *d, struct x86_op *op, bool *ends)
 {
 	static const x86_translator all[] = {x86_translate_int, x86_translate_sys, x86_translate_x87,
 					     x86_translate_sse};
-	for (unsigned n = 0; n < sizeof all / sizeof *all; n++) {
+	bool offered = x86_isa_offered(d);
+	for (unsigned n = 0; offered && n < sizeof all / sizeof *all; n++) {
 		struct x86_op trial = *op;
 		bool e = false;
 		trial.fn = all[n](d, &trial, &e);
@@ -162,7 +175,7 @@ struct builder {
 /* The bytes of one instruction; of the next page only what is needed, and for the first instruction of a block only. */
 static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
 {
-	const ZydisDecoder *dec = &decoders[b->c->mode];
+	const ZydisDecoder *dec = decoder_for(b->c);
 	unsigned off = b->head.bytes, have = b->room - off < 15 ? b->room - off : 15;
 	memcpy(d->bytes, b->hva + off, have);
 	ZyanStatus s = ZydisDecoderDecodeFull(dec, d->bytes, have, &d->i, d->o);

@@ -248,6 +248,7 @@ x86_fn x86_int_stack(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_shift(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_mul(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_bits(const struct x86_insn *d, struct x86_op *op, bool *ends);
+x86_fn x86_int_bmi(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_xchg(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_flags(const struct x86_insn *d, struct x86_op *op, bool *ends);
 x86_fn x86_int_bcd(const struct x86_insn *d, struct x86_op *op, bool *ends);

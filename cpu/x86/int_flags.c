@@ -94,13 +94,6 @@ static op_t fence(struct x86_cpu *c, op_t op)
 	atomic_thread_fence(memory_order_seq_cst);
 	return NEXT(op);
 }
-/* CLFLUSH faults like a load. */
-static op_t touch(struct x86_cpu *c, op_t op)
-{
-	x86_ld8(c, op, x86_ea(c, op));
-	return NEXT(op);
-}
-
 /* CET is not there: ENDBR and RDSSP are among the reserved NOPs 0F 18..1F. */
 static bool is_reserved_nop(const struct x86_insn *d)
 {
@@ -137,7 +130,6 @@ x86_fn x86_int_flags(const struct x86_insn *d, struct x86_op *op, bool *ends)
 	case ZYDIS_MNEMONIC_LFENCE:
 	case ZYDIS_MNEMONIC_MFENCE:
 	case ZYDIS_MNEMONIC_SFENCE: return fence;
-	case ZYDIS_MNEMONIC_CLFLUSH: return touch;
 	default: return is_reserved_nop(d) ? nop : NULL;
 	}
 }

@@ -93,6 +93,8 @@ x86_fn x86_translate_sys(const struct x86_insn *d, struct x86_op *op,
 			 bool *ends); /* sys_*.c: system, far transfers, I/O */
 x86_fn x86_translate_x87(const struct x86_insn *d, struct x86_op *op, bool *ends); /* x87.c */
 x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends); /* sse_*.c: MMX, SSE, XSAVE */
+/* Has the vCPU's CPUID what this instruction needs? Asked before any translator (isa.c). */
+bool x86_isa_offered(const struct x86_insn *d);
 /* For translators: the register number of a Zydis register (8-bit: byte offset into c->r; vectors, MMX, ST: 0..15). */
 uint8_t x86_regno(ZydisRegister r);
 static inline bool x86_is_mem(const struct x86_insn *d, int n)

@@ -196,12 +196,30 @@ static inline uint16_t x86_rm16(struct x86_cpu *c, const struct x86_op *op, unsi
 }
 /* Feature bits; see X86_FEAT_ in internal.h. */
 enum {
+	X86_F_SSE3 = X86_FEAT_1C,
+	X86_F_PCLMULQDQ = X86_FEAT_1C + 1,
+	X86_F_SSSE3 = X86_FEAT_1C + 9,
+	X86_F_FMA = X86_FEAT_1C + 12,
+	X86_F_CX16 = X86_FEAT_1C + 13,
+	X86_F_SSE4_1 = X86_FEAT_1C + 19,
+	X86_F_SSE4_2 = X86_FEAT_1C + 20,
+	X86_F_MOVBE = X86_FEAT_1C + 22,
+	X86_F_POPCNT = X86_FEAT_1C + 23,
+	X86_F_AES = X86_FEAT_1C + 25,
+	X86_F_F16C = X86_FEAT_1C + 29,
+	X86_F_RDRAND = X86_FEAT_1C + 30,
 	X86_F_TSC_DEADLINE = X86_FEAT_1C + 24,
 	X86_F_XSAVE = X86_FEAT_1C + 26,
 	X86_F_AVX = X86_FEAT_1C + 28,
 	X86_F_MONITOR = X86_FEAT_1C + 3,
 	X86_F_X2APIC = X86_FEAT_1C + 21,
 	X86_F_PCID = X86_FEAT_1C + 17,
+	X86_F_FPU = X86_FEAT_1D,
+	X86_F_CMOV = X86_FEAT_1D + 15,
+	X86_F_CLFSH = X86_FEAT_1D + 19,
+	X86_F_MMX = X86_FEAT_1D + 23,
+	X86_F_SSE = X86_FEAT_1D + 25,
+	X86_F_SSE2 = X86_FEAT_1D + 26,
 	X86_F_DE = X86_FEAT_1D + 2,
 	X86_F_TSC = X86_FEAT_1D + 4,
 	X86_F_MTRR = X86_FEAT_1D + 12,
@@ -216,18 +234,35 @@ enum {
 	X86_F_PAE = X86_FEAT_1D + 6,
 	X86_F_FSGSBASE = X86_FEAT_7B,
 	X86_F_TSC_ADJUST = X86_FEAT_7B + 1,
+	X86_F_BMI1 = X86_FEAT_7B + 3,
+	X86_F_AVX2 = X86_FEAT_7B + 5,
+	X86_F_BMI2 = X86_FEAT_7B + 8,
+	X86_F_RDSEED = X86_FEAT_7B + 18,
+	X86_F_ADX = X86_FEAT_7B + 19,
+	X86_F_CLFLUSHOPT = X86_FEAT_7B + 23,
+	X86_F_CLWB = X86_FEAT_7B + 24,
+	X86_F_SHA = X86_FEAT_7B + 29,
 	X86_F_SMEP = X86_FEAT_7B + 7,
 	X86_F_SMAP = X86_FEAT_7B + 20,
 	X86_F_INVPCID = X86_FEAT_7B + 10,
 	X86_F_UMIP = X86_FEAT_7C + 2,
 	X86_F_PKU = X86_FEAT_7C + 3,
 	X86_F_LA57 = X86_FEAT_7C + 16,
+	X86_F_GFNI = X86_FEAT_7C + 8,
+	X86_F_VAES = X86_FEAT_7C + 9,
+	X86_F_VPCLMULQDQ = X86_FEAT_7C + 10,
 	X86_F_RDPID = X86_FEAT_7C + 22,
+	X86_F_LAHF_LM = X86_FEAT_81C,
+	X86_F_LZCNT = X86_FEAT_81C + 5,
 	X86_F_SYSCALL = X86_FEAT_81D + 11,
 	X86_F_NX = X86_FEAT_81D + 20,
 	X86_F_1G = X86_FEAT_81D + 26,
 	X86_F_RDTSCP = X86_FEAT_81D + 27,
-	X86_F_LM = X86_FEAT_81D + 29
+	X86_F_LM = X86_FEAT_81D + 29,
+	X86_F_XSAVEOPT = X86_FEAT_D1A,
+	X86_F_XSAVEC = X86_FEAT_D1A + 1,
+	X86_F_XGETBV1 = X86_FEAT_D1A + 2,
+	X86_F_XSAVES = X86_FEAT_D1A + 3
 };
 
 /* Task switches (sys_task.c). ext: bit 0 of error codes; rip and flags: what the old task resumes with. True: the new
@@ -263,7 +298,8 @@ void x86_cpuid_guest(struct x86_cpu *c, const struct x86_op *op, uint32_t leaf, 
 				X(mov_to_cr) X(mov_from_cr) X(mov_to_dr) X(mov_from_dr) X(clts) X(lmsw) X(smsw)        \
 					X(invlpg) X(wbinvd) X(xgetbv) X(xsetbv) X(hlt) X(ud) X(ac) X(cli) X(sti)       \
 						X(vmcall) X(cpuid) X(rdtsc) X(rdtscp) X(rdpmc) X(rdmsr) X(wrmsr) X(in) \
-							X(out) X(ins) X(outs)
+							X(out) X(ins) X(outs) X(cache_line) X(monitor) X(mwait) \
+								X(rdrand) X(rdpid)
 #define X86_SYS_DECLARE(name) const struct x86_op *x86_sys_##name(struct x86_cpu *c, const struct x86_op *op);
 X86_SYS_HANDLERS(X86_SYS_DECLARE)
 

@@ -13,9 +13,22 @@ static const struct feature {
 	VMA_X86_FEATURES(VMA_X)
 #undef VMA_X
 	/* ... and of the others these. A row goes here when its instructions and checks are tested. */
+	{1, 0, 2, 3, 1},           /* MONITOR */
+	{1, 0, 2, 22, 1},          /* MOVBE */
+	{1, 0, 2, 30, 1},          /* RDRAND */
+	{7, 0, 1, 3, 1},           /* BMI1 */
+	{7, 0, 1, 8, 1},           /* BMI2 */
 	{7, 0, 1, 13, 1},          /* FCS and FDS are zero */
+	{7, 0, 1, 18, 1},          /* RDSEED */
+	{7, 0, 1, 19, 1},          /* ADX */
+	{7, 0, 1, 23, 1},          /* CLFLUSHOPT */
+	{7, 0, 1, 24, 1},          /* CLWB */
 	{7, 0, 2, 2, 1},           /* UMIP */
+	{7, 0, 2, 22, 1},          /* RDPID */
+	{0x80000001, 0, 2, 5, 1},  /* LZCNT */
+	{0x80000001, 0, 2, 8, 1},  /* PREFETCHW */
 	{0x80000001, 0, 3, 26, 1}, /* PDPE1GB */
+	{0x80000008, 0, 1, 9, 1},  /* WBNOINVD */
 };
 
 enum { GPA_BITS = 46, GVA_BITS = 48 };
@@ -24,6 +37,7 @@ enum { GPA_BITS = 46, GVA_BITS = 48 };
 static const struct x86_cpuid_leaf leaves[] = {
 	{0, 0, 0, {0xd, 0x756e6547, 0x6c65746e, 0x49656e69}}, /* GenuineIntel */
 	{1, 0, 0, {0x000106ca, 8 << 8, 0, 0}}, /* a family and model without speculation; CLFLUSH line of 64 bytes */
+	{5, 0, 0, {64, 64, 3, 0}}, /* MONITOR lines of 64 bytes; interrupts end MWAIT even where IF masks them */
 	{6, 0, 0, {0}},
 	{7, 0, 1, {0}},
 	{0xd, 0, 1, {3, 576, 576, 0}},

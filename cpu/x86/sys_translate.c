@@ -9,6 +9,7 @@ enum form {
 	REG_RM, /* operand 0 a register, operand 1 r/m */
 	MEM,    /* only the memory operand */
 	REG0,   /* operand 0 a register, as dst and src */
+	ADDRESS /* DS:rAX, the segment overridable; aux: address size */
 };
 
 struct row {
@@ -76,8 +77,14 @@ static const struct row rows[] = {
 	{ZYDIS_MNEMONIC_RDMSR, NONE, 0, false, x86_sys_rdmsr},
 	{ZYDIS_MNEMONIC_WRMSR, NONE, 0, false, x86_sys_wrmsr},
 	{ZYDIS_MNEMONIC_RSM, NONE, 0, false, x86_sys_ud},
-	{ZYDIS_MNEMONIC_MONITOR, NONE, 0, false, x86_sys_ud},
-	{ZYDIS_MNEMONIC_MWAIT, NONE, 0, false, x86_sys_ud},
+	{ZYDIS_MNEMONIC_MONITOR, ADDRESS, 0, true, x86_sys_monitor},
+	{ZYDIS_MNEMONIC_MWAIT, NONE, 0, false, x86_sys_mwait},
+	{ZYDIS_MNEMONIC_CLFLUSH, MEM, 0, true, x86_sys_cache_line},
+	{ZYDIS_MNEMONIC_CLFLUSHOPT, MEM, 0, true, x86_sys_cache_line},
+	{ZYDIS_MNEMONIC_CLWB, MEM, 0, true, x86_sys_cache_line},
+	{ZYDIS_MNEMONIC_RDRAND, REG0, 0, true, x86_sys_rdrand},
+	{ZYDIS_MNEMONIC_RDSEED, REG0, 0, true, x86_sys_rdrand},
+	{ZYDIS_MNEMONIC_RDPID, REG0, 0, true, x86_sys_rdpid},
 	{ZYDIS_MNEMONIC_INVPCID, NONE, 0, false, x86_sys_ud},
 	{ZYDIS_MNEMONIC_VMXON, NONE, 0, false, x86_sys_ud},
 	{ZYDIS_MNEMONIC_VMRUN, NONE, 0, false, x86_sys_ud},
@@ -106,6 +113,23 @@ static uint8_t mem_mark(const struct x86_insn *d, int n)
 	return x86_is_mem(d, n) ? X86_AUX_MEM : 0;
 }
 
+static uint8_t override(const struct x86_insn *d)
+{
+	uint8_t seg = X86_DS;
+	for (unsigned n = 0; n < d->i.raw.prefix_count; n++) {
+		bool legacy = d->c->mode != X86_MODE_LONG;
+		switch (d->i.raw.prefixes[n].value) {
+		case 0x26: seg = legacy ? X86_ES : seg; break;
+		case 0x2e: seg = legacy ? X86_CS : seg; break;
+		case 0x36: seg = legacy ? X86_SS : seg; break;
+		case 0x3e: seg = legacy ? X86_DS : seg; break;
+		case 0x64: seg = X86_FS; break;
+		case 0x65: seg = X86_GS; break;
+		}
+	}
+	return seg;
+}
+
 static void fill(const struct x86_insn *d, struct x86_op *op, const struct row *r)
 {
 	switch (r->form) {
@@ -123,6 +147,10 @@ static void fill(const struct x86_insn *d, struct x86_op *op, const struct row *
 		op->aux = mem_mark(d, 1);
 		break;
 	case REG0: /* aux: the segment */ op->dst = op->src = reg_of(d, 0); break;
+	case ADDRESS:
+		op->aux = d->i.address_width / 8;
+		op->seg = override(d);
+		break;
 	}
 }
 

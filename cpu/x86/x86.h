@@ -55,6 +55,12 @@ struct x86_env {
 	uint64_t (*tsc)(void *o);     /* guest TSC before TSC_ADJUST-independent offset: the raw clock */
 	uint64_t (*get_tpr)(void *o); /* CR8; NULL: kept in cpu->cr8 */
 	void (*set_tpr)(void *o, uint64_t cr8);
+	/* For RDRAND and RDSEED; false: no number now. NULL: a generator of the CPU's own that gives the same numbers
+	 * in every run. */
+	bool (*random)(void *o, uint64_t *value);
+	/* MWAIT: wait a little while for poll to have something to say, at most some 100 us; the guest looks for itself
+	 * what ended it. NULL: MWAIT returns at once. */
+	void (*mwait)(void *o);
 	bool vmcall_exits;
 	bool hlt_waits; /* unused by the CPU; HLT always stops */
 };
@@ -183,6 +189,7 @@ struct x86_cpu {
 	uint32_t mxcsr;
 	union x86_vec v[16];
 	uint64_t pkru;
+	uint64_t random_state; /* of the CPU's own generator, see env->random */
 	/* what fpenv.c has borrowed of the host's FPU: the control bits now loaded (0: nothing) and what they replaced
 	 */
 	uint32_t fp_loaded, fp_host_mxcsr, fp_x87_loaded;

@@ -161,6 +161,11 @@
 	X(PDPE1GB, 0x80000001, 0, 3, 26, MAX)                                  \
 	X(RDTSCP, 0x80000001, 0, 3, 27, V2)                                    \
 	X(LM, 0x80000001, 0, 3, 29, V1)                                        \
-	X(CONSTANT_TSC, 0x80000007, 0, 3, 8, V1)
+	X(CONSTANT_TSC, 0x80000007, 0, 3, 8, V1)                               \
+	X(GFNI, 7, 0, 2, 8, MAX)                                               \
+	X(VAES, 7, 0, 2, 9, MAX)                                               \
+	X(VPCLMULQDQ, 7, 0, 2, 10, MAX)                                        \
+	X(PREFETCHW, 0x80000001, 0, 2, 8, MAX)                                 \
+	X(WBNOINVD, 0x80000008, 0, 1, 9, MAX)
 
 #endif

@@ -268,7 +268,8 @@ static void put_extended(struct build *b, const char *model, int level)
 		put(b, 0x80000002 + i, r[i * 4], r[i * 4 + 1], r[i * 4 + 2], r[i * 4 + 3]);
 	put(b, 0x80000006, 0, 0, 1024u << 16 | 8u << 12 | LINE, 0); /* L2 */
 	put(b, 0x80000007, 0, 0, 0, word(b->vm, level, 0x80000007, 0, 3));
-	put(b, 0x80000008, phys | (word(b->vm, level, 7, 0, 2) >> 16 & 1 ? 57u : 48u) << 8, 0, 0, 0);
+	put(b, 0x80000008, phys | (word(b->vm, level, 7, 0, 2) >> 16 & 1 ? 57u : 48u) << 8,
+	    word(b->vm, level, 0x80000008, 0, 1), 0, 0);
 }
 
 static void put_hypervisor(struct build *b, int level)

@@ -44,6 +44,8 @@ uint64_t os_now_ns(void);
 uint64_t os_tsc_hz(void);
 uint64_t os_tsc(void); /* the counter itself; 0 where there is none */
 
+int os_random(void *p, size_t size); /* 0, or -errno: no random bytes now; size at most 256 */
+
 /* Threads. A record a thread, reference-counted, so that "is the owner alive" has an answer after it ended. */
 struct os_thread;
 struct os_thread *os_thread_self(void); /* this thread's record, no new reference; NULL: out of memory */

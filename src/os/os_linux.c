@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +26,15 @@ int os_memfd(uint64_t size)
 	if (e)
 		close(fd);
 	return e ? -e : fd;
+}
+
+int os_random(void *p, size_t size)
+{
+	int e = os_fault("getrandom");
+
+	if (e)
+		return -e;
+	return getrandom(p, size, 0) == (ssize_t)size ? 0 : -EAGAIN;
 }
 
 int os_eventfd(void)

@@ -197,6 +197,21 @@ uint64_t soft_tsc(void *o)
 	return ns / 1000000000 * sv->tsc_hz + ns % 1000000000 * sv->tsc_hz / 1000000000;
 }
 
+/* RDRAND and RDSEED. */
+static bool env_random(void *o, uint64_t *value)
+{
+	(void)o;
+	return os_random(value, sizeof *value) == 0;
+}
+
+/* A wait that another vCPU's store should end is a short sleep: nobody watches stores. */
+static void env_mwait(void *o)
+{
+	struct soft_vcpu *cv = o;
+	enum { NAP_NS = 100000 };
+	os_event_wait(&cv->v->kick->wake, os_now_ns() + NAP_NS);
+}
+
 void soft_env_init(struct soft_vcpu *cv)
 {
 	bool pc = cv->vm->has_pc;
@@ -214,6 +229,8 @@ void soft_env_init(struct soft_vcpu *cv)
 		.tsc = soft_tsc,
 		.get_tpr = pc ? env_get_tpr : NULL,
 		.set_tpr = pc ? env_set_tpr : NULL,
+		.random = env_random,
+		.mwait = env_mwait,
 		.vmcall_exits = cv->vm->vm->config.hypercall_exits,
 	};
 }
