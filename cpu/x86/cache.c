@@ -155,12 +155,12 @@ static bool unchanged(struct x86_cpu *c, const struct x86_block *b)
 	const uint8_t *code = (const uint8_t *)(b->ops + b->n + 3);
 	unsigned flags, off = b->gpa & 0xfff, first = b->bytes < 0x1000 - off ? b->bytes : 0x1000 - off;
 	const uint8_t *page = c->env->page(c->env_opaque, b->gpa - off, &flags);
-	if (!page || memcmp(page + off, code, first))
+	if (!page || !host_same(page + off, code, first))
 		return false;
 	if (first == b->bytes)
 		return true;
 	page = c->env->page(c->env_opaque, b->gpa2 & ~(uint64_t)0xfff, &flags);
-	return page && !memcmp(page, code + first, b->bytes - first);
+	return page && host_same(page, code + first, b->bytes - first);
 }
 
 /* The epoch that a block has seen is in its head. */

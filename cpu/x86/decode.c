@@ -177,7 +177,7 @@ static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
 {
 	const ZydisDecoder *dec = decoder_for(b->c);
 	unsigned off = b->head.bytes, have = b->room - off < 15 ? b->room - off : 15;
-	memcpy(d->bytes, b->hva + off, have);
+	host_read(d->bytes, b->hva + off, have);
 	ZyanStatus s = ZydisDecoderDecodeFull(dec, d->bytes, have, &d->i, d->o);
 	if (s != ZYDIS_STATUS_NO_MORE_DATA || have == 15)
 		return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;
@@ -189,7 +189,7 @@ static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
 	if (b->c->mode != X86_MODE_LONG)
 		lin = (uint32_t)lin;
 	b->behind = x86_fetch_page(b->c, (lin | 0xfff) + 1);
-	memcpy(d->bytes + have, b->behind->hva, 15 - have);
+	host_read(d->bytes + have, b->behind->hva, 15 - have);
 	b->head.gpa2 = b->behind->gpa;
 	s = ZydisDecoderDecodeFull(dec, d->bytes, 15, &d->i, d->o);
 	return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;

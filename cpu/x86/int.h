@@ -9,8 +9,6 @@
 #include "engine.h"
 #include "flags.h"
 
-#define X86_INLINE static inline __attribute__((always_inline))
-
 typedef uint16_t __attribute__((may_alias)) x86_u16a;
 
 /* aux of generic handlers: the r/m operand is in memory */
@@ -46,22 +44,6 @@ X86_INLINE void reg_put(struct x86_cpu *c, unsigned n, unsigned size, uint64_t v
 		*(x86_u16a *)&c->r[n] = (uint16_t)v;
 	else
 		c->r[n] = size == 4 ? (uint32_t)v : v;
-}
-X86_INLINE uint64_t host_get(const uint8_t *p, unsigned size)
-{
-	uint16_t w;
-	uint32_t d;
-	uint64_t q;
-	switch (size) {
-	case 1: return *p;
-	case 2: memcpy(&w, p, 2); return w;
-	case 4: memcpy(&d, p, 4); return d;
-	default: memcpy(&q, p, 8); return q;
-	}
-}
-X86_INLINE void host_put(uint8_t *p, unsigned size, uint64_t v)
-{
-	memcpy(p, &v, size);
 }
 X86_INLINE uint64_t mem_get(struct x86_cpu *c, op_t op, uint64_t ea, unsigned size)
 {
@@ -118,34 +100,6 @@ X86_INLINE void rmw_put(struct x86_cpu *c, op_t op, const struct rmw *m, unsigne
 		host_put(m->p, size, v);
 	else
 		mem_put(c, op, m->ea, size, v);
-}
-/* Replace old by new; false: somebody else was faster, *old is what is there. Unaligned operands are exchanged too: on
- * hosts that fault on these the caller has taken the slow way. */
-X86_INLINE bool host_cas(uint8_t *p, unsigned size, uint64_t *old, uint64_t v)
-{
-	uint8_t o8 = (uint8_t)*old;
-	uint16_t o16 = (uint16_t)*old;
-	uint32_t o32 = (uint32_t)*old;
-	bool ok;
-	switch (size) {
-	case 1:
-		ok = __atomic_compare_exchange_n(p, &o8, (uint8_t)v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-		*old = o8;
-		return ok;
-	case 2:
-		ok = __atomic_compare_exchange_n((uint16_t *)(void *)p, &o16, (uint16_t)v, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST);
-		*old = o16;
-		return ok;
-	case 4:
-		ok = __atomic_compare_exchange_n((uint32_t *)(void *)p, &o32, (uint32_t)v, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST);
-		*old = o32;
-		return ok;
-	default:
-		return __atomic_compare_exchange_n((uint64_t *)(void *)p, old, v, false, __ATOMIC_SEQ_CST,
-						   __ATOMIC_SEQ_CST);
-	}
 }
 /* Host memory for a locked operation: naturally aligned, else NULL (then it is done in two accesses, as by a split lock
  * without the lock). */

@@ -51,26 +51,6 @@ X86_INLINE uint64_t in_page(uint64_t lin, unsigned size)
 	return (0x1000 - (lin & 0xfff)) / size;
 }
 
-X86_INLINE void copy(uint8_t *to, const uint8_t *from, uint64_t n, unsigned size)
-{
-	if ((uintptr_t)to - (uintptr_t)from >= n * size) {
-		memmove(to, from, n * size);
-		return;
-	}
-	for (uint64_t i = 0; i < n; i++) /* the destination feeds the source: element by element */
-		host_put(to + i * size, size, host_get(from + i * size, size));
-}
-
-X86_INLINE void set(uint8_t *to, uint64_t v, uint64_t n, unsigned size)
-{
-	if (size == 1) {
-		memset(to, (int)v, n);
-		return;
-	}
-	for (uint64_t i = 0; i < n; i++)
-		host_put(to + i * size, size, v);
-}
-
 /* Where addresses are plain: 64-bit mode, or 32-bit addresses in segments that need no checks. */
 X86_INLINE bool plain(const struct x86_cpu *c, op_t op)
 {
@@ -99,10 +79,10 @@ X86_INLINE uint64_t many(struct x86_cpu *c, op_t op, unsigned kind, unsigned siz
 	if (!to || !from || n < 2)
 		return 0;
 	if (kind == MOVS) {
-		copy(to, from, n, size);
+		host_copy(to, from, n, size);
 		advance(c, op, RSI, n * size);
 	} else {
-		set(to, reg_get(c, RAX, size), n, size);
+		host_fill(to, reg_get(c, RAX, size), n, size);
 	}
 	advance(c, op, RDI, n * size);
 	return n;

@@ -102,26 +102,6 @@ static op_t cmpxchg8b(struct x86_cpu *c, op_t op)
 	return NEXT(op);
 }
 
-/* A pair of 8-byte halves; atomic where the host has an exchange of 16 bytes. */
-static bool host_cas16(uint8_t *p, uint64_t old[2], const uint64_t new[2])
-{
-#if defined(__x86_64__)
-	bool ok;
-	__asm__ __volatile__("lock cmpxchg16b %1"
-			     : "=@ccz"(ok), "+m"(*(uint64_t(*)[2])(void *)p), "+a"(old[0]), "+d"(old[1])
-			     : "b"(new[0]), "c"(new[1])
-			     : "memory");
-	return ok;
-#else
-	unsigned __int128 o = (unsigned __int128)old[1] << 64 | old[0], n = (unsigned __int128)new[1] << 64 | new[0];
-	bool ok = __atomic_compare_exchange_n((unsigned __int128 *)(void *)p, &o, n, false, __ATOMIC_SEQ_CST,
-					      __ATOMIC_SEQ_CST);
-	old[0] = (uint64_t)o;
-	old[1] = (uint64_t)(o >> 64);
-	return ok;
-#endif
-}
-
 static op_t cmpxchg16b(struct x86_cpu *c, op_t op)
 {
 	uint64_t ea = x86_ea(c, op), old[2] = {c->r[0], c->r[2]}, new[2] = {c->r[3], c->r[1]};

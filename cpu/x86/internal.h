@@ -10,6 +10,7 @@
 
 #include <string.h>
 #include <Zydis/Zydis.h>
+#include "ram.h"
 #include "x86.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -174,16 +175,15 @@ void x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, u
 		uint##bits##_t v;                                                                                      \
 		const uint8_t *p = x86_tlb_hit(c->tlb->r, gva, bits / 8);                                              \
 		if (likely(p != NULL))                                                                                 \
-			memcpy(&v, p, sizeof v);                                                                       \
-		else                                                                                                   \
-			x86_load_slow(c, op, gva, bits / 8, &v);                                                       \
+			return (uint##bits##_t)host_get(p, bits / 8);                                                  \
+		x86_load_slow(c, op, gva, bits / 8, &v);                                                               \
 		return v;                                                                                              \
 	}                                                                                                              \
 	static inline void x86_st##bits(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, uint##bits##_t v)    \
 	{                                                                                                              \
 		uint8_t *p = x86_tlb_hit(c->tlb->w, gva, bits / 8);                                                    \
 		if (likely(p != NULL))                                                                                 \
-			memcpy(p, &v, sizeof v);                                                                       \
+			host_put(p, bits / 8, v);                                                                      \
 		else                                                                                                   \
 			x86_store_slow(c, op, gva, bits / 8, &v);                                                      \
 	}
@@ -196,7 +196,7 @@ static inline void x86_ld(struct x86_cpu *c, const struct x86_op *op, uint64_t g
 {
 	const uint8_t *p = x86_tlb_hit(c->tlb->r, gva, size);
 	if (likely(p != NULL))
-		memcpy(out, p, size);
+		host_read(out, p, size);
 	else
 		x86_load_slow(c, op, gva, size, out);
 }
@@ -204,7 +204,7 @@ static inline void x86_st(struct x86_cpu *c, const struct x86_op *op, uint64_t g
 {
 	uint8_t *p = x86_tlb_hit(c->tlb->w, gva, size);
 	if (likely(p != NULL))
-		memcpy(p, in, size);
+		host_write(p, in, size);
 	else
 		x86_store_slow(c, op, gva, size, in);
 }

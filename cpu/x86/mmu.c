@@ -147,7 +147,7 @@ static void device(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, uns
 static void get(struct x86_cpu *c, const struct x86_op *op, const struct place *p, unsigned size, uint8_t *out)
 {
 	if (p->hva)
-		memcpy(out, p->hva, size);
+		host_read(out, p->hva, size);
 	else
 		device(c, op, p->gpa, size, false, out);
 }
@@ -159,7 +159,7 @@ static void put(struct x86_cpu *c, const struct x86_op *op, const struct place *
 		device(c, op, p->gpa, size, true, (uint8_t *)(uintptr_t)in);
 		return;
 	}
-	memcpy(p->hva, in, size);
+	host_write(p->hva, in, size);
 	if (p->gpa != UINT64_MAX)
 		x86_code_store(c, p->gpa, size);
 }

@@ -33,8 +33,7 @@ static uint64_t read_entry(struct walk *w, uint64_t gpa)
 	if (!page || !(flags & X86_PAGE_R))
 		return 0;
 	uint8_t *p = page + (gpa & 0xfff);
-	uint64_t v = w->wide ? __atomic_load_n((uint64_t *)(void *)p, __ATOMIC_RELAXED)
-			     : __atomic_load_n((uint32_t *)(void *)p, __ATOMIC_RELAXED);
+	uint64_t v = host_get(p, w->wide ? 8 : 4);
 	w->at[w->n] = flags & X86_PAGE_W ? p : NULL;
 	w->gpa[w->n] = gpa | (flags & X86_PAGE_LOG);
 	w->seen[w->n++] = v;
@@ -143,15 +142,7 @@ static void update(struct walk *w, unsigned i, uint64_t bits)
 		return;
 	if (w->gpa[i] & X86_PAGE_LOG && w->c->env->mark_dirty)
 		w->c->env->mark_dirty(w->c->env_opaque, w->gpa[i] & ~(uint64_t)0xfff);
-	bool ok;
-	if (w->wide) {
-		ok = __atomic_compare_exchange_n((uint64_t *)(void *)w->at[i], &old, old | bits, false,
-						 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-	} else {
-		uint32_t old32 = (uint32_t)old;
-		ok = __atomic_compare_exchange_n((uint32_t *)(void *)w->at[i], &old32, old32 | (uint32_t)bits, false,
-						 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-	}
+	bool ok = host_cas(w->at[i], w->wide ? 8 : 4, &old, old | bits);
 	w->changed = w->changed || !ok;
 }
 

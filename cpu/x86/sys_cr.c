@@ -45,7 +45,7 @@ static void load_pdptes(struct x86_cpu *c, const struct x86_op *op, uint64_t cr3
 	unsigned flags = 0;
 	const uint8_t *page = c->env->page(c->env_opaque, gpa & ~UINT64_C(0xfff), &flags);
 	if (page)
-		memcpy(v, page + (gpa & 0xfff), sizeof v);
+		host_read(v, page + (gpa & 0xfff), sizeof v);
 	for (int i = 0; i < 4; i++)
 		if ((v[i] & 1) && (v[i] & reserved))
 			x86_gp(c, op, 0);
