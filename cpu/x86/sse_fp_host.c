@@ -4,6 +4,8 @@
 #include "sse_fp.h"
 
 #if X86_HOST_FPU
+#include <cpuid.h>
+
 typedef long long v16 __attribute__((vector_size(16), may_alias));
 
 #define KERNEL(name, ...)                                                                                              \
@@ -96,6 +98,13 @@ TO_GPR(cvtss2si) TO_GPR(cvtsd2si) TO_GPR(cvttss2si) TO_GPR(cvttsd2si)
 	       x[0] = (zf ? X86_ZF : 0) | (pf ? X86_PF_ : 0) | (cf ? X86_CF : 0))
 FLAGS(comiss) FLAGS(comisd) FLAGS(ucomiss) FLAGS(ucomisd)
 
+/* CPUID.1:ECX bit 29; not every compiler has a name for it. */
+static bool has_f16c(void)
+{
+	unsigned a, b, c = 0, d;
+	return __get_cpuid(1, &a, &b, &c, &d) && c >> 29 & 1 && __builtin_cpu_supports("avx");
+}
+
 bool sse_host_has(enum sse_fp_host what)
 {
 	switch (what) {
@@ -104,7 +113,7 @@ bool sse_host_has(enum sse_fp_host what)
 	case FP_SSE41: return __builtin_cpu_supports("sse4.1");
 	case FP_AVX: return __builtin_cpu_supports("avx");
 	case FP_FMA: return __builtin_cpu_supports("fma");
-	case FP_F16C: return __builtin_cpu_supports("f16c");
+	case FP_F16C: return has_f16c();
 	default: return false;
 	}
 }
