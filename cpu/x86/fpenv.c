@@ -36,9 +36,10 @@ void x86_fp_load(struct x86_cpu *c)
 void x86_fp_load_x87(struct x86_cpu *c, uint16_t cw)
 {
 	if (!c->fp_x87_loaded)
-		__asm__ volatile("fnstenv %0\n\tfnclex" : "=m"(c->fp_host_env) : : "memory");
-	__asm__ volatile("fldcw %0" : : "m"(cw) : "memory");
+		__asm__ volatile("fnstenv %0" : "=m"(c->fp_host_env) : : "memory");
+	__asm__ volatile("fnclex\n\tfldcw %0" : : "m"(cw) : "memory");
 	c->fp_x87_loaded = cw | 0x10000u;
+	c->fp_x87_flags = 0;
 }
 
 void x86_fp_leave_slow(struct x86_cpu *c)

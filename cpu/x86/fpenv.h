@@ -59,11 +59,18 @@ static inline void x86_fp_begin(struct x86_cpu *c)
 	if (unlikely(c->fp_loaded != ((c->mxcsr & X86_MXCSR_CONTROL) | 1)))
 		x86_fp_load(c);
 }
-/* Before an operation by the host's x87 unit: control word `cw`, all masked. */
+/* Before an operation by the host's x87 unit: control word `cw`, all masked. Exceptions of earlier operations may stand
+ * in the host's status word, because clearing them there costs more than most operations, but only such as stand in the
+ * guest's too. Whoever must know the exceptions of one operation clears them itself; whoever computes writes
+ * c->fp_x87_flags afterwards. */
 void x86_fp_load_x87(struct x86_cpu *c, uint16_t cw);
+static inline bool x86_fp_x87_ready(const struct x86_cpu *c, uint16_t cw)
+{
+	return c->fp_x87_loaded == (cw | 0x10000u) && !(c->fp_x87_flags & ~c->fsw);
+}
 static inline void x86_fp_begin_x87(struct x86_cpu *c, uint16_t cw)
 {
-	if (unlikely(c->fp_x87_loaded != ((cw | 0x3fu) | 0x10000)))
+	if (unlikely(!x86_fp_x87_ready(c, cw | 0x3f)))
 		x86_fp_load_x87(c, cw | 0x3f);
 }
 static inline bool x86_sse_unmasked(const struct x86_cpu *c)

@@ -193,6 +193,7 @@ struct x86_cpu {
 	/* what fpenv.c has borrowed of the host's FPU: the control bits now loaded (0: nothing) and what they replaced
 	 */
 	uint32_t fp_loaded, fp_host_mxcsr, fp_x87_loaded;
+	uint16_t fp_x87_flags; /* exceptions standing in the host's x87 status word */
 	uint8_t fp_host_env[28];
 
 	/* the user's breakpoints; independent of DR0-7 */

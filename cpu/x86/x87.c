@@ -15,7 +15,7 @@ x86_fn x86_translate_x87(const struct x86_insn *d, struct x86_op *op, bool *ends
 	for (unsigned n = 0; n < sizeof parts / sizeof parts[0]; n++) {
 		x86_fn fn = parts[n](d, op);
 		if (fn)
-			return fn;
+			return x87_faster(fn, op);
 	}
 	return NULL;
 }

@@ -136,6 +136,22 @@ static inline bool x87_use_host(const struct x86_cpu *c)
 	return X86_HOST_FPU && !x86_fp_soft && (c->fcw & 0x3f) == 0x3f;
 }
 
+/* General handlers whose frequent case has a handler of its own in x87_fast.c, which falls back on these. */
+const struct x86_op *x87_arith_st(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_arith_mem(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_compare_st(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_function(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_fld_m32(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_fld_m64(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_fld_m80(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_fild(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_fst_float(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x87_fstp_m80(struct x86_cpu *c, const struct x86_op *op);
+x86_fn x87_faster(x86_fn general, const struct x86_op *op);
+/* Theirs: op->aux of compares, op->size of arithmetic with memory. */
+enum { X87_QUIET = 1, X87_TO_EFLAGS = 2 };
+enum x87_source { X87_ST, X87_M32, X87_M64, X87_I32, X87_I16 };
+
 /* Groups of instructions, each with its own table: opcode 0..7 for D8..DF, reg and rm of ModRM. */
 x86_fn x87_translate_arith(const struct x86_insn *d, struct x86_op *op); /* x87_arith.c */
 x86_fn x87_translate_move(const struct x86_insn *d, struct x86_op *op);  /* x87_move.c */

@@ -1,8 +1,6 @@
 /* x87_arith.c - x87 arithmetic and compares: two operands, from registers or memory, and both engines. */
 #include "x87.h"
 
-enum source { FROM_ST, FROM_M32, FROM_M64, FROM_I32, FROM_I16 };
-
 struct sf_env x87_env(const struct x86_cpu *c)
 {
 	static const uint8_t prec[4] = {24, 64, 53, 64};
@@ -69,6 +67,7 @@ struct x87_result x87_host_arith(struct x86_cpu *c, enum x87_arith kind, struct 
 	default:
 		HOST("fdivr");
 	}
+	c->fp_x87_flags = sw & 0x3f;
 	return (struct x87_result){.v = r, .flags = sw & 0x3f, .cc = sw & X87_C1};
 }
 #else
@@ -88,13 +87,13 @@ static struct x86_f80 load(struct x86_cpu *c, const struct x86_op *op, unsigned 
 	struct sf_env e = {0};
 	struct sf_num n;
 	switch (op->size) {
-	case FROM_M32:
+	case X87_M32:
 		n = sf_unpack32(&e, x86_ld32(c, op, gva));
 		break;
-	case FROM_M64:
+	case X87_M64:
 		n = sf_unpack64(&e, x86_ld64(c, op, gva));
 		break;
-	case FROM_I32:
+	case X87_I32:
 		n = sf_from_int((int32_t)x86_ld32(c, op, gva));
 		break;
 	default:
@@ -135,7 +134,7 @@ static void arith_empty(struct x86_cpu *c, unsigned dst, bool pop)
 		x87_pop(c);
 }
 
-static const struct x86_op *arith_mem(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_arith_mem(struct x86_cpu *c, const struct x86_op *op)
 {
 	unsigned flags;
 	struct x86_f80 b;
@@ -150,7 +149,7 @@ static const struct x86_op *arith_mem(struct x86_cpu *c, const struct x86_op *op
 }
 
 /* op->dst, op->src: stack registers; op->scale: pop. */
-static const struct x86_op *arith_st(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_arith_st(struct x86_cpu *c, const struct x86_op *op)
 {
 	x87_check(c, op);
 	x87_pointers(c, op);
@@ -163,8 +162,6 @@ static const struct x86_op *arith_st(struct x86_cpu *c, const struct x86_op *op)
 
 /* ------ compares: condition codes or EFLAGS; op->scale: how many to pop ------ */
 
-enum { QUIET = 1, TO_EFLAGS = 2 }; /* op->aux */
-
 static void pops(struct x86_cpu *c, unsigned n)
 {
 	while (n--)
@@ -176,7 +173,7 @@ static void set_order(struct x86_cpu *c, unsigned how, int order)
 	static const uint16_t codes[] = {X87_C0, X87_C3, 0, X87_C0 | X87_C2 | X87_C3};
 	static const uint8_t eflags[] = {X86_CF, X86_ZF, 0, X86_CF | X86_PF_ | X86_ZF};
 	c->fsw &= (uint16_t)~X87_C1;
-	if (how & TO_EFLAGS)
+	if (how & X87_TO_EFLAGS)
 		x86_set_arith_flags(c, eflags[order + 1]);
 	else
 		c->fsw = (uint16_t)((c->fsw & ~X87_CC) | codes[order + 1]);
@@ -185,7 +182,7 @@ static void set_order(struct x86_cpu *c, unsigned how, int order)
 static void compare(struct x86_cpu *c, unsigned how, unsigned pop, struct x86_f80 b, unsigned flags)
 {
 	struct sf_env e = x87_env(c);
-	int order = sf_compare(&e, sf_unpack80(x87_get(c, 0)), sf_unpack80(b), how & QUIET);
+	int order = sf_compare(&e, sf_unpack80(x87_get(c, 0)), sf_unpack80(b), how & X87_QUIET);
 	if (flags && order != SF_UNORDERED)
 		e.flags |= SF_D;
 	if (e.flags & ~c->fcw & (SF_I | SF_D)) {
@@ -220,7 +217,7 @@ static const struct x86_op *compare_mem(struct x86_cpu *c, const struct x86_op *
 	return NEXT(op);
 }
 
-static const struct x86_op *compare_st(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_compare_st(struct x86_cpu *c, const struct x86_op *op)
 {
 	x87_check(c, op);
 	x87_pointers(c, op);
@@ -246,12 +243,12 @@ static const struct x86_op *ftst(struct x86_cpu *c, const struct x86_op *op)
 
 static x86_fn from_memory(const struct x86_insn *d, struct x86_op *op, unsigned opcode)
 {
-	static const uint8_t sources[8] = {FROM_M32, 0, FROM_I32, 0, FROM_M64, 0, FROM_I16, 0};
+	static const uint8_t sources[8] = {X87_M32, 0, X87_I32, 0, X87_M64, 0, X87_I16, 0};
 	if (opcode & 1)
 		return NULL;
 	op->size = sources[opcode];
 	op->aux = d->i.raw.modrm.reg;
-	return op->aux == X87_COM || op->aux == X87_COMP ? compare_mem : arith_mem;
+	return op->aux == X87_COM || op->aux == X87_COMP ? compare_mem : x87_arith_mem;
 }
 
 /* D8: ST(0) op= ST(i). DC: ST(i) op= ST(0), DE: and pop; there SUB and SUBR, DIV and DIVR change places. */
@@ -267,7 +264,7 @@ static x86_fn arith_form(const struct x86_insn *d, struct x86_op *op, unsigned o
 		op->src = 0;
 		op->aux ^= reg >= X87_SUB;
 	}
-	return arith_st;
+	return x87_arith_st;
 }
 
 /* Compares of registers: opcode, reg of ModRM, what, pops. */
@@ -275,9 +272,9 @@ static const struct {
 	uint8_t opcode, reg, how, pop;
 } compares[] = {
 	{0, 2, 0, 0},	     {0, 3, 0, 1},		   {4, 2, 0, 0},		 {4, 3, 0, 1},
-	{6, 2, 0, 1},	     {6, 3, 0, 2},		   {5, 4, QUIET, 0},		 {5, 5, QUIET, 1},
-	{2, 5, QUIET, 2},    {3, 5, QUIET | TO_EFLAGS, 0}, {3, 6, TO_EFLAGS, 0},	 {7, 5, QUIET | TO_EFLAGS, 1},
-	{7, 6, TO_EFLAGS, 1},
+	{6, 2, 0, 1},	     {6, 3, 0, 2},		   {5, 4, X87_QUIET, 0},		 {5, 5, X87_QUIET, 1},
+	{2, 5, X87_QUIET, 2},    {3, 5, X87_QUIET | X87_TO_EFLAGS, 0}, {3, 6, X87_TO_EFLAGS, 0},	 {7, 5, X87_QUIET | X87_TO_EFLAGS, 1},
+	{7, 6, X87_TO_EFLAGS, 1},
 };
 
 x86_fn x87_translate_arith(const struct x86_insn *d, struct x86_op *op)
@@ -295,7 +292,7 @@ x86_fn x87_translate_arith(const struct x86_insn *d, struct x86_op *op)
 		op->aux = compares[n].how;
 		op->scale = compares[n].pop;
 		op->src = (uint8_t)rm;
-		return compare_st;
+		return x87_compare_st;
 	}
 	if (opcode == 1 && reg == 4 && rm == 4)
 		return ftst;

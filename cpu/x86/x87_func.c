@@ -182,6 +182,7 @@ struct x87_result x87_host_unary(struct x86_cpu *c, enum x87_unary kind, struct 
 	uint16_t sw;
 	x86_fp_begin_x87(c, c->fcw);
 	sw = funcs[kind].two ? host_two(kind, a, b, &r) : host_one(kind, a, &r);
+	c->fp_x87_flags = sw & 0x3f;
 	r.flags = sw & 0x3f;
 	r.cc = sw & (funcs[kind].codes | X87_C1);
 	return r;
@@ -222,7 +223,7 @@ static struct x87_result compute(struct x86_cpu *c, enum x87_unary kind)
 	return host ? x87_host_unary(c, kind, a, b) : x87_soft_unary(c, kind, a, b);
 }
 
-static const struct x86_op *function(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_function(struct x86_cpu *c, const struct x86_op *op)
 {
 	const struct func *f = &funcs[op->aux];
 	struct x87_result r;
@@ -258,7 +259,7 @@ x86_fn x87_translate_func(const struct x86_insn *d, struct x86_op *op)
 	for (unsigned n = 0; n < sizeof funcs / sizeof funcs[0]; n++) {
 		if (funcs[n].opcode == (0xc0 | d->i.raw.modrm.reg << 3 | d->i.raw.modrm.rm)) {
 			op->aux = (uint8_t)n;
-			return function;
+			return x87_function;
 		}
 	}
 	return NULL;

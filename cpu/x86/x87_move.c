@@ -43,7 +43,7 @@ static void pointers(struct x86_cpu *c, const struct x86_op *op, uint64_t gva)
 	c->fdp = gva - c->segbase[op->seg];
 }
 
-static const struct x86_op *fld_m32(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_fld_m32(struct x86_cpu *c, const struct x86_op *op)
 {
 	struct sf_env e = {0};
 	uint64_t gva = operand(c, op);
@@ -53,7 +53,7 @@ static const struct x86_op *fld_m32(struct x86_cpu *c, const struct x86_op *op)
 	return NEXT(op);
 }
 
-static const struct x86_op *fld_m64(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_fld_m64(struct x86_cpu *c, const struct x86_op *op)
 {
 	struct sf_env e = {0};
 	uint64_t gva = operand(c, op);
@@ -71,7 +71,7 @@ static struct x86_f80 load80(struct x86_cpu *c, const struct x86_op *op, uint64_
 	return v;
 }
 
-static const struct x86_op *fld_m80(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_fld_m80(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint64_t gva = operand(c, op);
 	struct x86_f80 v = load80(c, op, gva);
@@ -81,7 +81,7 @@ static const struct x86_op *fld_m80(struct x86_cpu *c, const struct x86_op *op)
 }
 
 /* op->size: 2, 4 or 8 bytes. */
-static const struct x86_op *fild(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_fild(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint64_t gva = operand(c, op);
 	int64_t v = op->size == 2 ? (int16_t)x86_ld16(c, op, gva)
@@ -171,7 +171,7 @@ static void store_done(struct x86_cpu *c, const struct x86_op *op, uint64_t gva,
 }
 
 /* FST, FSTP m32/m64. op->size: 4 or 8; op->aux: pop. */
-static const struct x86_op *fst_float(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_fst_float(struct x86_cpu *c, const struct x86_op *op)
 {
 	enum sf_kind k = op->size == 4 ? SF32 : SF64;
 	uint64_t gva = operand(c, op), v;
@@ -196,7 +196,7 @@ static void store80(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, st
 	x86_st16(c, op, gva + 8, v.se);
 }
 
-static const struct x86_op *fstp_m80(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *x87_fstp_m80(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint64_t gva = operand(c, op);
 	struct sf_env e = {0};
@@ -373,11 +373,11 @@ static const struct mem_form {
 	uint8_t opcode, reg, size, aux;
 	x86_fn fn;
 } mem_forms[] = {
-	{1, 0, 4, 0, fld_m32},      {1, 2, 4, 0, fst_float}, {1, 3, 4, 1, fst_float},    {3, 0, 4, 0, fild},
-	{3, 1, 4, POP | CUT, fist}, {3, 2, 4, 0, fist},      {3, 3, 4, POP, fist},       {3, 5, 10, 0, fld_m80},
-	{3, 7, 10, 0, fstp_m80},    {5, 0, 8, 0, fld_m64},   {5, 1, 8, POP | CUT, fist}, {5, 2, 8, 0, fst_float},
-	{5, 3, 8, 1, fst_float},    {7, 0, 2, 0, fild},      {7, 1, 2, POP | CUT, fist}, {7, 2, 2, 0, fist},
-	{7, 3, 2, POP, fist},       {7, 4, 10, 0, fbld},     {7, 5, 8, 0, fild},         {7, 6, 10, 0, fbstp},
+	{1, 0, 4, 0, x87_fld_m32},      {1, 2, 4, 0, x87_fst_float}, {1, 3, 4, 1, x87_fst_float},    {3, 0, 4, 0, x87_fild},
+	{3, 1, 4, POP | CUT, fist}, {3, 2, 4, 0, fist},      {3, 3, 4, POP, fist},       {3, 5, 10, 0, x87_fld_m80},
+	{3, 7, 10, 0, x87_fstp_m80},    {5, 0, 8, 0, x87_fld_m64},   {5, 1, 8, POP | CUT, fist}, {5, 2, 8, 0, x87_fst_float},
+	{5, 3, 8, 1, x87_fst_float},    {7, 0, 2, 0, x87_fild},      {7, 1, 2, POP | CUT, fist}, {7, 2, 2, 0, fist},
+	{7, 3, 2, POP, fist},       {7, 4, 10, 0, fbld},     {7, 5, 8, 0, x87_fild},         {7, 6, 10, 0, fbstp},
 	{7, 7, 8, POP, fist},
 };
 
