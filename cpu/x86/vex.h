@@ -34,7 +34,9 @@ static inline void vex_clear_high(struct x86_cpu *c, unsigned reg)
 	static const struct x86_op *name(struct x86_cpu *c, const struct x86_op *op)                                   \
 	{                                                                                                              \
 		vex_check(c, op);                                                                                      \
-		__VA_ARGS__;                                                                                           \
+		{                                                                                                      \
+			__VA_ARGS__;                                                                                   \
+		}                                                                                                      \
 		return NEXT(op);                                                                                       \
 	}
 /* For handlers: the operands' lanes. */
