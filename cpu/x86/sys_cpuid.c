@@ -15,8 +15,10 @@ static const struct feature {
 	/* ... and of the others these. A row goes here when its instructions and checks are tested. */
 	{1, 0, 2, 3, 1},           /* MONITOR */
 	{1, 0, 2, 22, 1},          /* MOVBE */
+	{1, 0, 2, 28, 1},          /* AVX */
 	{1, 0, 2, 30, 1},          /* RDRAND */
 	{7, 0, 1, 3, 1},           /* BMI1 */
+	{7, 0, 1, 5, 1},           /* AVX2 */
 	{7, 0, 1, 8, 1},           /* BMI2 */
 	{7, 0, 1, 13, 1},          /* FCS and FDS are zero */
 	{7, 0, 1, 18, 1},          /* RDSEED */
@@ -33,15 +35,17 @@ static const struct feature {
 
 enum { GPA_BITS = 46, GVA_BITS = 48 };
 
-/* What is not a feature bit. Leaf 0xD: x87 and SSE in 576 bytes (SDM vol. 1, 13.2). */
+/* What is not a feature bit. Leaf 0xD: x87 and SSE in 576 bytes, the upper halves of the YMM registers in 256 behind
+ * them (SDM vol. 1, 13.2 and 13.5). */
 static const struct x86_cpuid_leaf leaves[] = {
 	{0, 0, 0, {0xd, 0x756e6547, 0x6c65746e, 0x49656e69}}, /* GenuineIntel */
 	{1, 0, 0, {0x000106ca, 8 << 8, 0, 0}}, /* a family and model without speculation; CLFLUSH line of 64 bytes */
 	{5, 0, 0, {64, 64, 3, 0}}, /* MONITOR lines of 64 bytes; interrupts end MWAIT even where IF masks them */
 	{6, 0, 0, {0}},
 	{7, 0, 1, {0}},
-	{0xd, 0, 1, {3, 576, 576, 0}},
+	{0xd, 0, 1, {7, 576, 832, 0}}, /* EBX follows XCR0 */
 	{0xd, 1, 1, {0}},
+	{0xd, 2, 1, {256, 576, 0, 0}},
 	{0x80000000, 0, 0, {0x80000008}},
 	{0x80000001, 0, 0, {0}},
 	{0x80000007, 0, 0, {0}},

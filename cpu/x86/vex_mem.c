@@ -55,7 +55,7 @@ static void masked_load(struct x86_cpu *c, const struct x86_op *op)
 	memset(&r, 0, sizeof r);
 	if (in_tlb(c, op, c->tlb->r, &p)) {
 		memset(&all, 0, sizeof all);
-		memcpy(&all, p, op->aux);
+		host_read(&all, p, op->aux);
 		for (unsigned i = 0; i < op->aux; i++)
 			r.b[i] = mask.b[i | (op->size - 1u)] & 0x80 ? all.b[i] : 0;
 	} else {

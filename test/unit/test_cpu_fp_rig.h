@@ -62,9 +62,11 @@ static int rig_cpuid(void *o, uint32_t leaf, uint32_t sub, uint32_t out[4])
 	if (leaf == 0)
 		out[0] = 7;
 	if (leaf == 1) {
-		out[2] = 0x04b82203; /* SSE3 SSSE3 SSE4.1 SSE4.2 XSAVE ... */
+		out[2] = 0x14b82203; /* SSE3 SSSE3 SSE4.1 SSE4.2 XSAVE AVX ... */
 		out[3] = 0x078bfbff;
 	}
+	if (leaf == 7)
+		out[1] = 1 << 5; /* AVX2 */
 	if (leaf == 0x80000000)
 		out[0] = 0x80000008;
 	if (leaf == 0x80000001)

@@ -272,14 +272,21 @@ static void cpuid_of_the_table(void **state)
 		run_to_hlt(r, CODE + 3);
 		assert_int_equal(r->c->r[1] >> 27 & 1, on);
 		assert_int_equal(r->c->r[2] & 1, 1);       /* FPU */
-		assert_int_equal(r->c->r[1] >> 28 & 1, 0); /* AVX is not implemented */
+		assert_int_equal(r->c->r[1] >> 28 & 1, 1); /* AVX */
 	}
 	r->c->r[0] = 0xd;
 	r->c->r[1] = 0;
 	r->c->rip = CODE;
 	run_to_hlt(r, CODE + 3);
-	assert_int_equal(r->c->r[0], 3);
-	assert_int_equal(r->c->r[3], 576);
+	assert_int_equal(r->c->r[0], 7);
+	assert_int_equal(r->c->r[3], 576); /* for XCR0 as it is */
+	assert_int_equal(r->c->r[1], 832);
+	r->c->xcr0 = 7;
+	r->c->r[0] = 0xd;
+	r->c->r[1] = 0;
+	r->c->rip = CODE;
+	run_to_hlt(r, CODE + 3);
+	assert_int_equal(r->c->r[3], 832);
 }
 static void xsetbv_values(void **state)
 {
@@ -287,7 +294,8 @@ static void xsetbv_values(void **state)
 		uint64_t value;
 		uint32_t index;
 		int vector;
-	} rows[] = {{1, 0, -1}, {3, 0, -1}, {2, 0, 13}, {0, 0, 13}, {7, 0, 13}, {5, 0, 13}, {3, 1, 13}};
+	} rows[] = {{1, 0, -1}, {3, 0, -1}, {2, 0, 13}, {0, 0, 13}, {7, 0, -1}, {5, 0, 13},
+		    {6, 0, 13}, {15, 0, 13}, {3, 1, 13}};
 	struct rig *r = *state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		rig_long(r, 0);
