@@ -53,7 +53,8 @@ static struct x86_code_page *new_page(struct x86_cpu *c, uint64_t gpa)
 	if (!p) {
 		struct x86_code_page **slot = &c->cache->pages[page_hash(gpa)];
 		p = take(c->cache, sizeof *p);
-		*p = (struct x86_code_page){.next = *slot, .gpa = gpa & ~(uint64_t)0xfff};
+		*p = (struct x86_code_page){
+		    .next = *slot, .gpa = gpa & ~(uint64_t)0xfff, .writer = X86_WRITER_MANY};
 		*slot = p;
 	}
 	return p;
@@ -69,19 +70,22 @@ static uint64_t lines(unsigned off, unsigned size)
 }
 
 /* The page gets code: stores to it must be seen from now on. */
-static void watch_page(struct x86_cpu *c, uint64_t gpa)
+static void watch_page(struct x86_cpu *c, struct x86_code_page *p)
 {
 	unsigned flags = 0;
-	uint8_t *hva = c->env->page(c->env_opaque, gpa, &flags);
+	uint8_t *hva = p->writer == X86_WRITER_MANY ? c->env->page(c->env_opaque, p->gpa, &flags) : NULL;
 	if (hva)
 		x86_drop_writes(c, hva);
+	else if (p->writer < X86_WRITER_MANY && p->writer != X86_WRITER_NONE)
+		x86_drop_writer(c, p->writer);
+	p->writer = X86_WRITER_NONE;
 }
 
 static void attach(struct x86_cpu *c, struct x86_block *b, int n, uint64_t gpa, unsigned size)
 {
 	struct x86_code_page *p = new_page(c, gpa);
 	if (!p->map)
-		watch_page(c, p->gpa);
+		watch_page(c, p);
 	p->map |= lines(gpa & 0xfff, size);
 	b->page_next[n] = p->first;
 	p->first = b;

@@ -33,12 +33,16 @@ struct x86_block {
 	struct x86_op ops[]; /* behind the last one: the bytes they were decoded from */
 };
 
-/* A page that holds decoded code: bit n of map covers bytes n * 64. */
+/* A page that holds decoded code, or did: bit n of map covers bytes n * 64. `writer` says which entries for writing lead
+ * to it, so that code which is written and run in turn finds them without a search: one, by gva | mmu, or one of these.
+ */
 struct x86_code_page {
 	struct x86_code_page *next;
 	struct x86_block *first;
-	uint64_t gpa, map;
+	uint64_t gpa, map, writer;
 };
+#define X86_WRITER_NONE 0xfff
+#define X86_WRITER_MANY UINT64_MAX /* nobody knows */
 
 struct x86_jc {
 	uint64_t lin, tag;
@@ -82,11 +86,6 @@ struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head,
 struct x86_code_page *x86_code_page(const struct x86_cpu *c, uint64_t gpa);
 void x86_code_store(struct x86_cpu *c, uint64_t gpa, unsigned size); /* bytes inside one page were or will be written */
 void x86_cache_flush(struct x86_cpu *c);
-static inline bool x86_has_code(const struct x86_cpu *c, uint64_t gpa)
-{
-	const struct x86_code_page *p = x86_code_page(c, gpa);
-	return p && p->map;
-}
 
 void x86_decoders_init(void);
 /* decode.c; hva: host address of the page that holds gpa */
@@ -95,6 +94,7 @@ struct x86_block *x86_decode_block(struct x86_cpu *c, uint64_t gpa, const uint8_
 /* mmu.c */
 const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin); /* raises at c->rip */
 void x86_drop_writes(struct x86_cpu *c, const uint8_t *hva); /* forget write translations to this host page */
+void x86_drop_writer(struct x86_cpu *c, uint64_t writer);    /* or the one that x86_code_page tells */
 
 /* block.c: the operations at the two ends of a block */
 op_t x86_op_head(struct x86_cpu *c, op_t op);

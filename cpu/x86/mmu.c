@@ -93,6 +93,18 @@ static unsigned access_of(const struct x86_cpu *c, unsigned mmu, int rw, bool sy
 	return (rw ? X86_ACC_WRITE : 0) | (mmu == X86_MMU_USER ? X86_ACC_USER : 0) | (system ? X86_ACC_SYSTEM : 0);
 }
 
+/* Not a page with code. One without code any more learns who writes to it. */
+static bool may_write(struct x86_cpu *c, unsigned mmu, uint64_t gva, uint64_t gpa)
+{
+	struct x86_code_page *p = x86_code_page(c, gpa);
+	uint64_t writer = (gva & ~(uint64_t)0xfff) | mmu;
+	if (p && p->map)
+		return false;
+	if (p)
+		p->writer = p->writer == X86_WRITER_NONE || p->writer == writer ? writer : X86_WRITER_MANY;
+	return true;
+}
+
 /* Put what is allowed into the TLB. */
 static void fill(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, const struct x86_translation *t, uint8_t *page,
 		 unsigned flags)
@@ -103,7 +115,7 @@ static void fill(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, const st
 		return;
 	if (flags & X86_PAGE_R)
 		install(c, mmu, R, gva, addend, t->global, large);
-	if (t->writable && flags & X86_PAGE_W && (rw || !(flags & X86_PAGE_LOG)) && !x86_has_code(c, t->gpa))
+	if (t->writable && flags & X86_PAGE_W && (rw || !(flags & X86_PAGE_LOG)) && may_write(c, mmu, gva, t->gpa))
 		install(c, mmu, W, gva, addend, t->global, large);
 }
 
@@ -360,6 +372,18 @@ static void drop_host(struct x86_cpu *c, uintptr_t page, bool writes_only)
 		if ((uintptr_t)(v->tag & ~(uint64_t)3) + v->addend == page)
 			v->tag = 1;
 	}
+}
+
+void x86_drop_writer(struct x86_cpu *c, uint64_t writer)
+{
+	unsigned mmu = writer & 0xfff;
+	uint64_t gva = writer & ~(uint64_t)0xfff;
+	struct x86_tlbe *e = &set_of(c, mmu, W)[slot_of(gva)];
+	if (e->tag == gva)
+		e->tag = 1;
+	for (unsigned n = 0; n < X86_VICTIMS; n++)
+		if (c->cache->victims[n].tag == (gva | (unsigned)W << 1) && c->cache->victims[n].mmu == mmu)
+			c->cache->victims[n].tag = 1;
 }
 
 void x86_drop_writes(struct x86_cpu *c, const uint8_t *hva)

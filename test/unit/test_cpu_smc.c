@@ -95,6 +95,34 @@ static void through_another_mapping(void **state)
 	assert_int_equal(r->c->r[0], 9);
 }
 
+/* Code written through three mappings of its page in every order, of which two share a place in the TLB, and run in
+ * between: however a page's writers are remembered, no store is missed. */
+static void through_several_mappings(void **state)
+{
+	enum { TABLE = 0x8000, TARGET = 0x40000, MIB = 1 << 20 };
+	static const uint32_t at[3] = {34 * MIB + TARGET, 36 * MIB + TARGET, 38 * MIB + TARGET};
+	struct rig *r = *state;
+	uint64_t *t = (uint64_t *)(void *)(r->ram + RIG_TABLES), seed = 1;
+	for (unsigned n = 0; n < 512; n++)
+		((uint64_t *)(void *)(r->ram + TABLE))[n] = n << 12 | 7;
+	t[1024 + 17] = t[1024 + 18] = t[1024 + 19] = TABLE | 7;
+	x86_state_changed(r->c, true);
+	rig_code(r, 0x89, 0x0f, HLT); /* mov [rdi], ecx */
+	rig_code_at(r, TARGET, (uint8_t[]){0xb8, 0, 0, 0, 0, HLT}, 6); /* mov eax, imm32 */
+	for (uint32_t turn = 1; turn < 3000; turn++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		r->c->r[1] = turn;
+		r->c->r[7] = at[(seed >> 33) % 3] + 1;
+		r->c->rip = RIG_CODE;
+		assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+		if (seed >> 40 & 1)
+			continue;
+		r->c->rip = TARGET;
+		assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+		assert_int_equal(r->c->r[0], turn);
+	}
+}
+
 /* rep stosb over the code that runs it. */
 static void string_over_code(void **state)
 {
@@ -129,6 +157,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(next_instruction), T(rewritten_in_a_loop), T(data_beside_code),
 					   T(host_writes),      T(across_pages),        T(through_another_mapping),
-					   T(string_over_code), T(arena_overflow)};
+					   T(string_over_code), T(arena_overflow),
+					   T(through_several_mappings)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
