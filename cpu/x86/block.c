@@ -1,6 +1,6 @@
 /* block.c - the two ends of a block: the head that counts and polls, the exits that lead to the next block, and what a
  * killed block does. */
-#include "engine.h"
+#include "int.h"
 
 static struct x86_block *block_of(op_t head)
 {
@@ -11,7 +11,7 @@ static struct x86_block *block_of(op_t head)
  * instructions (a power of two) the run loop is entered again with an empty stack. */
 enum { STACK_BITS = 9 };
 
-static uint64_t target(const struct x86_cpu *c, op_t op)
+uint64_t x86_exit_target(const struct x86_cpu *c, op_t op)
 {
 	uint64_t rip = c->r[X86_R_PC] + (uint64_t)(int64_t)op->disp;
 	return op->size == 8 ? rip : op->size == 4 ? (uint32_t)rip : (uint16_t)rip;
@@ -40,15 +40,34 @@ op_t x86_op_head_single(struct x86_cpu *c, op_t op)
 	return NEXT(op);
 }
 
+/* A branch faults itself when its target is no address; what falls through faults at the next fetch. aux: how far
+ * back the branch is, 0 for what falls through. */
+static void check_exit(struct x86_cpu *c, op_t op, uint64_t rip)
+{
+	if (op->aux)
+		x86_check_target(c, op - op->aux, rip);
+}
+
 op_t x86_op_exit_null(struct x86_cpu *c, op_t op)
 {
-	c->rip = target(c, op);
+	uint64_t rip = x86_exit_target(c, op);
+	check_exit(c, op, rip);
+	c->rip = rip;
 	return NULL;
 }
 
+/* What the jump cache knows is a good target. */
 op_t x86_op_exit_far(struct x86_cpu *c, op_t op)
 {
-	return x86_jump(c, target(c, op));
+	uint64_t rip = x86_exit_target(c, op), lin = rip + c->segbase[X86_CS];
+	const struct x86_jc *e = &c->cache->jc[x86_jc_slot(lin)];
+	if (likely(e->lin == lin && e->tag == c->code_tag)) {
+		c->r[X86_R_PC] = rip;
+		return X86_GO(e->block->ops);
+	}
+	check_exit(c, op, rip);
+	c->rip = rip;
+	return NULL;
 }
 
 static op_t exit_linked(struct x86_cpu *c, op_t op)
@@ -61,7 +80,7 @@ static op_t exit_linked(struct x86_cpu *c, op_t op)
 static op_t exit_linked_trunc(struct x86_cpu *c, op_t op)
 {
 	op_t next = (op_t)(uintptr_t)op->imm;
-	c->r[X86_R_PC] = target(c, op);
+	c->r[X86_R_PC] = x86_exit_target(c, op);
 	return X86_GO(next);
 }
 
@@ -70,7 +89,7 @@ static op_t exit_linked_trunc(struct x86_cpu *c, op_t op)
 op_t x86_op_exit(struct x86_cpu *c, op_t op)
 {
 	uint64_t flushes = c->cache->flushes;
-	c->rip = target(c, op);
+	c->rip = x86_exit_target(c, op);
 	c->block = NULL;
 	struct x86_block *b = x86_find_block(c, false);
 	struct x86_op *w = (struct x86_op *)(uintptr_t)op;

@@ -5,6 +5,8 @@
 uint32_t x86_block_key(const struct x86_cpu *c, bool single)
 {
 	uint32_t key = c->mode | (c->cpl == 3 ? X86_KEY_CPL3 : 0) | (single ? X86_KEY_SINGLE : 0);
+	if (c->mode != X86_MODE_LONG && c->seg[X86_CS].limit != UINT32_MAX)
+		key |= X86_KEY_LIMIT;
 	if (c->mode != X86_MODE_LONG)
 		key |= (uint32_t)c->flat << X86_KEY_FLAT_SHIFT | (c->seg[X86_SS].attr & 1 << 14 ? X86_KEY_SS32 : 0);
 	return key;

@@ -67,19 +67,6 @@ uint8_t x86_regno(ZydisRegister r)
 	}
 }
 
-static uint8_t segno(ZydisRegister r)
-{
-	switch (r) {
-	case ZYDIS_REGISTER_ES: return X86_ES;
-	case ZYDIS_REGISTER_CS: return X86_CS;
-	case ZYDIS_REGISTER_SS: return X86_SS;
-	case ZYDIS_REGISTER_DS: return X86_DS;
-	case ZYDIS_REGISTER_FS: return X86_FS;
-	case ZYDIS_REGISTER_GS: return X86_GS;
-	default: return 7;
-	}
-}
-
 /* ModRM.mod 0 with SIB.base 5 has no base whatever REX.B says; Zydis 4.0 shows r13d there, and no
  * displacement, when the address size is 32. */
 static bool has_no_base(const ZydisDecodedInstruction *i)
@@ -94,7 +81,7 @@ static void preset_memory(const struct x86_insn *d, const ZydisDecodedOperand *o
 	int64_t disp = has_no_base(&d->i) ? d->i.raw.disp.value : o->mem.disp.value;
 	op->base = has_no_base(&d->i) ? X86_R_ZERO : x86_regno(o->mem.base);
 	op->index = x86_regno(o->mem.index);
-	op->seg = segno(o->mem.segment);
+	op->seg = (uint8_t)x86_segno(o->mem.segment);
 	if (op->base == X86_R_PC)
 		disp += op->off + op->len;
 	op->disp = (int32_t)disp;
@@ -299,8 +286,11 @@ static void exit_op(struct builder *b, unsigned n)
 	if (n && b->c->mode != X86_MODE_LONG)
 		op->size = last->size; /* operand size of the branch */
 	int64_t at = (int64_t)(b->head.gpa & 0xfff) + op->disp;
+	op->aux = n && b->branch ? 2 : 0;
 	if (b->head.key & X86_KEY_SINGLE || b->relink || b->head.gpa2 != UINT64_MAX)
 		op->fn = x86_op_exit_null;
+	else if (op->aux && b->head.key & X86_KEY_LIMIT)
+		op->fn = x86_op_exit_far;
 	else
 		op->fn = at >= 0 && at < 0x1000 ? x86_op_exit : x86_op_exit_far;
 }

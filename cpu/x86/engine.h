@@ -21,7 +21,8 @@ enum {
 	X86_VICTIMS = 8,
 	X86_ARENA = 10 << 20
 };
-enum { X86_KEY_MODE = 7, X86_KEY_CPL3 = 8, X86_KEY_FLAT_SHIFT = 4, X86_KEY_SINGLE = 1 << 12, X86_KEY_SS32 = 1 << 13 };
+/* X86_KEY_LIMIT: CS ends below 4 GiB, so branches look where they go. */
+enum { X86_KEY_MODE = 7, X86_KEY_CPL3 = 8, X86_KEY_FLAT_SHIFT = 4, X86_KEY_LIMIT = 1 << 10, X86_KEY_SINGLE = 1 << 12, X86_KEY_SS32 = 1 << 13 };
 
 struct x86_block {
 	struct x86_block *next;         /* of the same hash */
@@ -102,6 +103,7 @@ op_t x86_op_head_single(struct x86_cpu *c, op_t op);
 op_t x86_op_exit(struct x86_cpu *c, op_t op);      /* to PC + disp, inside the page: links itself */
 op_t x86_op_exit_far(struct x86_cpu *c, op_t op);  /* to PC + disp anywhere: through the jump cache */
 op_t x86_op_exit_null(struct x86_cpu *c, op_t op); /* to PC + disp by way of the run loop */
+uint64_t x86_exit_target(const struct x86_cpu *c, op_t op); /* where an exit leads */
 op_t x86_op_ud(struct x86_cpu *c, op_t op);
 op_t x86_op_too_long(struct x86_cpu *c, op_t op);
 void x86_kill_block(struct x86_block *b);

@@ -83,8 +83,10 @@ X86_INLINE uint8_t *rmw_open(struct x86_cpu *c, op_t op, uint64_t ea, unsigned s
 {
 	uint8_t *p = x86_tlb_hit(c->tlb->w, ea, size);
 	if (unlikely(!p)) {
+		if (unlikely(c->align_check))
+			x86_check_alignment(c, op, ea, size);
 		x86_probe_write(c, op, ea, size);
-		p = x86_tlb_hit(c->tlb->w, ea, size);
+		p = x86_tlb_hit(c->tlbs[c->mmu_mode].w, ea, size);
 	}
 	return p;
 }

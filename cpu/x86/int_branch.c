@@ -49,6 +49,7 @@ static op_t call_8(struct x86_cpu *c, op_t op)
 }
 static op_t call_any(struct x86_cpu *c, op_t op)
 {
+	x86_check_target(c, op, x86_exit_target(c, op + 2));
 	x86_push(c, op, op->size, x86_op_next_rip(c, op));
 	return TAKEN(op);
 }
@@ -122,6 +123,8 @@ static op_t loop(struct x86_cpu *c, op_t op)
 {
 	uint64_t n = mask_size(c->r[1] - 1, op->aux);
 	bool go = n != 0 && (op->src == 2 || x86_cond(c, CC_E) == (op->src == 1));
+	if (go)
+		x86_check_target(c, op, x86_exit_target(c, op + 2));
 	reg_put(c, 1, op->aux, n);
 	if (go)
 		return TAKEN(op);

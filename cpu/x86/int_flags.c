@@ -1,15 +1,16 @@
 /* int_flags.c - PUSHF POPF LAHF SAHF CLC STC CMC CLD STD SALC, and the instructions that do nothing here. */
 #include "int.h"
+#include "sys.h"
 
-static void need_iopl_vm86(struct x86_cpu *c, op_t op)
+static bool in_vm86(const struct x86_cpu *c)
 {
-	if (c->mode == X86_MODE_VM86 && (c->eflags >> 12 & 3) != 3)
-		x86_raise(c, op, X86_GP_FAULT, 0);
+	return c->mode == X86_MODE_VM86 && x86_iopl(c) != 3;
 }
 
 static op_t pushf(struct x86_cpu *c, op_t op)
 {
-	need_iopl_vm86(c, op);
+	if (unlikely(in_vm86(c)))
+		return x86_vm86_pushf(c, op);
 	x86_push(c, op, op->size, (c->eflags & ~(uint32_t)(X86_VM | X86_RF | X86_ARITH)) | x86_arith_flags(c) | 2);
 	return NEXT(op);
 }
@@ -28,7 +29,8 @@ static uint32_t popf_mask(const struct x86_cpu *c, unsigned size)
 /* A change that the run loop must see leaves the block. */
 static op_t popf(struct x86_cpu *c, op_t op)
 {
-	need_iopl_vm86(c, op);
+	if (unlikely(in_vm86(c)))
+		return x86_vm86_popf(c, op);
 	uint64_t v = x86_top(c, op, op->size);
 	uint32_t mask = popf_mask(c, op->size), f = (uint32_t)v & ~(uint32_t)X86_RF;
 	x86_sp_put(c, c->r[4] + op->size);

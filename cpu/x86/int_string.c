@@ -114,11 +114,12 @@ X86_INLINE op_t string(struct x86_cpu *c, op_t op, unsigned kind, unsigned size)
 		if ((kind == SCAS || kind == CMPS) && (c->cc_dst == 0) == !(op->flags & X86_OPF_REP))
 			break;
 		if (unlikely(count && interrupted(c))) {
-			c->rip = x86_op_rip(c, op);
+			c->rip = c->rep_rip = x86_op_rip(c, op);
 			x86_uncount(c, c->rip);
 			return NULL;
 		}
 	}
+	c->rep_rip = UINT64_MAX;
 	return NEXT(op);
 }
 

@@ -98,6 +98,7 @@ x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends
 bool x86_isa_offered(const struct x86_insn *d);
 /* For translators: the register number of a Zydis register (8-bit: byte offset into c->r; vectors, MMX, ST: 0..15). */
 uint8_t x86_regno(ZydisRegister r);
+unsigned x86_segno(ZydisRegister r); /* enum X86_ES ..; 7: none (sys_translate.c) */
 static inline bool x86_is_mem(const struct x86_insn *d, int n)
 {
 	return d->o[n].type == ZYDIS_OPERAND_TYPE_MEMORY;
@@ -166,6 +167,9 @@ static inline uint8_t *x86_tlb_hit(const struct x86_tlbe *set, uint64_t gva, uns
 /* Size 1..64; page walks, page crossing, MMIO, faults. The value is in the low bytes of out. */
 void x86_load_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, void *out);
 void x86_store_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, const void *in);
+/* #AC where the address is not a multiple of what the operand's size asks for. Loads and stores do it themselves, out of
+ * the slow ones: nothing hits the TLB while c->align_check. */
+void x86_check_alignment(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
 /* Make sure that a later store of size bytes cannot fault (read-modify-write, PUSH of two parts); MMIO pages pass. */
 void x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
 

@@ -99,9 +99,11 @@ static bool between(struct x86_cpu *c)
 static bool single(struct x86_cpu *c)
 {
 	bool debug = c->tf_active;
+	c->block = NULL;
 	if (debug && !x86_debug_before(c))
 		return false;
 	op_t op = x86_find_block(c, true)->ops;
+	c->step_next = x86_op_next_rip(c, op + 1);
 	c->shadow |= c->shadow ? 0x80 : 0;
 	do
 		op = op->fn(c, op);
@@ -115,6 +117,7 @@ static bool single(struct x86_cpu *c)
 
 static void blocks(struct x86_cpu *c)
 {
+	c->block = NULL; /* a fetch that faults takes nothing back */
 	op_t op = x86_find_block(c, false)->ops;
 	do
 		op = op->fn(c, op);

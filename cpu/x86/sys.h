@@ -275,9 +275,18 @@ struct x86_task {
 };
 bool x86_task_switch(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, const struct x86_task *t);
 _Noreturn void x86_task_trap(struct x86_cpu *c);
+/* Virtual-8086 mode with IOPL below 3 (sys_vm86.c). check_flags faults; true from virtual_if: CLI and STI act on VIF;
+ * true from int: the 8086 program's handler has it. */
+const struct x86_op *x86_vm86_pushf(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *x86_vm86_popf(struct x86_cpu *c, const struct x86_op *op);
+void x86_vm86_check_flags(struct x86_cpu *c, const struct x86_op *op, uint32_t flags);
+void x86_vm86_load_flags(struct x86_cpu *c, uint32_t flags);
+bool x86_virtual_if(struct x86_cpu *c, const struct x86_op *op);
+bool x86_vm86_int(struct x86_cpu *c, const struct x86_op *op, unsigned vector);
 /* Flags as IRET and tasks load them. */
 void x86_load_flags(struct x86_cpu *c, uint32_t flags, uint32_t mask);
 
+enum { X86_DEBUGCTL_BTF = 2 }; /* single step on branches (SDM vol. 3, "DEBUGCTL MSR") */
 void x86_debug_trap(struct x86_cpu *c, uint32_t dr6_bits);           /* DR6 for a #DB about to be raised */
 void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned width); /* I/O breakpoints */
 uint64_t x86_read_tsc(struct x86_cpu *c);
@@ -291,7 +300,7 @@ void x86_cpuid_guest(struct x86_cpu *c, const struct x86_op *op, uint32_t leaf, 
 
 /* Handlers, by the file that owns them; the table of sys_translate.c lists them. */
 #define X86_SYS_HANDLERS(X)                                                                                            \
-	X(mov_to_sreg)                                                                                                 \
+	X(mov_to_sreg) X(arpl)                                                                                                 \
 	X(mov_from_sreg) X(push_sreg) X(pop_sreg) X(load_far_ptr) X(lar) X(lsl) X(verr) X(verw) X(lldt) X(ltr) X(sldt) \
 		X(str) X(lgdt) X(lidt) X(sgdt) X(sidt) X(swapgs) X(rdfsbase) X(wrfsbase) X(jmp_far) X(call_far)        \
 			X(retf) X(iret) X(int_n) X(int3) X(into) X(int1) X(syscall) X(sysret) X(sysenter) X(sysexit)   \

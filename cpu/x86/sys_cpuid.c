@@ -13,6 +13,7 @@ static const struct feature {
 	VMA_X86_FEATURES(VMA_X)
 #undef VMA_X
 	/* ... and of the others these. A row goes here when its instructions and checks are tested. */
+	{1, 0, 3, 1, 1},           /* VME */
 	{1, 0, 2, 3, 1},           /* MONITOR */
 	{1, 0, 2, 22, 1},          /* MOVBE */
 	{1, 0, 2, 28, 1},          /* AVX */

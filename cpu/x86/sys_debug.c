@@ -113,6 +113,7 @@ void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned width)
 void x86_debug_trap(struct x86_cpu *c, uint32_t dr6_bits)
 {
 	c->dr[6] = (c->dr[6] & ~UINT64_C(0xf)) | dr6_bits | DR6_FIXED;
+	c->debugctl &= ~(uint64_t)X86_DEBUGCTL_BTF;
 }
 
 static bool user_stop(struct x86_cpu *c, uint32_t reason, uint32_t dr6_bits)
@@ -157,11 +158,18 @@ bool x86_debug_before(struct x86_cpu *c)
 	return true;
 }
 
+static bool stepped(const struct x86_cpu *c)
+{
+	bool branches = c->debugctl & X86_DEBUGCTL_BTF;
+	return c->step_armed && (!branches || (c->rip != c->step_next && c->rip != c->rep_rip));
+}
+
 bool x86_debug_after(struct x86_cpu *c)
 {
 	bool after_mov_ss = c->shadow & 2;
-	uint32_t guest = c->watch_dr6 | (c->step_armed ? DR6_BS : 0);
-	if ((c->eflags & X86_RF) && !c->rf_loaded) {
+	uint32_t guest = c->watch_dr6 | (stepped(c) ? DR6_BS : 0);
+	bool done = c->rip != c->rep_rip;
+	if ((c->eflags & X86_RF) && !c->rf_loaded && done) {
 		c->eflags &= ~(uint32_t)X86_RF;
 		x86_update_debug(c);
 	}

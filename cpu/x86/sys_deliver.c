@@ -308,9 +308,10 @@ void x86_deliver(struct x86_cpu *c, int vector, int type, int error, uint64_t sa
 	e.ext = !is_soft(&e);
 	e.flags = x86_get_rflags(c);
 	/* Faults push RF, so that a breakpoint on the instruction is not met again (SDM vol. 3, 18.3.1.1); #DB and
-	 * completed instructions do not. */
-	if (type == TYPE_HW_EXCEPTION && vector != X86_DB)
+	 * completed instructions do not; between iterations of REP whatever comes does. */
+	if ((type == TYPE_HW_EXCEPTION && vector != X86_DB) || saved_rip == c->rep_rip)
 		e.flags |= X86_RF;
+	c->rep_rip = UINT64_MAX;
 	if (c->mode == X86_MODE_REAL)
 		deliver_real(c, &e);
 	else if (x86_lma(c))

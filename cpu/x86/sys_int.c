@@ -11,8 +11,8 @@ static const struct x86_op *software(struct x86_cpu *c, const struct x86_op *op,
 
 const struct x86_op *x86_sys_int_n(struct x86_cpu *c, const struct x86_op *op)
 {
-	if (c->mode == X86_MODE_VM86 && x86_iopl(c) < 3)
-		x86_gp(c, op, 0);
+	if (c->mode == X86_MODE_VM86 && x86_vm86_int(c, op, (uint8_t)op->imm))
+		return NULL;
 	return software(c, op, (uint8_t)op->imm, 4);
 }
 
@@ -77,23 +77,25 @@ static const struct x86_op *finish(struct x86_cpu *c, uint64_t ip)
 static const struct x86_op *iret_real(struct x86_cpu *c, const struct x86_op *op)
 {
 	struct x86_stk s;
-	uint32_t keep = 0;
-	if (c->mode == X86_MODE_VM86) {
-		if (x86_iopl(c) < 3)
-			x86_gp(c, op, 0);
-		keep = X86_IOPL;
-	}
+	bool vm86 = c->mode == X86_MODE_VM86, virtual = vm86 && x86_iopl(c) < 3;
+	if (virtual)
+		x86_vm86_check_flags(c, op, 0);
 	x86_stk_own(c, &s);
 	uint64_t ip = x86_stk_pop(c, op, &s, op->size);
 	uint16_t cs = (uint16_t)x86_stk_pop(c, op, &s, op->size);
 	uint32_t flags = (uint32_t)x86_stk_pop(c, op, &s, op->size);
 	if (ip > c->seg[X86_CS].limit)
 		x86_gp(c, op, 0);
+	if (virtual)
+		x86_vm86_check_flags(c, op, flags);
 	uint32_t mask = X86_ARITH | X86_TF | X86_IF | X86_DF_ | X86_NT | X86_IOPL |
 			(op->size == 4 ? X86_RF | X86_AC_ | X86_ID : 0);
 	x86_set_sp(c, &s);
 	x86_seg_real(c, X86_CS, cs);
-	x86_load_flags(c, flags, mask & ~keep);
+	if (virtual)
+		x86_vm86_load_flags(c, flags);
+	else
+		x86_load_flags(c, flags, mask & ~(uint32_t)(vm86 ? X86_IOPL : 0));
 	return finish(c, ip);
 }
 

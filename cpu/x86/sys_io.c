@@ -125,9 +125,10 @@ static const struct x86_op *advance(
 	if (!(op->flags & (X86_OPF_REP | X86_OPF_REPNE)))
 		return x86_end(c, op);
 	add_reg(c, op, 1, -(uint64_t)n);
+	c->rep_rip = UINT64_MAX;
 	if (s->count == n)
 		return x86_end(c, op);
-	c->rip = x86_op_rip(c, op);
+	c->rip = c->rep_rip = x86_op_rip(c, op);
 	return NULL;
 }
 

@@ -38,22 +38,20 @@ const struct x86_op *x86_sys_ac(struct x86_cpu *c, const struct x86_op *op)
 	return NEXT(op);
 }
 
-static void need_iopl(struct x86_cpu *c, const struct x86_op *op)
-{
-	if (c->mode != X86_MODE_REAL && c->cpl > x86_iopl(c))
-		x86_gp(c, op, 0);
-}
-
 const struct x86_op *x86_sys_cli(struct x86_cpu *c, const struct x86_op *op)
 {
-	need_iopl(c, op);
-	c->eflags &= ~(uint32_t)X86_IF;
+	c->eflags &= ~(uint32_t)(x86_virtual_if(c, op) ? X86_VIF : X86_IF);
 	return NEXT(op);
 }
 
 const struct x86_op *x86_sys_sti(struct x86_cpu *c, const struct x86_op *op)
 {
-	need_iopl(c, op);
+	if (x86_virtual_if(c, op)) {
+		if (c->eflags & X86_VIP)
+			x86_gp(c, op, 0);
+		c->eflags |= X86_VIF;
+		return x86_end(c, op);
+	}
 	if (!(c->eflags & X86_IF))
 		c->shadow = 1;
 	c->eflags |= X86_IF;

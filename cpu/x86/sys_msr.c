@@ -10,6 +10,7 @@ enum kind {
 	TYPES,     /* eight memory types, a bit of `valid` for each legal one */
 	MTRR_BASE,
 	MTRR_MASK,
+	LOGGED, /* the machine's to write, software's to clear */
 	SPECIAL /* own code below */
 };
 
@@ -35,10 +36,12 @@ enum {
 	MSR_MCG_CAP = 0x179,
 	MSR_MCG_STATUS = 0x17a,
 	MSR_MISC_ENABLE = 0x1a0,
+	MSR_MCG_CTL = 0x17b,
 	MSR_DEBUGCTL = 0x1d9,
 	MSR_MTRR_PHYS = 0x200,
 	MSR_PAT = 0x277,
 	MSR_MTRR_DEF = 0x2ff,
+	MSR_MC0_CTL = 0x400,
 };
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
@@ -46,6 +49,10 @@ enum {
 
 enum { MTRR_PAIRS = 8, MTRR_TYPES = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6, PAT_TYPES = MTRR_TYPES | 1 << 7 };
 #define MISC_ENABLE_BITS (1 | 1 << 3 | 1 << 7 | 3 << 11 | 1 << 16 | 1 << 18 | 1 << 22 | 1 << 23 | UINT64_C(1) << 34)
+
+/* SDM vol. 3, "Machine-Check Global Control MSRs": MCG_CTL is there, no CMCI, no threshold, no extended state. */
+#define MCG_CAP (X86_MC_BANKS | 1 << 8)
+#define DEBUGCTL_LBR 1 /* accepted; no stack of branch records is shown */
 
 #define AT(field) offsetof(struct x86_cpu, field)
 static const struct msr msrs[] = {
@@ -59,10 +66,11 @@ static const struct msr msrs[] = {
 	{MSR_SYSENTER_CS, X86_F_SEP, MASK, AT(sysenter_cs), 0xffffffff, 0},
 	{MSR_SYSENTER_ESP, X86_F_SEP, CANONICAL, AT(sysenter_esp), 0, 0},
 	{MSR_SYSENTER_EIP, X86_F_SEP, CANONICAL, AT(sysenter_eip), 0, 0},
-	{MSR_MCG_CAP, X86_F_MCA, CONST, 0, 0, 0}, /* no banks */
+	{MSR_MCG_CAP, X86_F_MCA, CONST, 0, MCG_CAP, 0},
 	{MSR_MCG_STATUS, X86_F_MCA, MASK, AT(mcg_status), 7, 0},
+	{MSR_MCG_CTL, X86_F_MCA, MASK, AT(mcg_ctl), ~UINT64_C(0), ~UINT64_C(0)},
 	{MSR_MISC_ENABLE, 0, MASK, AT(misc_enable), MISC_ENABLE_BITS, 1},
-	{MSR_DEBUGCTL, 0, CONST, 0, 0, 0},
+	{MSR_DEBUGCTL, 0, MASK, AT(debugctl), DEBUGCTL_LBR | X86_DEBUGCTL_BTF, 0},
 	{MSR_PAT, X86_F_PAT, TYPES, AT(pat), PAT_TYPES, 0x0007040600070406},
 	{MSR_MTRR_DEF, X86_F_MTRR, SPECIAL, AT(mtrr_def_type), 0, 0},
 	{MSR_EFER, 0, SPECIAL, AT(efer), 0, 0},
@@ -96,9 +104,20 @@ static bool find_mtrr(uint32_t index, struct msr *m)
 	return false;
 }
 
+/* Four MSRs a bank (SDM vol. 3, "Error-Reporting Register Banks"): CTL has all its bits, the others hold what the machine
+ * logged. */
+static bool find_bank(uint32_t index, struct msr *m)
+{
+	unsigned n = index - MSR_MC0_CTL;
+	if (index < MSR_MC0_CTL || n >= 4 * X86_MC_BANKS)
+		return false;
+	*m = (struct msr){index, X86_F_MCA, n & 3 ? LOGGED : MASK, (uint16_t)(AT(mc_bank) + n * 8), ~UINT64_C(0), 0};
+	return true;
+}
+
 static bool find(const struct x86_cpu *c, uint32_t index, struct msr *m)
 {
-	bool found = find_mtrr(index, m);
+	bool found = find_mtrr(index, m) || find_bank(index, m);
 	for (unsigned i = 0; !found && i < sizeof msrs / sizeof *msrs; i++) {
 		if (msrs[i].index == index) {
 			*m = msrs[i];
@@ -203,7 +222,7 @@ static int write_own(struct x86_cpu *c, uint32_t index, uint64_t value, bool gue
 		return write_special(c, index, value, guest) ? X86_DONE : X86_GP;
 	if (m.kind == CONST)
 		return !guest && value == m.valid ? X86_DONE : X86_GP; /* a restore may write what it read */
-	if (!value_ok(c, &m, value))
+	if (m.kind == LOGGED ? guest && value : !value_ok(c, &m, value))
 		return X86_GP;
 	if (m.kind != IGNORED)
 		*field(c, &m) = value;
@@ -238,7 +257,10 @@ void x86_msr_reset(struct x86_cpu *c)
 	for (unsigned i = 0; i < sizeof msrs / sizeof *msrs; i++)
 		if (msrs[i].offset && msrs[i].index != MSR_EFER)
 			*field(c, &msrs[i]) = msrs[i].reset;
+	memset(c->mc_bank, 0, sizeof c->mc_bank);
+	for (unsigned i = 0; i < X86_MC_BANKS; i++)
+		c->mc_bank[i][0] = ~UINT64_C(0);
 	memset(c->mtrr_phys, 0, sizeof c->mtrr_phys);
 	memset(c->mtrr_fixed, 0, sizeof c->mtrr_fixed);
-	c->mcg_ctl = c->spec_ctrl = c->pkru = 0;
+	c->spec_ctrl = c->pkru = 0;
 }

@@ -34,6 +34,7 @@ static void drop_events(struct x86_cpu *c)
 	c->nmi_pending = c->nmi_masked = c->window_wanted = c->inject_valid = c->exc_valid = c->exc_triple = false;
 	c->shadow = c->delivering = 0;
 	c->step_armed = c->user_stepped = false;
+	c->rep_rip = UINT64_MAX;
 	c->watch_dr6 = c->watch_user = 0;
 	c->log_len = c->log_pos = 0;
 	c->stop.needs_answer = false;

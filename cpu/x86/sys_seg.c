@@ -28,7 +28,8 @@ static void update_mmu_mode(struct x86_cpu *c)
 		c->mmu_mode = X86_MMU_USER;
 	else
 		c->mmu_mode = (c->cr4 & CR4_SMAP) && !(c->eflags & X86_AC_) ? X86_MMU_KERNEL_SMAP : X86_MMU_KERNEL;
-	c->tlb = &c->tlbs[c->mmu_mode];
+	c->align_check = c->cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & X86_AC_);
+	c->tlb = &c->tlbs[c->align_check ? (unsigned)X86_TLB_NONE : c->mmu_mode];
 }
 
 void x86_update_mode(struct x86_cpu *c)

@@ -139,6 +139,26 @@ static void set_zf(struct x86_cpu *c, bool zf)
 	x86_set_arith_flags(c, (x86_arith_flags(c) & ~(uint32_t)X86_ZF) | (zf ? X86_ZF : 0));
 }
 
+/* The selector's RPL is raised to that of the other one (SDM vol. 2, ARPL). */
+const struct x86_op *x86_sys_arpl(struct x86_cpu *c, const struct x86_op *op)
+{
+	need_protected(c, op);
+	bool mem = op->aux & X86_AUX_MEM;
+	uint64_t at = mem ? x86_ea(c, op) : 0;
+	if (mem)
+		x86_probe_write(c, op, at, 2);
+	uint16_t sel = mem ? x86_ld16(c, op, at) : (uint16_t)c->r[op->dst];
+	unsigned rpl = c->r[op->src] & 3;
+	bool raise = (sel & 3u) < rpl;
+	sel = raise ? (uint16_t)((sel & ~3u) | rpl) : sel;
+	if (mem && raise)
+		x86_st16(c, op, at, sel);
+	else if (raise)
+		x86_put_reg(c, op->dst, 2, sel);
+	set_zf(c, raise);
+	return NEXT(op);
+}
+
 /* Types that LAR and LSL accept beside code and data, one bit a type (SDM vol. 2, LAR and LSL). */
 enum { LAR_LEGACY = 0x1a3e, LAR_LONG = 0x1a04, LSL_LEGACY = 0x0a0e, LSL_LONG = 0x0a04 };
 

@@ -7,6 +7,7 @@ enum form {
 	RM_SRC, /* r/m in operand 0 or the last explicit one, read through x86_rm16 */
 	RM_DST, /* operand 0 is r/m, written */
 	REG_RM, /* operand 0 a register, operand 1 r/m */
+	RM_REG, /* operand 0 is r/m, operand 1 a register */
 	MEM,    /* only the memory operand */
 	REG0,   /* operand 0 a register, as dst and src */
 	ADDRESS /* DS:rAX, the segment overridable; aux: address size */
@@ -27,6 +28,7 @@ static const struct row rows[] = {
 	{ZYDIS_MNEMONIC_LFS, NONE, X86_FS, false, x86_sys_load_far_ptr},
 	{ZYDIS_MNEMONIC_LGS, NONE, X86_GS, false, x86_sys_load_far_ptr},
 	{ZYDIS_MNEMONIC_LSS, NONE, X86_SS, false, x86_sys_load_far_ptr},
+	{ZYDIS_MNEMONIC_ARPL, RM_REG, 0, true, x86_sys_arpl},
 	{ZYDIS_MNEMONIC_LAR, REG_RM, 0, true, x86_sys_lar},
 	{ZYDIS_MNEMONIC_LSL, REG_RM, 0, true, x86_sys_lsl},
 	{ZYDIS_MNEMONIC_VERR, RM_SRC, 0, true, x86_sys_verr},
@@ -90,7 +92,7 @@ static const struct row rows[] = {
 	{ZYDIS_MNEMONIC_VMRUN, NONE, 0, false, x86_sys_ud},
 };
 
-static unsigned segment_number(ZydisRegister r)
+unsigned x86_segno(ZydisRegister r)
 {
 	switch (r) {
 	case ZYDIS_REGISTER_ES: return X86_ES;
@@ -139,6 +141,11 @@ static void fill(const struct x86_insn *d, struct x86_op *op, const struct row *
 		break;
 	case RM_DST:
 		op->dst = reg_of(d, 0);
+		op->aux = mem_mark(d, 0);
+		break;
+	case RM_REG:
+		op->dst = reg_of(d, 0);
+		op->src = reg_of(d, 1);
 		op->aux = mem_mark(d, 0);
 		break;
 	case REG_RM:
@@ -197,9 +204,9 @@ static x86_fn move(const struct x86_insn *d, struct x86_op *op, bool *ends)
 		if (class != ZYDIS_REGCLASS_SEGMENT)
 			continue;
 		if (n == 0)
-			op->dst = (uint8_t)segment_number(r);
+			op->dst = (uint8_t)x86_segno(r);
 		else
-			op->src = (uint8_t)segment_number(r);
+			op->src = (uint8_t)x86_segno(r);
 		if (n == 0 && op->dst == X86_CS)
 			return x86_sys_ud;
 		return n == 0 ? x86_sys_mov_to_sreg : x86_sys_mov_from_sreg;
@@ -212,7 +219,7 @@ static x86_fn push_pop(const struct x86_insn *d, struct x86_op *op, bool *ends, 
 	if (d->o[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
 		ZydisRegisterGetClass(d->o[0].reg.value) != ZYDIS_REGCLASS_SEGMENT)
 		return NULL;
-	op->dst = op->src = (uint8_t)segment_number(d->o[0].reg.value);
+	op->dst = op->src = (uint8_t)x86_segno(d->o[0].reg.value);
 	*ends = pop;
 	return pop ? x86_sys_pop_sreg : x86_sys_push_sreg;
 }
@@ -246,8 +253,8 @@ static x86_fn port_string(const struct x86_insn *d, struct x86_op *op, bool *end
 	op->aux = (uint8_t)(d->i.address_width / 8);
 	op->seg = X86_DS;
 	for (int n = 0; n < d->i.operand_count; n++)
-		if (x86_is_mem(d, n) && segment_number(d->o[n].mem.segment) < 7)
-			op->seg = (uint8_t)segment_number(d->o[n].mem.segment);
+		if (x86_is_mem(d, n) && x86_segno(d->o[n].mem.segment) < 7)
+			op->seg = (uint8_t)x86_segno(d->o[n].mem.segment);
 	*ends = true;
 	return in ? x86_sys_ins : x86_sys_outs;
 }

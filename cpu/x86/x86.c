@@ -23,7 +23,7 @@ void x86_free(struct x86_cpu *c)
 static bool alloc_parts(struct x86_cpu *c)
 {
 	c->cache = calloc(1, sizeof *c->cache);
-	c->tlbs = calloc(X86_MMU_MODES, sizeof *c->tlbs);
+	c->tlbs = calloc(X86_TLB_SETS, sizeof *c->tlbs);
 	c->itlb = calloc(X86_ITLB_SIZE, sizeof *c->itlb);
 	if (c->cache)
 		c->cache->arena = malloc(X86_ARENA);
@@ -32,7 +32,7 @@ static bool alloc_parts(struct x86_cpu *c)
 
 static void empty_tlbs(struct x86_cpu *c)
 {
-	for (unsigned m = 0; m < X86_MMU_MODES; m++)
+	for (unsigned m = 0; m < X86_TLB_SETS; m++)
 		for (unsigned i = 0; i < X86_TLB_SIZE; i++)
 			c->tlbs[m].r[i].tag = c->tlbs[m].w[i].tag = 1;
 	for (unsigned n = 0; n < X86_VICTIMS; n++)

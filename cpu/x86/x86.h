@@ -138,6 +138,10 @@ struct x86_tlb {
 	struct x86_tlbe r[X86_TLB_SIZE], w[X86_TLB_SIZE];
 };
 enum { X86_MMU_KERNEL, X86_MMU_USER, X86_MMU_KERNEL_SMAP, X86_MMU_MODES };
+/* One more set that stays empty: while alignment is checked no access may hit. */
+enum { X86_TLB_NONE = X86_MMU_MODES, X86_TLB_SETS };
+
+enum { X86_MC_BANKS = 10 };
 
 struct x86_cpu {
 	/* hot: general registers by hardware number; [X86_R_ZERO] is always 0; [X86_R_PC] is the rip (offset in CS) of
@@ -148,7 +152,7 @@ struct x86_cpu {
 	uint32_t cc_op;
 	uint32_t eflags;     /* everything but CF PF AF ZF SF OF; bit 1 is set. DF, IF, TF, IOPL, AC ... */
 	uint64_t segbase[8]; /* base added to an address: 0 for CS DS ES SS in 64-bit mode; [7] is always 0 */
-	struct x86_tlb *tlb; /* that of the current mode: &tlbs[mmu_mode] */
+	struct x86_tlb *tlb; /* that of the current mode: &tlbs[mmu_mode]; while alignment is checked the empty one */
 	uint64_t rip;        /* valid between blocks and when stopped */
 	const struct x86_env *env;
 	void *env_opaque;
@@ -168,6 +172,7 @@ struct x86_cpu {
 	/* MSRs the CPU owns */
 	uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, sysenter_cs, sysenter_esp, sysenter_eip, pat,
 	    misc_enable;
+	uint64_t mc_bank[X86_MC_BANKS][4], debugctl; /* CTL STATUS ADDR MISC */
 	uint64_t tsc_offset, tsc_adjust, mtrr_def_type, mtrr_phys[16], mtrr_fixed[11], spec_ctrl, mcg_status, mcg_ctl;
 	unsigned gpa_bits, gva_bits;
 	bool has_nx, has_1g; /* from the user's CPUID, for reserved-bit checks */
@@ -220,7 +225,8 @@ struct x86_cpu {
 	uint64_t log_insns, replay_rip;
 	struct x86_cache *cache; /* decoded blocks */
 	int32_t code_epoch;      /* counts x86_memory_changed; a block that has seen another one is compared first */
-	struct x86_tlb *tlbs;    /* X86_MMU_MODES */
+	struct x86_tlb *tlbs;    /* X86_TLB_SETS */
+	bool align_check;        /* CR0.AM, EFLAGS.AC and CPL 3 */
 	struct x86_itlbe *itlb;
 	uint64_t features[8]; /* see x86_set_features */
 	/* raised and not delivered yet; kept while the delivery is deferred */
@@ -230,9 +236,11 @@ struct x86_cpu {
 	uint8_t delivering; /* class of the event whose delivery is in progress, enum in sys_deliver.c; 0: none */
 	uint8_t flat;       /* segments without checks, see internal.h */
 	bool step_armed;    /* TF was set before this instruction */
+	uint64_t step_next; /* the instruction behind the one being stepped: elsewhere is a branch (BTF) */
 	bool user_stepped;  /* user_step was, too */
 	bool off_break;     /* the user was told of an execution breakpoint at off_pc: the next run steps off it */
 	uint64_t off_pc;
+	uint64_t rep_rip;               /* of a string instruction with iterations left; UINT64_MAX: none */
 	bool rf_loaded;                 /* this instruction (IRET) set RF for the next one */
 	uint8_t watch_count;            /* data breakpoints armed, guest's and user's */
 	uint32_t watch_dr6, watch_user; /* data breakpoints hit by this instruction */

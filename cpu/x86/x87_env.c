@@ -206,6 +206,13 @@ static unsigned env_image(const struct x86_cpu *c, const struct x86_op *op, uint
 	return op->size;
 }
 
+/* An environment is aligned as its words are, whatever lies behind it. */
+static void check_area(struct x86_cpu *c, const struct x86_op *op, uint64_t gva)
+{
+	if (unlikely(c->align_check))
+		x86_check_alignment(c, op, gva, op->size);
+}
+
 static void env_read(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, uint32_t e[7])
 {
 	for (unsigned i = 0; i < 7; i++)
@@ -215,6 +222,7 @@ static void env_read(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, u
 static void write_image(struct x86_cpu *c, const struct x86_op *op, const uint8_t *image, unsigned size)
 {
 	uint64_t gva = x86_ea(c, op);
+	check_area(c, op, gva);
 	x86_probe_write(c, op, gva, 1);
 	x86_probe_write(c, op, gva + size - 1, 1);
 	for (unsigned at = 0; at < size; at += 2) {
@@ -268,8 +276,11 @@ static const struct x86_op *frstor(struct x86_cpu *c, const struct x86_op *op)
 	gva = x86_ea(c, op);
 	env_read(c, op, gva, e);
 	for (unsigned i = 0; i < 8; i++) {
-		st[i].sig = x86_ld64(c, op, gva + op->size + 10 * i);
-		st[i].se = x86_ld16(c, op, gva + op->size + 10 * i + 8);
+		uint64_t at = gva + op->size + 10 * i;
+		st[i].sig = 0;
+		for (unsigned n = 0; n < 4; n++)
+			st[i].sig |= (uint64_t)x86_ld16(c, op, at + 2 * n) << 16 * n;
+		st[i].se = x86_ld16(c, op, at + 8);
 	}
 	env_take(c, e, op->size == 28);
 	for (unsigned i = 0; i < 8; i++)

@@ -162,7 +162,19 @@ static void msr_values(void **state)
 		{0x10a, 0, false},
 		{0x48, 0, false},
 		{0xdeadbeef, 0, false},
-		{0x1d9, 1, false},
+		{0x1d9, 3, true}, /* LBR, BTF */
+		{0x1d9, 4, false},
+		{0x17a, 7, true},
+		{0x17b, 0, true},
+		{0x17b, ~UINT64_C(0), true},
+		{0x400, 5, true}, /* MC0_CTL; the logged ones can only be cleared */
+		{0x401, 0, true},
+		{0x401, 1, false},
+		{0x402, 1, false},
+		{0x403, 1, false},
+		{0x427, 0, true}, /* bank 9 is the last */
+		{0x428, 0, false},
+		{0x280, 0, false}, /* MC0_CTL2: no CMCI */
 	};
 	struct rig *r = *state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -187,6 +199,21 @@ static void msr_reads(void **state)
 	assert_int_equal(msr_value(r), 0x508);
 	assert_int_equal(access_msr(r, 0x12345, false, 0), 13);
 	assert_int_equal(r->c->r[1], 0x12345);
+}
+static void machine_check_banks(void **state)
+{
+	struct rig *r = *state;
+	uint64_t v = 0;
+	assert_int_equal(access_msr(r, 0x179, false, 0), -1);
+	assert_int_equal(msr_value(r), 0x10a); /* ten banks, MCG_CTL */
+	assert_true(x86_wrmsr(r->c, 0x401, UINT64_C(0xbe00000000800400))); /* what the machine logs */
+	assert_int_equal(access_msr(r, 0x401, false, 0), -1);
+	assert_true(msr_value(r) == UINT64_C(0xbe00000000800400));
+	assert_int_equal(access_msr(r, 0x401, true, 0), -1);
+	assert_true(x86_rdmsr(r->c, 0x401, &v) && v == 0);
+	x86_wrmsr(r->c, 0x405, 77);
+	x86_init(r->c);
+	assert_true(x86_rdmsr(r->c, 0x405, &v) && v == 77); /* INIT keeps them for who asks after it */
 }
 static void msr_needs_cpl0(void **state)
 {
@@ -417,6 +444,7 @@ int main(void)
 		RIG_TEST(msr_values),
 		RIG_TEST(efer_keeps_lma),
 		RIG_TEST(msr_reads),
+		RIG_TEST(machine_check_banks),
 		RIG_TEST(msr_needs_cpl0),
 		RIG_TEST(deferred_msr),
 		RIG_TEST(tsc_and_adjust_move_together),

@@ -120,6 +120,116 @@ static void debug_register_values(void **state)
 	assert_int_equal(run_to_handler(r), 13);
 }
 
+/* Counts the traps and remembers the last three places. */
+static const uint8_t counting[] = {0xff, 0x04, 0x25, 0, 0, 5, 0,       /* INC DWORD [DATA] */
+				   0x48, 0x8b, 0x04, 0x24, 0xa3,           /* MOV RAX,[RSP]; MOV [DATA+8],RAX */
+				   8, 0, 5, 0, 0, 0, 0, 0, 0x48, 0xcf};    /* IRETQ */
+static void install_counting(struct rig *r)
+{
+	memcpy(r->mem + HANDLERS + 0x800, counting, sizeof counting);
+	gate64(r, 1, K64, HANDLERS + 0x800, 0x8e, 0);
+	poke(r, DATA, 8, 0);
+}
+static void rep_traps_after_each_iteration(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	rig_long(r, 0);
+	install_counting(r);
+	c->r[1] = 3;
+	c->r[7] = DATA + 0x100;
+	c->eflags |= 0x100;
+	x86_state_changed(c, false);
+	GUEST(r, 0xf3, 0xaa, 0x9c, 0x80, 0x64, 0x24, 0x01, 0xfe, 0x9d, 0xf4); /* REP STOSB; PUSHF; clear TF; POPF */
+	run_to_hlt(r, CODE + 10);
+	assert_int_equal(peek(r, DATA, 4), 6);
+}
+static void rep_partway_pushes_rf(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	rig_long(r, 0);
+	c->r[1] = 2;
+	c->r[7] = DATA + 0x100;
+	c->eflags |= 0x100;
+	x86_state_changed(c, false);
+	GUEST(r, 0xf3, 0xaa, 0x90);
+	assert_int_equal(run_to_handler(r), 1);
+	assert_int_equal(frame(r, 0, 8), CODE);
+	assert_int_equal(frame(r, 2, 8) & 0x10000, 0x10000);
+	assert_int_equal(c->r[1], 1);
+}
+static void breakpoint_on_rep_is_met_once(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	rig_long(r, 0);
+	c->dr[0] = CODE;
+	c->dr[7] = 0x402;
+	c->r[1] = 5;
+	c->r[7] = DATA + 0x100;
+	x86_state_changed(c, false);
+	GUEST(r, 0xf3, 0xaa, 0xf4);
+	CODE_AT(r, handler(1), 0x0f, 0xba, 0x6c, 0x24, 0x10, 0x10, 0x48, 0xff, 0xc3, 0x48, 0xcf); /* RF; INC RBX */
+	run_to_hlt(r, CODE + 3);
+	assert_int_equal(c->r[3], 1);
+	assert_int_equal(c->r[1], 0);
+}
+static void branch_trap(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	rig_long(r, 0);
+	c->debugctl = 2;
+	c->eflags |= 0x100;
+	x86_state_changed(c, false);
+	GUEST(r, 0x90, 0x31, 0xc0, 0x75, 0x10, 0x90, 0x74, 0x02, 0xf4, 0xf4, 0x90); /* JNZ not taken; JZ taken */
+	assert_int_equal(run_to_handler(r), 1);
+	assert_int_equal(frame(r, 0, 8), CODE + 10);
+	assert_int_equal(c->debugctl, 0);
+	assert_int_equal(c->dr[6], 0xffff4ff0);
+}
+static void icebp_needs_no_dpl(void **state)
+{
+	struct rig *r = *state;
+	rig_long(r, 3);
+	r->c->dr[7] = 0x400;
+	GUEST(r, 0x90, 0xf1);
+	assert_int_equal(run_to_handler(r), 1); /* the gate's DPL is 0 */
+	assert_int_equal(frame(r, 0, 8), CODE + 2);
+	assert_int_equal(frame(r, 2, 8), 2);
+	assert_int_equal(r->c->dr[6], 0xffff0ff0);
+}
+static void trap_held_by_mov_ss_comes_behind_int(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	rig_prot(r, 0);
+	c->dr[0] = DATA;
+	c->dr[7] = 0x402 | 3u << 16 | 3u << 18;
+	poke(r, DATA, 2, KDATA);
+	x86_state_changed(c, false);
+	GUEST(r, 0x8e, 0x15, 0, 0, 5, 0, 0xcd, 0x30); /* MOV SS,[DATA]; INT 0x30 */
+	CODE_AT(r, handler(0x30), 0x90, 0x90);
+	assert_int_equal(run_to_handler(r), 1);
+	assert_int_equal(frame(r, 0, 4), handler(0x30)); /* before the handler's first instruction */
+	assert_int_equal(c->dr[6], 0xffff0ff1);
+}
+static void step_comes_before_an_interrupt(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	rig_long(r, 0);
+	c->eflags |= 0x300;
+	c->nmi_pending = true;
+	c->shadow = 1;
+	x86_state_changed(c, false);
+	GUEST(r, 0x90, 0x90);
+	assert_int_equal(run_to_handler(r), 2); /* the trap is taken first, then the NMI before its handler's first */
+	assert_int_equal(frame(r, 0, 8), handler(1));
+	assert_int_equal(frame(r, 6, 8), CODE + 1); /* below one word of alignment */
+}
+
 static void user_steps(void **state)
 {
 	struct rig *r = *state;
@@ -193,6 +303,13 @@ int main(void)
 		RIG_TEST(port_breakpoint),
 		RIG_TEST(general_detect),
 		RIG_TEST(debug_register_values),
+		RIG_TEST(rep_traps_after_each_iteration),
+		RIG_TEST(rep_partway_pushes_rf),
+		RIG_TEST(breakpoint_on_rep_is_met_once),
+		RIG_TEST(branch_trap),
+		RIG_TEST(icebp_needs_no_dpl),
+		RIG_TEST(trap_held_by_mov_ss_comes_behind_int),
+		RIG_TEST(step_comes_before_an_interrupt),
 		RIG_TEST(user_steps),
 		RIG_TEST(user_breakpoints),
 		RIG_TEST(user_int3),
