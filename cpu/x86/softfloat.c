@@ -6,7 +6,7 @@ typedef unsigned __int128 u128;
 static const struct format {
 	uint8_t prec;
 	int32_t emin, emax;
-} formats[] = {[SF32] = {24, -126, 127}, [SF64] = {53, -1022, 1023}, [SF80] = {64, -16382, 16383}};
+} formats[] = {[SF32] = {24, -126, 127}, [SF64] = {53, -1022, 1023}, [SF80] = {64, -16382, 16383}, [SF16] = {11, -14, 15}};
 
 #define QUIET ((uint64_t)1 << 62)
 #define TOP ((uint64_t)1 << 63)
@@ -33,6 +33,14 @@ static struct sf_num unpack(const struct sf_env *env, bool sign, int32_t e, int3
 	if (!m || env->daz)
 		return (struct sf_num){SF_ZERO, sign, false, 0, 0};
 	return normal(sign, 1 - bias, m, true);
+}
+
+struct sf_num sf_unpack16(uint16_t v)
+{
+	static const struct sf_env plain;
+	struct sf_num n = unpack(&plain, v >> 15, v >> 10 & 0x1f, 0x1f, (uint64_t)(v & 0x3ff) << 53);
+	n.denormal = false;
+	return n;
 }
 
 struct sf_num sf_unpack32(const struct sf_env *e, uint32_t v)
@@ -84,6 +92,13 @@ static uint64_t pack(struct sf_num n, enum sf_kind k, int32_t *e)
 		*e = 2 * bias + 1;
 		return n.sig | TOP;
 	}
+}
+
+uint16_t sf_pack16(struct sf_num n)
+{
+	int32_t e;
+	uint64_t s = pack(n, SF16, &e);
+	return (uint16_t)(n.sign << 15 | e << 10 | (s >> 53 & 0x3ff));
 }
 
 uint32_t sf_pack32(struct sf_num n)

@@ -33,11 +33,13 @@ struct sf_num {
 	int32_t exp;    /* value = sig / 2^63 * 2^exp */
 	uint64_t sig;   /* bit 63 set when finite; NaN: as in the 80-bit format */
 };
-enum sf_kind { SF32, SF64, SF80 };
+enum sf_kind { SF32, SF64, SF80, SF16 };
 
+struct sf_num sf_unpack16(uint16_t v); /* denormals are neither flushed nor reported (SDM vol. 1, 14.4.1) */
 struct sf_num sf_unpack32(const struct sf_env *e, uint32_t v);
 struct sf_num sf_unpack64(const struct sf_env *e, uint64_t v);
 struct sf_num sf_unpack80(struct x86_f80 v);
+uint16_t sf_pack16(struct sf_num n);
 uint32_t sf_pack32(struct sf_num n); /* n must be representable, as what the operations below return for that kind */
 uint64_t sf_pack64(struct sf_num n);
 struct x86_f80 sf_pack80(struct sf_num n);
@@ -56,6 +58,8 @@ struct sf_num sf_add(struct sf_env *e, enum sf_kind k, struct sf_num a, struct s
 struct sf_num sf_sub(struct sf_env *e, enum sf_kind k, struct sf_num a, struct sf_num b);
 struct sf_num sf_mul(struct sf_env *e, enum sf_kind k, struct sf_num a, struct sf_num b);
 struct sf_num sf_div(struct sf_env *e, enum sf_kind k, struct sf_num a, struct sf_num b);
+/* a * b + c, rounded once (softfloat_fma.c). Which NaN is the caller's: sf_nan3. */
+struct sf_num sf_muladd(struct sf_env *e, enum sf_kind k, struct sf_num a, struct sf_num b, struct sf_num c);
 struct sf_num sf_sqrt(struct sf_env *e, enum sf_kind k, struct sf_num a);
 /* To another format: NaNs made quiet, rounded. `denormals`: a denormal operand raises SF_D. */
 struct sf_num sf_convert(struct sf_env *e, enum sf_kind k, struct sf_num a, bool denormals);
@@ -75,6 +79,8 @@ struct sf_num sf_round(struct sf_env *e, enum sf_kind k, bool sign, int32_t exp,
 
 /* An operand is a NaN or unsupported: the result of a two-operand operation (SF_I raised for signalling ones). */
 struct sf_num sf_nan2(struct sf_env *e, struct sf_num a, struct sf_num b);
+/* Of three operands at least one is a NaN: the first one, made quiet. */
+struct sf_num sf_nan3(struct sf_env *e, struct sf_num a, struct sf_num b, struct sf_num c);
 struct sf_num sf_invalid(struct sf_env *e); /* raise SF_I, give the default NaN */
 static inline bool sf_is_nan(struct sf_num n)
 {

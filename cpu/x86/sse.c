@@ -100,7 +100,7 @@ static x86_fn row_handler(const struct x86_insn *d, struct x86_op *op, const str
 	return (row->flags & SSE_SHIFT) && sse_is_imm(d, 1) ? xi : xx;
 }
 
-const struct sse_row *const sse_tables[] = {sse_int_rows, sse_shuffle_rows, NULL};
+const struct sse_row *const sse_tables[] = {sse_int_rows, sse_shuffle_rows, sse_crypto_rows, NULL};
 
 const struct sse_row *sse_find_row(const struct x86_insn *d)
 {
@@ -122,7 +122,8 @@ x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends
 {
 	static x86_fn (*const parts[])(const struct x86_insn *,
 				       struct x86_op *) = {sse_translate_move,  sse_translate_int,  sse_translate_misc,
-							   sse_translate_float, sse_translate_save, sse_translate_str};
+							   sse_translate_float, sse_translate_save, sse_translate_str,
+							   sse_translate_sha};
 	(void)ends;
 	if (d->i.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
 		return vex_translate(d, op);

@@ -60,7 +60,7 @@ struct sse_row {
 #define SSE_NAMES(MNEMONIC) ZYDIS_MNEMONIC_##MNEMONIC, ZYDIS_MNEMONIC_V##MNEMONIC
 #define SSE_ROW_END {0, 0, 0, 0, NULL, NULL}
 /* Tables ended by a row without kernel; sse_tables ended by NULL. */
-extern const struct sse_row sse_int_rows[], sse_shuffle_rows[];
+extern const struct sse_row sse_int_rows[], sse_shuffle_rows[], sse_crypto_rows[];
 extern const struct sse_row *const sse_tables[];
 const struct sse_row *sse_find_row(const struct x86_insn *d); /* by the mnemonic of the instruction's encoding */
 
@@ -70,6 +70,7 @@ x86_fn sse_translate_misc(const struct x86_insn *d,
 			  struct x86_op *op); /* sse_misc.c: general registers, PTEST, variable blends */
 x86_fn sse_translate_str(const struct x86_insn *d, struct x86_op *op);   /* sse_str.c: PCMPxSTRx */
 x86_fn sse_translate_float(const struct x86_insn *d, struct x86_op *op); /* sse_fp.c */
+x86_fn sse_translate_sha(const struct x86_insn *d, struct x86_op *op);   /* sse_crypto.c: SHA256RNDS2 */
 x86_fn sse_translate_save(const struct x86_insn *d, struct x86_op *op);  /* xsave.c */
 x86_fn vex_translate(const struct x86_insn *d, struct x86_op *op);       /* vex.c: everything with a VEX prefix */
 

@@ -12,11 +12,13 @@
 	{ZYDIS_MNEMONIC_##NAME, 0, FP_##kind, mem, FP_##needs, HOST(name), sse_soft_##name},
 #define VEX(NAME, kind, mem, needs, name)                                                                              \
 	{0, ZYDIS_MNEMONIC_##NAME, FP_##kind, mem, FP_##needs, HOST(name), sse_soft_##name},
-static const struct sse_fp_row rows[] = {SSE_FP_ROWS(BOTH) SSE_FP_LEGACY_ROWS(LEGACY) VEX_FP_ROWS(VEX)};
+static const struct sse_fp_row rows[] = {SSE_FP_ROWS(BOTH) SSE_FP_LEGACY_ROWS(LEGACY) VEX_FP_ROWS(VEX)
+					  VEX_FMA_ROWS(VEX)};
 /* The same for hosts that lack the instruction. */
 #undef HOST
 #define HOST(name) NULL
-static const struct sse_fp_row soft_rows[] = {SSE_FP_ROWS(BOTH) SSE_FP_LEGACY_ROWS(LEGACY) VEX_FP_ROWS(VEX)};
+static const struct sse_fp_row soft_rows[] = {SSE_FP_ROWS(BOTH) SSE_FP_LEGACY_ROWS(LEGACY) VEX_FP_ROWS(VEX)
+					  VEX_FMA_ROWS(VEX)};
 
 const struct sse_fp_row *sse_fp_find(const struct x86_insn *d)
 {

@@ -61,12 +61,25 @@ struct sse_fp_row {
 	X(VCMPPS, VEC, 16, AVX, vcmpps) X(VCMPPD, VEC, 16, AVX, vcmppd) X(VCMPSS, VEC, 4, AVX, vcmpss)             \
 	X(VCMPSD, VEC, 8, AVX, vcmpsd)
 
+/* FMA (sse_fma.c). */
+#define VEX_FMA_THREE(X, N, n, T, t, mem)                                                                          \
+	X(N##132##T, VEC, mem, FMA, n##132##t) X(N##213##T, VEC, mem, FMA, n##213##t)                              \
+	X(N##231##T, VEC, mem, FMA, n##231##t)
+#define VEX_FMA_PACKED(X, N, n) VEX_FMA_THREE(X, N, n, PS, ps, 16) VEX_FMA_THREE(X, N, n, PD, pd, 16)
+#define VEX_FMA_ALL(X, N, n)                                                                                       \
+	VEX_FMA_PACKED(X, N, n) VEX_FMA_THREE(X, N, n, SS, ss, 4) VEX_FMA_THREE(X, N, n, SD, sd, 8)
+#define VEX_FMA_ROWS(X)                                                                                            \
+	VEX_FMA_ALL(X, VFMADD, vfmadd) VEX_FMA_ALL(X, VFMSUB, vfmsub) VEX_FMA_ALL(X, VFNMADD, vfnmadd)             \
+	VEX_FMA_ALL(X, VFNMSUB, vfnmsub) VEX_FMA_PACKED(X, VFMADDSUB, vfmaddsub)                                   \
+	VEX_FMA_PACKED(X, VFMSUBADD, vfmsubadd)
+
 #define SSE_FP_DECLARE(mnemonic, kind, mem, needs, name)                                                           \
 	void sse_host_##name(x86_lane *d, const x86_lane *a, const x86_lane *b, unsigned imm);                     \
 	void sse_soft_##name(struct sf_env *e, x86_lane *d, const x86_lane *a, const x86_lane *b, unsigned imm);
 SSE_FP_ROWS(SSE_FP_DECLARE)
 SSE_FP_LEGACY_ROWS(SSE_FP_DECLARE)
 VEX_FP_ROWS(SSE_FP_DECLARE)
+VEX_FMA_ROWS(SSE_FP_DECLARE)
 /* VDPPS of 256 bits: the only one whose lanes take steps together. */
 void sse_soft_dpps_256(struct sf_env *e, x86_lane *d, const x86_lane *a, const x86_lane *b, unsigned imm);
 

@@ -3,8 +3,8 @@
 #include <vmaccel/x86_lists.h>
 #include "sys.h"
 
-/* Features of the models up to x86-64-v2 are implemented, all of them ... */
-enum { V1 = 1, V2 = 1, V3 = 0, MAX = 0 };
+/* Features of the models up to x86-64-v3 are implemented, all of them ... */
+enum { V1 = 1, V2 = 1, V3 = 1, MAX = 0 };
 static const struct feature {
 	uint32_t leaf;
 	uint8_t subleaf, reg, bit, have;
@@ -14,21 +14,21 @@ static const struct feature {
 #undef VMA_X
 	/* ... and of the others these. A row goes here when its instructions and checks are tested. */
 	{1, 0, 3, 1, 1},           /* VME */
+	{1, 0, 2, 1, 1},           /* PCLMULQDQ */
 	{1, 0, 2, 3, 1},           /* MONITOR */
-	{1, 0, 2, 22, 1},          /* MOVBE */
-	{1, 0, 2, 28, 1},          /* AVX */
+	{1, 0, 2, 25, 1},          /* AES */
 	{1, 0, 2, 30, 1},          /* RDRAND */
-	{7, 0, 1, 3, 1},           /* BMI1 */
-	{7, 0, 1, 5, 1},           /* AVX2 */
-	{7, 0, 1, 8, 1},           /* BMI2 */
 	{7, 0, 1, 13, 1},          /* FCS and FDS are zero */
 	{7, 0, 1, 18, 1},          /* RDSEED */
 	{7, 0, 1, 19, 1},          /* ADX */
 	{7, 0, 1, 23, 1},          /* CLFLUSHOPT */
 	{7, 0, 1, 24, 1},          /* CLWB */
+	{7, 0, 1, 29, 1},          /* SHA */
 	{7, 0, 2, 2, 1},           /* UMIP */
+	{7, 0, 2, 8, 1},           /* GFNI */
+	{7, 0, 2, 9, 1},           /* VAES */
+	{7, 0, 2, 10, 1},          /* VPCLMULQDQ */
 	{7, 0, 2, 22, 1},          /* RDPID */
-	{0x80000001, 0, 2, 5, 1},  /* LZCNT */
 	{0x80000001, 0, 2, 8, 1},  /* PREFETCHW */
 	{0x80000001, 0, 3, 26, 1}, /* PDPE1GB */
 	{0x80000008, 0, 1, 9, 1},  /* WBNOINVD */

@@ -127,7 +127,8 @@ x86_fn vex_translate(const struct x86_insn *d, struct x86_op *op)
 {
 	static x86_fn (*const parts[])(const struct x86_insn *, struct x86_op *) = {
 		vex_translate_move, translate_row,     vex_translate_float, vex_translate_misc,
-		vex_translate_perm, vex_translate_mem, vex_translate_mxcsr};
+		vex_translate_perm, vex_translate_mem, vex_translate_half,
+		vex_translate_mxcsr};
 	if (d->c->mode == X86_MODE_REAL || d->c->mode == X86_MODE_VM86)
 		return NULL;
 	struct x86_op saved = *op;

@@ -62,6 +62,7 @@ x86_fn vex_translate_misc(const struct x86_insn *d, struct x86_op *op);  /* vex_
 x86_fn vex_translate_perm(const struct x86_insn *d, struct x86_op *op);  /* vex_perm.c */
 x86_fn vex_translate_mem(const struct x86_insn *d, struct x86_op *op);   /* vex_mem.c */
 x86_fn vex_translate_float(const struct x86_insn *d, struct x86_op *op); /* vex_fp.c */
+x86_fn vex_translate_half(const struct x86_insn *d, struct x86_op *op);  /* vex_f16c.c */
 x86_fn vex_translate_mxcsr(const struct x86_insn *d, struct x86_op *op); /* xsave.c */
 
 #endif

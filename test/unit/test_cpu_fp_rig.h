@@ -54,25 +54,17 @@ static int rig_mmio(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *da
 	memset(data, 0xff, len);
 	return X86_DONE;
 }
+/* Everything the CPU can do. */
 static int rig_cpuid(void *o, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
+	struct x86_cpuid_leaf table[64];
+	size_t n = 64;
 	(void)o;
-	(void)sub;
+	x86_cpuid_max(table, &n);
 	memset(out, 0, 16);
-	if (leaf == 0)
-		out[0] = 7;
-	if (leaf == 1) {
-		out[2] = 0x14b82203; /* SSE3 SSSE3 SSE4.1 SSE4.2 XSAVE AVX ... */
-		out[3] = 0x078bfbff;
-	}
-	if (leaf == 7)
-		out[1] = 1 << 5; /* AVX2 */
-	if (leaf == 0x80000000)
-		out[0] = 0x80000008;
-	if (leaf == 0x80000001)
-		out[3] = 0x2c100800;
-	if (leaf == 0x80000008)
-		out[0] = 0x3028;
+	for (size_t i = 0; i < n; i++)
+		if (table[i].leaf == leaf && (!table[i].has_subleaf || table[i].subleaf == sub))
+			memcpy(out, table[i].out, 16);
 	return X86_DONE;
 }
 static uint64_t rig_tsc(void *o)

@@ -79,7 +79,7 @@ static void test_undefined_encodings(void **state)
 
 static int no_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
-	isa_cpuid(o, leaf, subleaf, out);
+	rig_cpuid(o, leaf, subleaf, out);
 	if (leaf == 7)
 		memset(out, 0, 16);
 	if (leaf == 1)
@@ -99,7 +99,7 @@ static int step(struct rig *r, const uint8_t *code, size_t n)
 
 static void test_old_meanings(void **state)
 {
-	struct rig *r = isa_rig_new();
+	struct rig *r = rig_new();
 	(void)state;
 	r->env.cpuid = no_cpuid;
 	x86_cpuid_refresh(r->cpu);
@@ -139,10 +139,10 @@ static void test_gated(void **state)
 		{4, {0xf3, 0x0f, 0xb8, 0xc1}},          /* POPCNT */
 		{5, {0xf2, 0x0f, 0x38, 0xf1, 0xc1}},    /* CRC32 */
 	};
-	struct rig *r = isa_rig_new();
+	struct rig *r = rig_new();
 	(void)state;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
-		r->env.cpuid = isa_cpuid;
+		r->env.cpuid = rig_cpuid;
 		x86_cpuid_refresh(r->cpu);
 		x86_flush_all(r->cpu);
 		r->cpu->r[0] = r->cpu->r[1] = 0;
@@ -158,7 +158,7 @@ static void test_gated(void **state)
 /* VEX in real and virtual-8086 mode is what it was before: LES or LDS of a register, #UD. */
 static void test_real_mode(void **state)
 {
-	struct rig *r = isa_rig_new();
+	struct rig *r = rig_new();
 	struct x86_cpu *c = r->cpu;
 	(void)state;
 	x86_reset(c);

@@ -8,28 +8,6 @@
 #include "test_cpu_fp_values.h"
 #include "x86/sys.h"
 
-/* The CPU with everything it can do. */
-static int isa_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
-{
-	struct x86_cpuid_leaf table[64];
-	size_t n = 64;
-	(void)o;
-	x86_cpuid_max(table, &n);
-	memset(out, 0, 16);
-	for (size_t i = 0; i < n; i++)
-		if (table[i].leaf == leaf && (!table[i].has_subleaf || table[i].subleaf == subleaf))
-			memcpy(out, table[i].out, 16);
-	return X86_DONE;
-}
-
-static struct rig *isa_rig_new(void)
-{
-	struct rig *r = rig_new();
-	r->env.cpuid = isa_cpuid;
-	x86_cpuid_refresh(r->cpu);
-	return r;
-}
-
 static void isa_start(struct rig *r)
 {
 	rig_start(r);
@@ -352,7 +330,8 @@ void isa_native_run(void);
 #define ISA_OUT(n, reg) "mov %" #reg ", isa_nat+2496+8*" #n "(%rip)\n"
 #define ISA_REGS(X)                                                                                                    \
 	X(0, rax)                                                                                                      \
-	X(1, rcx) X(2, rdx) X(3, rbx) X(5, rbp) X(6, rsi) X(7, rdi) X(8, r8) X(9, r9) X(10, r10) X(11, r11) X(12, r12) \
+	X(1, rcx)                                                                                                      \
+	X(2, rdx) X(3, rbx) X(5, rbp) X(6, rsi) X(7, rdi) X(8, r8) X(9, r9) X(10, r10) X(11, r11) X(12, r12)           \
 		X(13, r13) X(14, r14) X(15, r15)
 __asm__(".text\n.globl isa_native_run\n.type isa_native_run, @function\nisa_native_run:\n"
 	"push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
@@ -466,7 +445,7 @@ static bool isa_host_has(const struct isa_insn *n)
 	return x86_isa_offered(&d);
 }
 
-static bool isa_host_is_zen(void)
+static inline bool isa_host_is_zen(void)
 {
 	uint32_t a, b, c, d;
 	__cpuid(0, a, b, c, d);
@@ -491,7 +470,7 @@ static unsigned isa_differential(unsigned long count, bool (*wanted)(const struc
 {
 	static unsigned seen[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 	static struct isa_state in, soft, native;
-	struct rig *r = isa_rig_new();
+	struct rig *r = rig_new();
 	struct isa_insn n;
 	unsigned wrong = 0;
 	memset(seen, 0, sizeof seen);
