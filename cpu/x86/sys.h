@@ -295,6 +295,9 @@ int x86_msr_read_own(struct x86_cpu *c, uint32_t index, uint64_t *value);
 int x86_msr_write_own(struct x86_cpu *c, uint32_t index, uint64_t value);
 uint64_t x86_cr4_valid(const struct x86_cpu *c);
 uint64_t x86_xcr0_valid(const struct x86_cpu *c);
+uint64_t x86_xinuse(struct x86_cpu *c); /* what XGETBV gives for ECX = 1, before XCR0 (xsave_insn.c) */
+/* Bytes of an XSAVE area with these components (SDM vol. 1, 13.4). */
+uint32_t x86_xsave_size(uint64_t components, bool compact);
 /* CPUID as the guest sees it; may defer. */
 void x86_cpuid_guest(struct x86_cpu *c, const struct x86_op *op, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 

@@ -29,6 +29,10 @@ static const struct feature {
 	{7, 0, 2, 9, 1},           /* VAES */
 	{7, 0, 2, 10, 1},          /* VPCLMULQDQ */
 	{7, 0, 2, 22, 1},          /* RDPID */
+	{0xd, 1, 0, 0, 1},         /* XSAVEOPT */
+	{0xd, 1, 0, 1, 1},         /* XSAVEC */
+	{0xd, 1, 0, 2, 1},         /* XGETBV with ECX = 1 */
+	{0xd, 1, 0, 3, 1},         /* XSAVES */
 	{0x80000001, 0, 2, 8, 1},  /* PREFETCHW */
 	{0x80000001, 0, 3, 26, 1}, /* PDPE1GB */
 	{0x80000008, 0, 1, 9, 1},  /* WBNOINVD */

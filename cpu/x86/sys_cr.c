@@ -34,7 +34,7 @@ uint64_t x86_cr4_valid(const struct x86_cpu *c)
 
 uint64_t x86_xcr0_valid(const struct x86_cpu *c)
 {
-	return x86_has(c, X86_F_AVX) ? 7 : 3;
+	return 3 | (x86_has(c, X86_F_AVX) ? 4 : 0) | (x86_has(c, X86_F_PKU) ? 0x200 : 0);
 }
 
 /* The four entries of PAE paging are registers, loaded by MOV CR (SDM vol. 3, 4.4.1). */
@@ -198,17 +198,6 @@ const struct x86_op *x86_sys_smsw(struct x86_cpu *c, const struct x86_op *op)
 
 /* ------ XCR0 ------ */
 
-/* Components not in their initial state, for XGETBV with ECX = 1. x87 and SSE are always reported in use, which is
- * allowed (SDM vol. 1, 13.6). */
-static uint64_t xinuse(const struct x86_cpu *c)
-{
-	uint64_t use = 3;
-	for (int i = 0; i < 16; i++)
-		if (c->v[i].q[2] | c->v[i].q[3])
-			use |= 4;
-	return use & c->xcr0;
-}
-
 const struct x86_op *x86_sys_xgetbv(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint32_t index = (uint32_t)c->r[1];
@@ -216,7 +205,7 @@ const struct x86_op *x86_sys_xgetbv(struct x86_cpu *c, const struct x86_op *op)
 		x86_ud(c, op);
 	if (index > 1 || (index == 1 && !x86_has(c, X86_FEAT_D1A + 2)))
 		x86_gp(c, op, 0);
-	uint64_t v = index ? xinuse(c) : c->xcr0;
+	uint64_t v = index ? x86_xinuse(c) & c->xcr0 : c->xcr0;
 	c->r[0] = (uint32_t)v;
 	c->r[2] = v >> 32;
 	return NEXT(op);

@@ -78,15 +78,14 @@ const struct x86_op *x86_sys_vmcall(struct x86_cpu *c, const struct x86_op *op)
 
 static void patch_cpuid(const struct x86_cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
-	uint32_t size = c->xcr0 & 4 ? 832 : 576; /* SDM vol. 1, 13.4: legacy area, header, AVX */
 	if (leaf == 1)
 		out[2] = (out[2] & ~(1u << 27)) | (c->cr4 & CR4_OSXSAVE ? 1u << 27 : 0);
 	if (leaf == 7 && subleaf == 0)
 		out[2] = (out[2] & ~(1u << 4)) | (c->cr4 & CR4_PKE ? 1u << 4 : 0);
 	if (leaf == 0xd && subleaf == 0 && out[0])
-		out[1] = size;
+		out[1] = x86_xsave_size(c->xcr0, false);
 	if (leaf == 0xd && subleaf == 1 && (out[0] & 0xa)) /* XSAVEC or XSAVES */
-		out[1] = size;
+		out[1] = x86_xsave_size(c->xcr0 | c->xss, true);
 }
 
 void x86_cpuid_guest(struct x86_cpu *c, const struct x86_op *op, uint32_t leaf, uint32_t subleaf, uint32_t out[4])

@@ -41,6 +41,7 @@ enum {
 	MSR_MTRR_PHYS = 0x200,
 	MSR_PAT = 0x277,
 	MSR_MTRR_DEF = 0x2ff,
+	MSR_XSS = 0xda0,
 	MSR_MC0_CTL = 0x400,
 };
 #define MSR_EFER 0xc0000080u
@@ -73,6 +74,7 @@ static const struct msr msrs[] = {
 	{MSR_DEBUGCTL, 0, MASK, AT(debugctl), DEBUGCTL_LBR | X86_DEBUGCTL_BTF, 0},
 	{MSR_PAT, X86_F_PAT, TYPES, AT(pat), PAT_TYPES, 0x0007040600070406},
 	{MSR_MTRR_DEF, X86_F_MTRR, SPECIAL, AT(mtrr_def_type), 0, 0},
+	{MSR_XSS, X86_F_XSAVES, MASK, AT(xss), 0, 0},
 	{MSR_EFER, 0, SPECIAL, AT(efer), 0, 0},
 	{MSR_STAR, X86_F_LM, MASK, AT(star), ~UINT64_C(0), 0},
 	{MSR_STAR + 1, X86_F_LM, CANONICAL, AT(lstar), 0, 0},
@@ -124,7 +126,8 @@ static bool find(const struct x86_cpu *c, uint32_t index, struct msr *m)
 			found = true;
 		}
 	}
-	return found && (!m->feature || x86_has(c, m->feature));
+	bool pid = index == MSR_FS_BASE + 3 && x86_has(c, X86_F_RDPID); /* TSC_AUX: for RDTSCP or RDPID */
+	return found && (!m->feature || x86_has(c, m->feature) || pid);
 }
 
 static uint64_t *field(struct x86_cpu *c, const struct msr *m)

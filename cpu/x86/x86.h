@@ -164,6 +164,7 @@ struct x86_cpu {
 	bool vex_off;                /* VEX-encoded vector instructions raise #UD or #NM: x86_update_vex */
 	bool tf_active;              /* single step: blocks of one instruction (TF, user debug or breakpoints armed) */
 
+	uint64_t xss; /* IA32_XSS: no supervisor component exists, so 0 */
 	uint64_t cr0, cr2, cr3, cr4, cr8, efer, xcr0, pdpte[4];
 	struct x86_seg seg[X86_NSEG];
 	uint64_t gdt_base, idt_base;

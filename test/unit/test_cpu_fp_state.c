@@ -146,7 +146,7 @@ static void test_xsave_faults(void **state)
 	assert_int_equal(run(r, CODE(0x0f, 0xae, 0x2e)), X86_GP_FAULT);
 	rig_start(r);
 	r->mem[RIG_DATA + 512] = 0;
-	r->mem[RIG_DATA + 527] = 0x80; /* compacted */
+	r->mem[RIG_DATA + 527] = 0x40; /* XCOMP_BV in standard form */
 	assert_int_equal(run(r, CODE(0x0f, 0xae, 0x2e)), X86_GP_FAULT);
 	rig_start(r);
 	r->cpu->cr4 &= ~(uint64_t)X86_CR4_OSXSAVE;

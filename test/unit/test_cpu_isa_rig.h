@@ -8,7 +8,7 @@
 #include "test_cpu_fp_values.h"
 #include "x86/sys.h"
 
-static void isa_start(struct rig *r)
+static inline void isa_start(struct rig *r)
 {
 	rig_start(r);
 	r->cpu->cr4 = 0x50620; /* FSGSBASE OSXSAVE OSXMMEXCPT OSFXSR PAE */
@@ -68,7 +68,7 @@ static void isa_rnd_vector(uint8_t *p, unsigned n)
 	}
 }
 
-static void isa_rnd_state(struct isa_state *s, uint64_t data_at)
+static inline void isa_rnd_state(struct isa_state *s, uint64_t data_at)
 {
 	uint32_t mxcsr = (uint32_t)((rnd() % 3 ? 0x1f80 : rnd() & 0x1f80) | (rnd() & 3) << 13);
 	uint64_t bv = 7;
@@ -92,7 +92,7 @@ static void isa_rnd_state(struct isa_state *s, uint64_t data_at)
 	s->vector = -1;
 }
 
-static void isa_soft(struct rig *r, const struct isa_insn *n, struct isa_state *s)
+static inline void isa_soft(struct rig *r, const struct isa_insn *n, struct isa_state *s)
 {
 	struct x86_cpu *c = r->cpu;
 	isa_start(r);
@@ -111,7 +111,8 @@ static void isa_soft(struct rig *r, const struct isa_insn *n, struct isa_state *
 	memcpy(s->data, r->mem + RIG_DATA, ISA_DATA);
 }
 
-static const char *isa_difference(const struct isa_state *soft, const struct isa_state *native, uint32_t undefined)
+static inline const char *isa_difference(const struct isa_state *soft, const struct isa_state *native,
+					 uint32_t undefined)
 {
 	static char why[200];
 	if (soft->vector != native->vector) {
@@ -150,7 +151,7 @@ static const char *isa_difference(const struct isa_state *soft, const struct isa
 	return memcmp(soft->data, native->data, ISA_DATA) ? "memory" : NULL;
 }
 
-static void isa_show(const struct isa_insn *n, const struct isa_state *in, const char *why)
+static inline void isa_show(const struct isa_insn *n, const struct isa_state *in, const char *why)
 {
 	char text[96];
 	ZydisFormatter f;
@@ -182,7 +183,7 @@ static void isa_show(const struct isa_insn *n, const struct isa_state *in, const
 
 static ZydisDecoder isa_decoder;
 
-static void isa_decoder_init(void)
+static inline void isa_decoder_init(void)
 {
 	static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET,
 					       ZYDIS_DECODER_MODE_CLDEMOTE, ZYDIS_DECODER_MODE_KNC};
@@ -248,7 +249,7 @@ static void isa_encode_legacy(struct isa_insn *n, struct isa_opcode o)
 	b[n->len++] = (uint8_t)rnd();
 }
 
-static void isa_encode(struct isa_insn *n, struct isa_opcode o)
+static inline void isa_encode(struct isa_insn *n, struct isa_opcode o)
 {
 	memset(n->bytes, 0, sizeof n->bytes);
 	if (o.vex)
@@ -258,7 +259,7 @@ static void isa_encode(struct isa_insn *n, struct isa_opcode o)
 }
 
 /* Zydis knows it, it leaves RSP alone, its memory is what RSI or R14 point to. */
-static bool isa_usable(struct isa_insn *n)
+static inline bool isa_usable(struct isa_insn *n)
 {
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&isa_decoder, n->bytes, sizeof n->bytes, &n->i, n->o)))
 		return false;
@@ -281,7 +282,7 @@ static bool isa_usable(struct isa_insn *n)
 /* The opcodes that can give what is wanted: few tries find each. */
 static struct isa_opcode isa_opcodes[2 * 4 * 4 * 256];
 static unsigned isa_opcode_count;
-static void isa_choose(bool (*wanted)(const struct isa_insn *n))
+static inline void isa_choose(bool (*wanted)(const struct isa_insn *n))
 {
 	struct isa_insn n;
 	isa_opcode_count = 0;
@@ -299,7 +300,7 @@ static void isa_choose(bool (*wanted)(const struct isa_insn *n))
 	}
 }
 
-static void isa_random(struct isa_insn *n, bool (*wanted)(const struct isa_insn *n))
+static inline void isa_random(struct isa_insn *n, bool (*wanted)(const struct isa_insn *n))
 {
 	do
 		isa_encode(n, isa_opcodes[rnd() % isa_opcode_count]);
@@ -331,8 +332,9 @@ void isa_native_run(void);
 #define ISA_REGS(X)                                                                                                    \
 	X(0, rax)                                                                                                      \
 	X(1, rcx)                                                                                                      \
-	X(2, rdx) X(3, rbx) X(5, rbp) X(6, rsi) X(7, rdi) X(8, r8) X(9, r9) X(10, r10) X(11, r11) X(12, r12)           \
-		X(13, r13) X(14, r14) X(15, r15)
+	X(2, rdx)                                                                                                      \
+	X(3, rbx) X(5, rbp) X(6, rsi) X(7, rdi) X(8, r8) X(9, r9) X(10, r10) X(11, r11) X(12, r12) X(13, r13)          \
+		X(14, r14) X(15, r15)
 __asm__(".text\n.globl isa_native_run\n.type isa_native_run, @function\nisa_native_run:\n"
 	"push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
 	"mov $7, %eax; xor %edx, %edx\n xsave64 isa_nat+1664(%rip)\n xrstor64 isa_nat(%rip)\n" ISA_REGS(
@@ -381,7 +383,7 @@ static void isa_on_signal(int sig, siginfo_t *info, void *context)
 }
 
 /* cmocka puts its own handlers around each test, so each asks for these again. */
-static void isa_signals(void)
+static inline void isa_signals(void)
 {
 	static const int signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGTRAP};
 	struct sigaction sa = {.sa_sigaction = isa_on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER};
@@ -389,7 +391,7 @@ static void isa_signals(void)
 		sigaction(signals[i], &sa, NULL);
 }
 
-static void isa_native(const struct isa_insn *n, struct isa_state *s)
+static inline void isa_native(const struct isa_insn *n, struct isa_state *s)
 {
 	memcpy(isa_code, n->bytes, n->len);
 	isa_code[n->len] = 0xc3;
@@ -418,7 +420,7 @@ static void isa_native(const struct isa_insn *n, struct isa_state *s)
 	memcpy(s->data, isa_data, ISA_DATA);
 }
 
-static uint64_t isa_features(uint32_t leaf, uint32_t subleaf, unsigned lo, unsigned hi)
+static inline uint64_t isa_features(uint32_t leaf, uint32_t subleaf, unsigned lo, unsigned hi)
 {
 	uint32_t r[4] = {0};
 	if (!__get_cpuid_count(leaf, subleaf, &r[0], &r[1], &r[2], &r[3]))
@@ -427,7 +429,7 @@ static uint64_t isa_features(uint32_t leaf, uint32_t subleaf, unsigned lo, unsig
 }
 
 /* The host as a CPU, for its feature bits only. */
-static struct x86_cpu *isa_host(void)
+static inline struct x86_cpu *isa_host(void)
 {
 	static struct x86_cpu host;
 	host.mode = X86_MODE_LONG;
@@ -438,7 +440,7 @@ static struct x86_cpu *isa_host(void)
 	return &host;
 }
 
-static bool isa_host_has(const struct isa_insn *n)
+static inline bool isa_host_has(const struct isa_insn *n)
 {
 	struct x86_insn d = {.c = isa_host()};
 	d.i = n->i;
@@ -456,7 +458,7 @@ static inline bool isa_host_is_zen(void)
 }
 
 /* false: no AVX to save and restore here. */
-static bool isa_native_init(void)
+static inline bool isa_native_init(void)
 {
 	const int how = MAP_PRIVATE | MAP_ANONYMOUS;
 	isa_code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, how, -1, 0);
@@ -465,8 +467,8 @@ static bool isa_native_init(void)
 }
 
 /* `count` instructions; the number that differ. `undefined`: flags to leave out. */
-static unsigned isa_differential(unsigned long count, bool (*wanted)(const struct isa_insn *n),
-				 uint32_t (*undefined)(const struct isa_insn *n))
+static inline unsigned isa_differential(unsigned long count, bool (*wanted)(const struct isa_insn *n),
+					uint32_t (*undefined)(const struct isa_insn *n))
 {
 	static unsigned seen[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 	static struct isa_state in, soft, native;
