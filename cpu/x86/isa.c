@@ -3,11 +3,10 @@
 #include "sys.h"
 
 enum { MAX_NEEDS = 2 };
-static const struct {
-	uint16_t set, needs[MAX_NEEDS]; /* X86_F_ + 1; 0: nothing more */
-} rows[] = {
-#define NEEDS(SET, F) {ZYDIS_ISA_SET_##SET, {X86_F_##F + 1}},
-#define NEEDS2(SET, F, G) {ZYDIS_ISA_SET_##SET, {X86_F_##F + 1, X86_F_##G + 1}},
+/* By instruction set: X86_F_ + 1; 0: nothing more. */
+static const uint16_t needs[ZYDIS_ISA_SET_MAX_VALUE + 1][MAX_NEEDS] = {
+#define NEEDS(SET, F) [ZYDIS_ISA_SET_##SET] = {X86_F_##F + 1},
+#define NEEDS2(SET, F, G) [ZYDIS_ISA_SET_##SET] = {X86_F_##F + 1, X86_F_##G + 1},
 	NEEDS(ADOX_ADCX, ADX)
 	NEEDS(AES, AES)
 	NEEDS(AVX, AVX)
@@ -80,8 +79,6 @@ static bool offered_by_mnemonic(const struct x86_insn *d)
 
 bool x86_isa_offered(const struct x86_insn *d)
 {
-	for (unsigned n = 0; n < sizeof rows / sizeof *rows; n++)
-		if (rows[n].set == d->i.meta.isa_set)
-			return has(d->c, rows[n].needs[0]) && has(d->c, rows[n].needs[1]) && offered_by_mnemonic(d);
-	return offered_by_mnemonic(d);
+	const uint16_t *n = needs[d->i.meta.isa_set];
+	return has(d->c, n[0]) && has(d->c, n[1]) && offered_by_mnemonic(d);
 }

@@ -51,11 +51,30 @@ static const struct x86_cpuid_leaf leaves[] = {
 	{0xd, 0, 1, {7, 576, 832, 0}}, /* EBX follows XCR0 */
 	{0xd, 1, 1, {0}},
 	{0xd, 2, 1, {256, 576, 0, 0}},
+	{0xd, 9, 1, {0}}, /* PKRU: see add_pkru */
 	{0x80000000, 0, 0, {0x80000008}},
 	{0x80000001, 0, 0, {0}},
 	{0x80000007, 0, 0, {0}},
 	{0x80000008, 0, 0, {GPA_BITS | GVA_BITS << 8}},
 };
+
+/* PKRU is a state component where PKU is a feature. */
+static void add_pkru(struct x86_cpuid_leaf *l)
+{
+	const uint32_t offset = 2688, size = 8;
+	bool pkru = false;
+	for (size_t k = 0; k < sizeof features / sizeof *features; k++)
+		pkru |= features[k].leaf == 7 && features[k].reg == 2 && features[k].bit == 3 && features[k].have;
+	if (!pkru || l->leaf != 0xd)
+		return;
+	if (l->subleaf == 0) {
+		l->out[0] |= 1 << 9;
+		l->out[2] = offset + size;
+	} else if (l->subleaf == 9) {
+		l->out[0] = size;
+		l->out[1] = offset;
+	}
+}
 
 void x86_cpuid_max(struct x86_cpuid_leaf *table, size_t *count)
 {
@@ -67,6 +86,7 @@ void x86_cpuid_max(struct x86_cpuid_leaf *table, size_t *count)
 		for (size_t k = 0; k < sizeof features / sizeof *features; k++)
 			if (features[k].leaf == l->leaf && features[k].subleaf == l->subleaf)
 				l->out[features[k].reg] |= (uint32_t)features[k].have << features[k].bit;
+		add_pkru(l);
 	}
 }
 

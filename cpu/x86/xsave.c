@@ -243,7 +243,7 @@ void x86_get_xsave(struct x86_cpu *c, uint8_t *image, size_t size)
 	put64(image + AREA_LEGACY, XS_X87 | XS_SSE | (c->xcr0 & XS_AVX && size >= AREA_AVX_END ? XS_AVX : 0));
 	if (size >= AREA_AVX_END)
 		xs_put_vectors(c, image + AREA_AVX, 1, 16);
-	if (size >= AREA_PKRU_END && c->xcr0 & XS_PKRU) {
+	if (size >= AREA_PKRU_END && x86_has(c, X86_F_PKU)) { /* WRPKRU does not ask XCR0 */
 		put64(image + AREA_LEGACY, get64(image + AREA_LEGACY) | XS_PKRU);
 		put32(image + AREA_PKRU, (uint32_t)c->pkru);
 	}
