@@ -187,6 +187,63 @@ static void test_gfni(void **state)
 	rig_free(r);
 }
 
+/* ------ without the features ------ */
+
+static uint32_t off[2]; /* leaf 1 ECX, leaf 7 EBX or ECX by off_reg */
+static unsigned off_reg;
+static int less_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	rig_cpuid(o, leaf, subleaf, out);
+	if (leaf == 1)
+		out[2] &= ~off[0];
+	if (leaf == 7)
+		out[off_reg] &= ~off[1];
+	return X86_DONE;
+}
+
+static void test_gated(void **state)
+{
+	static const struct {
+		uint8_t n, code[8];
+		uint32_t ecx1, seven;
+		uint8_t reg;
+	} rows[] = {
+	    {5, {0x66, 0x0f, 0x38, 0xdc, 0xc1}, 1 << 25, 0, 2},             /* AESENC: AES */
+	    {5, {0xc4, 0xe2, 0x69, 0xdc, 0xc1}, 1 << 25, 0, 2},             /* VAESENC of 128 bits: AES */
+	    {5, {0xc4, 0xe2, 0x69, 0xdc, 0xc1}, 1 << 28, 0, 2},             /* and AVX */
+	    {5, {0xc4, 0xe2, 0x6d, 0xdc, 0xc1}, 0, 1 << 9, 2},              /* of 256: VAES */
+	    {6, {0x66, 0x0f, 0x3a, 0x44, 0xc1, 0x11}, 1 << 1, 0, 2},        /* PCLMULQDQ */
+	    {6, {0xc4, 0xe3, 0x69, 0x44, 0xc1, 0x11}, 1 << 1, 0, 2},        /* V form of 128 bits */
+	    {6, {0xc4, 0xe3, 0x6d, 0x44, 0xc1, 0x11}, 0, 1 << 10, 2},       /* of 256: VPCLMULQDQ */
+	    {4, {0x0f, 0x38, 0xcb, 0xc1}, 0, 1 << 29, 1},                   /* SHA256RNDS2 */
+	    {4, {0x0f, 0x38, 0xc8, 0xc1}, 0, 1 << 29, 1},                   /* SHA1NEXTE */
+	    {5, {0x66, 0x0f, 0x38, 0xcf, 0xc1}, 0, 1 << 8, 2},              /* GF2P8MULB */
+	    {5, {0xc4, 0xe2, 0xf1, 0x98, 0xc1}, 1 << 12, 0, 2},             /* VFMADD132PD: FMA */
+	    {5, {0xc4, 0xe2, 0xf1, 0x98, 0xc1}, 1 << 28, 0, 2},             /* and AVX */
+	    {5, {0xc4, 0xe2, 0x79, 0x13, 0xc1}, 1 << 29, 0, 2},             /* VCVTPH2PS: F16C */
+	    {6, {0xc4, 0xe3, 0x79, 0x1d, 0xc1, 0x00}, 1 << 29, 0, 2},       /* VCVTPS2PH */
+	};
+	struct rig *r = rig_new();
+	(void)state;
+	r->env.cpuid = less_cpuid;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (unsigned gone = 0; gone < 2; gone++) {
+			off[0] = gone ? rows[i].ecx1 : 0;
+			off[1] = gone ? rows[i].seven : 0;
+			off_reg = rows[i].reg;
+			x86_cpuid_refresh(r->cpu);
+			rig_code(r, CODE(0x90)); /* decode again */
+			isa_start(r);
+			r->cpu->xcr0 = 7;
+			rig_code(r, rows[i].code, rows[i].n);
+			int vector = rig_step(r);
+			if (vector != (gone ? X86_UD : -1))
+				fprintf(stderr, "row %u, feature %s: vector %d\n", i, gone ? "gone" : "there", vector);
+			assert_int_equal(vector, gone ? X86_UD : -1);
+		}
+	rig_free(r);
+}
+
 static void test_gfni_portable(void **state)
 {
 	bool before = x86_fp_soft;
@@ -199,7 +256,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_host), cmocka_unit_test(test_portable),
 					   cmocka_unit_test(test_fma_rounding), cmocka_unit_test(test_gfni),
-					   cmocka_unit_test(test_gfni_portable)};
+					   cmocka_unit_test(test_gfni_portable),
+					   cmocka_unit_test(test_gated)};
 	if (argc > 1)
 		count = strtoul(argv[1], NULL, 0);
 	if (argc > 2)

@@ -348,11 +348,104 @@ static void test_pkru(void **state)
 	rig_free(r);
 }
 
+/* An area that reaches into a page that is not there: #PF, and nothing of it is written. */
+static void test_page_fault(void **state)
+{
+	static const uint8_t rows[][4] = {{0x48, 0x0f, 0xae, 0x27}, {0x48, 0x0f, 0xc7, 0x27}, {0x48, 0x0f, 0xc7, 0x2f}};
+	struct rig *r = rig_new();
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		isa_start(r);
+		r->cpu->v[0].q[0] = 1;
+		r->cpu->r[0] = 7;
+		r->cpu->r[2] = 0;
+		r->cpu->r[7] = RIG_SIZE - 640;
+		memset(r->mem + RIG_SIZE - 640, 0xcc, 640);
+		assert_int_equal(step(r, rows[i], 4), X86_PF);
+		assert_int_equal(r->cpu->cr2 >> 12, RIG_SIZE >> 12);
+		for (unsigned b = 1; b <= 640; b++)
+			assert_int_equal(r->mem[RIG_SIZE - b], 0xcc);
+	}
+	rig_free(r);
+}
+
+/* Each needs its own bit of leaf 0xD.1 EAX. */
+static uint32_t bits_gone;
+static int less_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	rig_cpuid(o, leaf, subleaf, out);
+	if (leaf == 0xd && subleaf == 1)
+		out[0] &= ~bits_gone;
+	return X86_DONE;
+}
+
+static void test_gated(void **state)
+{
+	static const struct {
+		uint8_t code[4], bit;
+		int vector;
+	} rows[] = {
+		{{0x48, 0x0f, 0xae, 0x36}, 0, X86_UD},       /* XSAVEOPT */
+		{{0x48, 0x0f, 0xc7, 0x26}, 1, X86_UD},       /* XSAVEC */
+		{{0x90, 0x0f, 0x01, 0xd0}, 2, X86_GP_FAULT}, /* XGETBV of 1 */
+		{{0x48, 0x0f, 0xc7, 0x2e}, 3, X86_UD},       /* XSAVES */
+		{{0x48, 0x0f, 0xc7, 0x1e}, 3, X86_UD},       /* XRSTORS */
+	};
+	struct rig *r = rig_new();
+	(void)state;
+	r->env.cpuid = less_cpuid;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (unsigned gone = 0; gone < 2; gone++) {
+			bits_gone = gone << rows[i].bit;
+			x86_cpuid_refresh(r->cpu);
+			rig_code(r, CODE(0x90, 0x90));
+			isa_start(r);
+			r->cpu->r[0] = 7;
+			r->cpu->r[1] = 1;
+			r->cpu->r[2] = 0;
+			memset(r->mem + RIG_DATA, 0, 1024);
+			put64(r->mem + RIG_DATA + AREA_LEGACY + 8, XS_COMPACT);
+			bool nop = rows[i].code[0] == 0x90;
+			assert_int_equal(step(r, rows[i].code + nop, 4 - nop), gone ? rows[i].vector : -1);
+		}
+	/* without XSAVEC there is no compacted form */
+	bits_gone = 2;
+	x86_cpuid_refresh(r->cpu);
+	isa_start(r);
+	r->cpu->r[0] = 7;
+	assert_int_equal(step(r, CODE(0x48, 0x0f, 0xae, 0x2e)), X86_GP_FAULT);
+	rig_free(r);
+}
+
+/* XGETBV with ECX = 1 gives XCR0 & XINUSE. */
+static void test_xinuse(void **state)
+{
+	struct rig *r = rig_new();
+	struct x86_cpu *c = r->cpu;
+	(void)state;
+	for (unsigned use = 0; use < 8; use++) {
+		uint8_t initial[ISA_IMAGE] = {0};
+		isa_start(r);
+		x86_set_xsave(c, initial, sizeof initial);
+		c->mxcsr = 0x3f80; /* MXCSR does not count */
+		c->fop = use & 1 ? 0x123 : 0;
+		c->v[15].q[1] = use & 2 ? 1 : 0;
+		c->v[15].q[2] = use & 4 ? 1 : 0;
+		c->r[1] = 1;
+		assert_int_equal(step(r, CODE(0x0f, 0x01, 0xd0)), -1);
+		assert_int_equal(c->r[0], use);
+		assert_int_equal(c->r[2], 0);
+	}
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_saves),      cmocka_unit_test(test_restores),
 					   cmocka_unit_test(test_supervisor), cmocka_unit_test(test_xss),
-					   cmocka_unit_test(test_leaf_d),     cmocka_unit_test(test_pkru)};
+					   cmocka_unit_test(test_leaf_d),     cmocka_unit_test(test_pkru),
+					   cmocka_unit_test(test_page_fault), cmocka_unit_test(test_gated),
+					   cmocka_unit_test(test_xinuse)};
 	if (argc > 1)
 		count = strtoul(argv[1], NULL, 0);
 	if (argc > 2)
