@@ -178,11 +178,35 @@ static void test_real_mode(void **state)
 	rig_free(r);
 }
 
+/* Outside 64-bit mode VEX.W and the upper bit of VEX.vvvv mean nothing (SDM vol. 2, 2.3.5 and 5.1). */
+static void test_compatibility_mode(void **state)
+{
+	static const uint8_t andn[][5] = {{0xc4, 0xe2, 0x68, 0xf2, 0xc1}, /* ANDN EAX, EDX, ECX */
+					  {0xc4, 0xe2, 0xe8, 0xf2, 0xc1},
+					  {0xc4, 0xe2, 0x28, 0xf2, 0xc1}};
+	struct rig *r = rig_new();
+	struct x86_cpu *c = r->cpu;
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		isa_start(r);
+		c->seg[X86_CS].attr = 0xc09b;
+		x86_state_changed(c, true);
+		c->r[0] = UINT64_MAX;
+		c->r[1] = 0xffffffff0000ff0f;
+		c->r[2] = 0x00000000ff000000 | 0xf000;
+		c->r[10] = UINT64_MAX;
+		rig_code(r, andn[i], 5);
+		assert_int_equal(rig_step(r), -1);
+		assert_int_equal((uint32_t)c->r[0], 0x0f0f);
+	}
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_native), cmocka_unit_test(test_undefined_encodings),
 					   cmocka_unit_test(test_old_meanings), cmocka_unit_test(test_gated),
-					   cmocka_unit_test(test_real_mode)};
+					   cmocka_unit_test(test_real_mode), cmocka_unit_test(test_compatibility_mode)};
 	if (argc > 1)
 		count = strtoul(argv[1], NULL, 0);
 	if (argc > 2)

@@ -417,6 +417,38 @@ static void test_gated(void **state)
 	rig_free(r);
 }
 
+/* Outside 64-bit mode XMM8 to XMM15 take no part: they are neither written nor restored. */
+static void test_eight_registers(void **state)
+{
+	static const uint8_t rows[][3] = {{0x0f, 0xae, 0x26}, {0x0f, 0xc7, 0x26}};
+	struct rig *r = rig_new();
+	struct x86_cpu *c = r->cpu;
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		isa_start(r);
+		c->seg[X86_CS].attr = 0xc09b;
+		x86_state_changed(c, true);
+		for (unsigned v = 0; v < 16; v++)
+			c->v[v] = (union x86_vec){.q = {v + 1, 0, v + 101, 0}};
+		c->r[0] = 7;
+		c->r[2] = 0;
+		memset(r->mem + RIG_DATA, 0, 1024);
+		memset(r->mem + RIG_DATA + AREA_XMM, 0xcc, 256);
+		memset(r->mem + RIG_DATA + AREA_AVX, 0xcc, 256);
+		assert_int_equal(step(r, rows[i], 3), -1);
+		assert_int_equal(data64(r, AREA_XMM + 7 * 16), 8);
+		assert_int_equal(data64(r, AREA_AVX + 7 * 16), 108);
+		assert_int_equal(data64(r, AREA_XMM + 8 * 16), 0xcccccccccccccccc);
+		assert_int_equal(data64(r, AREA_AVX + 8 * 16), 0xcccccccccccccccc);
+		put64(r->mem + RIG_DATA + AREA_XMM, 55);
+		assert_int_equal(step(r, CODE(0x0f, 0xae, 0x2e)), -1);
+		assert_int_equal(c->v[0].q[0], 55);
+		assert_int_equal(c->v[8].q[0], 9);
+		assert_int_equal(c->v[15].q[2], 116);
+	}
+	rig_free(r);
+}
+
 /* XGETBV with ECX = 1 gives XCR0 & XINUSE. */
 static void test_xinuse(void **state)
 {
@@ -445,7 +477,8 @@ int main(int argc, char **argv)
 					   cmocka_unit_test(test_supervisor), cmocka_unit_test(test_xss),
 					   cmocka_unit_test(test_leaf_d),     cmocka_unit_test(test_pkru),
 					   cmocka_unit_test(test_page_fault), cmocka_unit_test(test_gated),
-					   cmocka_unit_test(test_xinuse)};
+					   cmocka_unit_test(test_xinuse),
+					   cmocka_unit_test(test_eight_registers)};
 	if (argc > 1)
 		count = strtoul(argv[1], NULL, 0);
 	if (argc > 2)
