@@ -62,6 +62,12 @@ X86_INLINE bool plain(const struct x86_cpu *c, op_t op)
 	       c->r[RDI] <= UINT32_MAX - 0x1000;
 }
 
+/* Each iteration counts as an instruction; the first has been counted with the block. */
+X86_INLINE uint64_t budget(const struct x86_cpu *c)
+{
+	return c->insn_limit - c->insns;
+}
+
 /* As many elements of MOVS or STOS as fit in the pages at hand. Answers how many. */
 X86_INLINE uint64_t many(struct x86_cpu *c, op_t op, unsigned kind, unsigned size, uint64_t count)
 {
@@ -76,6 +82,8 @@ X86_INLINE uint64_t many(struct x86_cpu *c, op_t op, unsigned kind, unsigned siz
 		n = n < in_page(src, size) ? n : in_page(src, size);
 	}
 	n = n < count ? n : count;
+	if (n > 1 && n - 1 > budget(c))
+		n = budget(c) + 1;
 	if (!to || !from || n < 2)
 		return 0;
 	if (kind == MOVS) {
@@ -90,7 +98,7 @@ X86_INLINE uint64_t many(struct x86_cpu *c, op_t op, unsigned kind, unsigned siz
 
 static bool interrupted(const struct x86_cpu *c)
 {
-	return c->once || c->tf_active || atomic_load_explicit(c->attn, memory_order_relaxed);
+	return c->once || c->tf_active || !budget(c) || atomic_load_explicit(c->attn, memory_order_relaxed);
 }
 
 X86_INLINE op_t string(struct x86_cpu *c, op_t op, unsigned kind, unsigned size)
@@ -100,7 +108,9 @@ X86_INLINE op_t string(struct x86_cpu *c, op_t op, unsigned kind, unsigned size)
 		return NEXT(op);
 	}
 	uint64_t count = mask_size(c->r[RCX], op->aux), n;
-	while (count) {
+	for (bool first = true; count; first = false) {
+		if (!first)
+			c->insns++;
 		n = (kind == MOVS || kind == STOS) && !c->once && !c->tf_active ? many(c, op, kind, size, count) : 0;
 		if (!n) {
 			one(c, op, kind, size);
@@ -109,6 +119,7 @@ X86_INLINE op_t string(struct x86_cpu *c, op_t op, unsigned kind, unsigned size)
 			if (unlikely(c->log_len))
 				x86_log_reset(c);
 		}
+		c->insns += n - 1;
 		count -= n;
 		reg_put(c, RCX, op->aux, count);
 		if ((kind == SCAS || kind == CMPS) && (c->cc_dst == 0) == !(op->flags & X86_OPF_REP))
@@ -116,6 +127,7 @@ X86_INLINE op_t string(struct x86_cpu *c, op_t op, unsigned kind, unsigned size)
 		if (unlikely(count && interrupted(c))) {
 			c->rip = c->rep_rip = x86_op_rip(c, op);
 			x86_uncount(c, c->rip);
+			c->insns++;
 			return NULL;
 		}
 	}

@@ -94,12 +94,16 @@ static bool between(struct x86_cpu *c)
 	}
 }
 
+/* No entry of the jump cache has this tag: a jump comes back to the run loop. */
+#define NO_JUMPS UINT64_C(0xffff)
+
 /* One instruction (one iteration of REP) by itself. The mark in the shadow tells one that this instruction set from the
  * one it ran in. */
 static bool single(struct x86_cpu *c)
 {
 	bool debug = c->tf_active;
 	c->block = NULL;
+	c->code_tag = NO_JUMPS;
 	if (debug && !x86_debug_before(c))
 		return false;
 	op_t op = x86_find_block(c, true)->ops;
@@ -108,11 +112,15 @@ static bool single(struct x86_cpu *c)
 	do
 		op = op->fn(c, op);
 	while (op);
+	c->block = NULL;
 	if (c->shadow & 0x80)
 		c->shadow = 0;
 	if (c->replay)
 		end_replay(c);
-	return !debug || x86_debug_after(c);
+	c->trap = true; /* a #DB from here is the end of this instruction, which has been counted */
+	bool go_on = !debug || x86_debug_after(c);
+	c->trap = false;
+	return go_on;
 }
 
 static void blocks(struct x86_cpu *c)
@@ -124,16 +132,21 @@ static void blocks(struct x86_cpu *c)
 	while (op);
 }
 
-/* Left by longjmp; what the instruction at c->rip and those behind it in its block were counted for is taken back. */
+/* Left by longjmp; what the instruction at c->rip and those behind it in its block were counted for is taken back. One
+ * that faults counts all the same, so that a guest whose handler faults at its first instruction uses up its budget;
+ * a fault of a delivery belongs to the instruction that brought it about, or to nobody. */
 static void left(struct x86_cpu *c, int how)
 {
+	bool counted = c->trap || c->in_delivery;
+	c->trap = c->in_delivery = false;
+	x86_uncount(c, c->rip);
 	if (how == X86_JMP_STOP) {
-		c->block = NULL;
 		c->shadow = 0;
 		end_replay(c);
 		return;
 	}
-	x86_uncount(c, c->rip);
+	if (how == X86_JMP_FAULT && !counted)
+		c->insns++;
 	if (how == X86_JMP_DEFER) {
 		c->shadow &= 0x7f;
 		c->replay = true;

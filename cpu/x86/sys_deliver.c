@@ -81,6 +81,7 @@ bool x86_deliver_fault(struct x86_cpu *c)
 		c->stop.needs_answer = false;
 		return false;
 	}
+	c->in_delivery = true;
 	if (c->exc_valid) {
 		c->delivering = (uint8_t)class_of(c->exc_vector);
 		x86_deliver(c, c->exc_vector, c->exc_type, c->exc_error, c->rip);
@@ -93,6 +94,7 @@ bool x86_deliver_fault(struct x86_cpu *c)
 		c->inject_valid = false;
 	}
 	c->delivering = CLASS_NONE;
+	c->in_delivery = false;
 	return true;
 }
 

@@ -76,6 +76,8 @@ static uint32_t batch(struct x86_cpu *c, const struct x86_op *op, uint64_t count
 	uint32_t n = (uint32_t)((0x1000 - (gva & 0xfff)) / op->size);
 	if (n > count)
 		n = (uint32_t)count;
+	if (n > 1 && n - 1 > c->insn_limit - c->insns) /* each counts as an instruction */
+		n = (uint32_t)(c->insn_limit - c->insns) + 1;
 	/* A replayed instruction has stopped with as many as the log says, which is the lower bound (x86_io). */
 	if (n <= 1 || c->tf_active || (c->once && !c->replay) || (c->eflags & X86_DF_))
 		return 1;
@@ -126,6 +128,7 @@ static const struct x86_op *advance(
 		return x86_end(c, op);
 	add_reg(c, op, 1, -(uint64_t)n);
 	c->rep_rip = UINT64_MAX;
+	c->insns += n - 1;
 	if (s->count == n)
 		return x86_end(c, op);
 	c->rip = c->rep_rip = x86_op_rip(c, op);

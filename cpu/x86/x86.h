@@ -158,7 +158,9 @@ struct x86_cpu {
 	void *env_opaque;
 	atomic_uint
 	    *attn; /* polled at block ends: not 0 means ask env->poll. Set by anybody after what poll will report. */
-	uint64_t insns;              /* executed since creation */
+	/* Counted since creation: instructions executed, iterations of REP, instructions that faulted. Inside a block it
+	 * is ahead: the head counts all of it. Exact between blocks and when stopped. */
+	uint64_t insns;
 	uint64_t insn_limit;         /* stop when insns reaches it; UINT64_MAX: never */
 	uint8_t cpl, mmu_mode, mode; /* mode: enum x86_mode in internal.h */
 	bool vex_off;                /* VEX-encoded vector instructions raise #UD or #NM: x86_update_vex */
@@ -242,6 +244,8 @@ struct x86_cpu {
 	bool off_break;     /* the user was told of an execution breakpoint at off_pc: the next run steps off it */
 	uint64_t off_pc;
 	uint64_t rep_rip;               /* of a string instruction with iterations left; UINT64_MAX: none */
+	bool trap;                      /* what is raised now comes behind the instruction (x86_debug_after) */
+	bool in_delivery;               /* x86_deliver_fault is at work */
 	bool rf_loaded;                 /* this instruction (IRET) set RF for the next one */
 	uint8_t watch_count;            /* data breakpoints armed, guest's and user's */
 	uint32_t watch_dr6, watch_user; /* data breakpoints hit by this instruction */
