@@ -1,7 +1,7 @@
 # A thin front for CMake (see CMakePresets.json). `make` builds build/vmaccel, build/libvmaccel.a and build/libvmaccel.so.
 PREFIX ?= /usr/local
 DESTDIR ?=
-SECONDS_EACH ?= 60
+SECONDS_EACH ?= own
 
 .PHONY: all deps demo check bench fuzz install clean help
 all:
@@ -13,7 +13,7 @@ help:
 	@echo 'make demo       boot Debian'"'"'s kernel on the fastest accelerator of this machine'
 	@echo 'make check      build and run every test'
 	@echo 'make bench      measure, each number beside its reference'
-	@echo 'make fuzz       fuzz each target for SECONDS_EACH=$(SECONDS_EACH) seconds'
+	@echo 'make fuzz       fuzz each target for SECONDS_EACH seconds, or as long as it asks for: a minute, ten minutes'
 	@echo 'make install    to $$(DESTDIR)$$(PREFIX) = $(DESTDIR)$(PREFIX)'
 	@echo 'make clean      remove the build folders'
 

@@ -144,6 +144,7 @@ static void update(struct walk *w, unsigned i, uint64_t bits)
 		w->c->env->mark_dirty(w->c->env_opaque, w->gpa[i] & ~(uint64_t)0xfff);
 	bool ok = host_cas(w->at[i], w->wide ? 8 : 4, &old, old | bits);
 	w->changed = w->changed || !ok;
+	x86_code_store(w->c, w->gpa[i] & ~(uint64_t)15, 16); /* a table may be code, too */
 }
 
 static unsigned error_code(const struct walk *w)
