@@ -303,7 +303,7 @@ static void precise_in_a_block(void **state)
 	r->c->r[CX] = 1;
 	r->c->r[BX] = 0;
 	assert_int_equal(x86_run(r->c), X86_STOP_TRIPLE);
-	assert_int_equal(r->c->insns, 2);
+	assert_int_equal(r->c->insns, 3);
 	assert_int_equal(r->c->rip, RIG_CODE + 6);
 	assert_int_equal(x86_get_rflags(r->c) & 0x8d5, 0x55); /* ZF, PF, CF, AF of the ADD */
 }

@@ -246,7 +246,7 @@ static void fetch_across(void **state)
 	assert_int_equal(x86_run(r->c), X86_STOP_TRIPLE);
 	assert_int_equal(r->c->cr2, RIG_CODE + 0x1000);
 	assert_int_equal(r->c->rip, at + 1);
-	assert_int_equal(r->c->insns, 1);
+	assert_int_equal(r->c->insns, 2);
 }
 
 int main(void)

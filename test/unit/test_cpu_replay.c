@@ -137,7 +137,7 @@ static void string_over_device(void **state)
 	}
 	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
 	assert_memory_equal(r->ram + RIG_DATA, "abc", 3);
-	assert_int_equal(r->c->insns, 2);
+	assert_int_equal(r->c->insns, 4);
 }
 
 static void port_in(void **state)
