@@ -60,9 +60,11 @@ struct x86_victim {
 	uint8_t mmu;
 	bool global;
 };
-/* Which entries of a TLB are global, and which belong to larger pages (INVLPG must find all of these). */
+/* Which entries of a TLB are global, which belong to larger pages (INVLPG must find all of these), and which have a
+ * protection key other than 0. */
 struct x86_tlb_bits {
-	uint64_t used[2][X86_TLB_SIZE / 64], global[2][X86_TLB_SIZE / 64], large[2][X86_TLB_SIZE / 64];
+	uint64_t used[2][X86_TLB_SIZE / 64], global[2][X86_TLB_SIZE / 64], large[2][X86_TLB_SIZE / 64],
+		keyed[2][X86_TLB_SIZE / 64];
 };
 
 struct x86_cache {

@@ -174,8 +174,7 @@ uint64_t x86_top(struct x86_cpu *c, op_t op, unsigned size); /* what POP would r
 /* A near branch's target, before it is committed: #GP(0) on the branch itself. */
 static inline void x86_check_target(struct x86_cpu *c, op_t op, uint64_t rip)
 {
-	if (c->mode == X86_MODE_LONG ? (uint64_t)((int64_t)(rip << 16) >> 16) != rip && c->gva_bits == 48
-				     : rip > c->seg[X86_CS].limit)
+	if (c->mode == X86_MODE_LONG ? !x86_canonical(c, rip) : rip > c->seg[X86_CS].limit)
 		x86_raise(c, op, X86_GP_FAULT, 0);
 }
 #define SKIP(op, n) X86_GO((op) + (n))

@@ -222,6 +222,18 @@ enum {
 	X86_ACC_SYSTEM = 8 /* implicit supervisor: ignores EFLAGS.AC */
 };
 bool x86_walk(struct x86_cpu *c, uint64_t gva, unsigned access, uint64_t *gpa, unsigned *error);
+/* Is an address canonical where it is used: 57 bits with CR4.LA57, else 48 (SDM vol. 1, 3.3.7.1)? */
+static inline bool x86_canonical(const struct x86_cpu *c, uint64_t a)
+{
+	return a + c->canonical_half < c->canonical_half * 2;
+}
+/* Where it is only kept for later use (MSRs, bases of segments and tables, INVPCID): by what the CPU has, whatever
+ * CR4.LA57 is (Intel, 5-Level Paging and 5-Level EPT, 2.2; KVM, is_noncanonical_base_address). */
+static inline bool x86_canonical_base(const struct x86_cpu *c, uint64_t a)
+{
+	uint64_t half = (uint64_t)1 << (c->gva_bits - 1);
+	return a + half < half * 2;
+}
 /* Implicit supervisor accesses (descriptor tables, TSS, IDT): raise through op. */
 uint64_t x86_ld_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
 void x86_st_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, uint64_t v);
@@ -322,8 +334,9 @@ bool x86_debug_after(struct x86_cpu *c);
 bool x86_page_watched(const struct x86_cpu *c, uint64_t gva);
 void x86_watch_hit(struct x86_cpu *c, uint64_t gva, unsigned size, bool write);
 
-/* ------ decoded code ------ */
 void x86_flush_tlb(struct x86_cpu *c, bool global_too);
 void x86_invlpg(struct x86_cpu *c, uint64_t gva);
+/* PKRU or IA32_PKRS changed in these bits: forget what the TLB has of pages whose keys they are about. */
+void x86_keys_changed(struct x86_cpu *c, uint32_t bits);
 
 #endif

@@ -6,6 +6,7 @@
 #include "mmu.h"
 
 enum { R, W };
+#define EFER_LMA_ 0x400u
 
 /* Where a byte of a page is: in host memory, or (hva NULL) with a device. */
 struct place {
@@ -33,12 +34,13 @@ static bool get_bit(const uint64_t *bits, unsigned i)
 	return bits[i / 64] >> i % 64 & 1;
 }
 
-/* Large-page entries are kept out of the victims, so that INVLPG need not search these by region. */
+/* Large-page entries and those with protection keys are kept out of the victims, so that INVLPG and WRPKRU need not
+ * search these. */
 static void evict(struct x86_cpu *c, unsigned mmu, int rw, unsigned i)
 {
 	struct x86_cache *k = c->cache;
 	const struct x86_tlbe *e = &set_of(c, mmu, rw)[i];
-	if (e->tag == 1 || get_bit(k->bits[mmu].large[rw], i))
+	if (e->tag == 1 || get_bit(k->bits[mmu].large[rw], i) || get_bit(k->bits[mmu].keyed[rw], i))
 		return;
 	k->victims[k->victim_next++ % X86_VICTIMS] = (struct x86_victim){.tag = e->tag | (unsigned)rw << 1,
 									 .addend = e->addend,
@@ -51,7 +53,12 @@ static uint64_t region_bit(uint64_t gva)
 	return (uint64_t)1 << ((gva >> 21 ^ gva >> 30) & 63);
 }
 
-static void install(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, uintptr_t addend, bool global, bool large)
+/* What of a page the flushes ask for. */
+struct kind {
+	bool global, large, keyed;
+};
+
+static void install(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, uintptr_t addend, struct kind kind)
 {
 	unsigned i = slot_of(gva);
 	struct x86_tlb_bits *b = &c->cache->bits[mmu];
@@ -60,9 +67,10 @@ static void install(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, uintp
 		evict(c, mmu, rw, i);
 	*e = (struct x86_tlbe){gva & ~(uint64_t)0xfff, addend};
 	put_bit(b->used[rw], i, true);
-	put_bit(b->global[rw], i, global);
-	put_bit(b->large[rw], i, large);
-	if (large)
+	put_bit(b->global[rw], i, kind.global);
+	put_bit(b->large[rw], i, kind.large);
+	put_bit(b->keyed[rw], i, kind.keyed);
+	if (kind.large)
 		c->cache->large_filter |= region_bit(gva);
 }
 
@@ -75,21 +83,14 @@ static uint8_t *victim(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva)
 		if (got.tag != tag || got.mmu != mmu)
 			continue;
 		v->tag = 1;
-		install(c, mmu, rw, gva, got.addend, got.global, false);
+		install(c, mmu, rw, gva, got.addend, (struct kind){.global = got.global});
 		return (uint8_t *)(uintptr_t)(gva + got.addend);
 	}
 	return NULL;
 }
 
-static bool is_canonical(const struct x86_cpu *c, uint64_t gva)
+static unsigned access_of(unsigned mmu, int rw, bool system)
 {
-	unsigned shift = 64 - c->gva_bits;
-	return (uint64_t)((int64_t)(gva << shift) >> shift) == gva;
-}
-
-static unsigned access_of(const struct x86_cpu *c, unsigned mmu, int rw, bool system)
-{
-	(void)c;
 	return (rw ? X86_ACC_WRITE : 0) | (mmu == X86_MMU_USER ? X86_ACC_USER : 0) | (system ? X86_ACC_SYSTEM : 0);
 }
 
@@ -110,22 +111,22 @@ static void fill(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, const st
 		 unsigned flags)
 {
 	uintptr_t addend = (uintptr_t)page - (uintptr_t)(gva & ~(uint64_t)0xfff);
-	bool large = t->bits > 12;
+	struct kind kind = {.global = t->global, .large = t->bits > 12, .keyed = t->key};
 	if (c->watch_count && x86_page_watched(c, gva))
 		return;
 	if (flags & X86_PAGE_R)
-		install(c, mmu, R, gva, addend, t->global, large);
+		install(c, mmu, R, gva, addend, kind);
 	if (t->writable && flags & X86_PAGE_W && (rw || !(flags & X86_PAGE_LOG)) && may_write(c, mmu, gva, t->gpa))
-		install(c, mmu, W, gva, addend, t->global, large);
+		install(c, mmu, W, gva, addend, kind);
 }
 
 static struct place resolve(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, int rw, bool system, uint64_t gva)
 {
 	struct x86_translation t;
 	unsigned error, flags = 0;
-	if (c->mode == X86_MODE_LONG && !is_canonical(c, gva))
+	if (c->efer & EFER_LMA_ && !x86_canonical(c, gva))
 		x86_raise(c, op, op && op->seg == X86_SS ? X86_SS_FAULT : X86_GP_FAULT, 0);
-	if (!x86_translate(c, gva, access_of(c, mmu, rw, system), &t, &error))
+	if (!x86_translate(c, gva, access_of(mmu, rw, system), &t, &error))
 		x86_page_fault(c, op, gva, error);
 	struct place p = {t.gpa, NULL};
 	uint8_t *page = c->env->page(c->env_opaque, t.gpa & ~(uint64_t)0xfff, &flags);
@@ -182,10 +183,11 @@ static unsigned in_first_page(uint64_t gva, unsigned size)
 	return size < room ? size : room;
 }
 
-static uint64_t next_page(const struct x86_cpu *c, uint64_t gva)
+/* Descriptor tables in IA-32e mode have addresses of 64 bits in compatibility mode too. */
+static uint64_t next_page(const struct x86_cpu *c, uint64_t gva, bool system)
 {
 	uint64_t next = (gva | 0xfff) + 1;
-	return c->mode == X86_MODE_LONG ? next : (uint32_t)next;
+	return c->mode == X86_MODE_LONG || (system && c->efer & EFER_LMA_) ? next : (uint32_t)next;
 }
 
 static void load_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bool system, uint64_t gva, unsigned size,
@@ -194,7 +196,7 @@ static void load_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bo
 	unsigned n = in_first_page(gva, size);
 	struct place a = place_of(c, op, mmu, R, system, gva), b = {0, NULL};
 	if (n < size)
-		b = place_of(c, op, mmu, R, system, next_page(c, gva));
+		b = place_of(c, op, mmu, R, system, next_page(c, gva, system));
 	get(c, op, &a, n, out);
 	if (n < size)
 		get(c, op, &b, size - n, out + n);
@@ -208,7 +210,7 @@ static void store_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, b
 	unsigned n = in_first_page(gva, size);
 	struct place a = place_of(c, op, mmu, W, system, gva), b = {0, NULL};
 	if (n < size)
-		b = place_of(c, op, mmu, W, system, next_page(c, gva));
+		b = place_of(c, op, mmu, W, system, next_page(c, gva, system));
 	if (n < size && !b.hva && a.hva) {
 		put(c, op, &b, size - n, in + n);
 		put(c, op, &a, n, in);
@@ -224,7 +226,7 @@ static void store_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, b
 void x86_check_alignment(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size)
 {
 	unsigned align = size == 10 ? 8 : size & -size;
-	if (c->mode == X86_MODE_LONG && !is_canonical(c, gva))
+	if (c->mode == X86_MODE_LONG && !x86_canonical(c, gva))
 		return; /* a fault of the address comes first */
 	if (gva & ((align > 16 ? 16 : align) - 1))
 		x86_raise(c, op, X86_AC, 0);
@@ -252,7 +254,7 @@ void x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, u
 {
 	place_of(c, op, c->mmu_mode, W, false, gva);
 	if (in_first_page(gva, size) < size)
-		place_of(c, op, c->mmu_mode, W, false, next_page(c, gva));
+		place_of(c, op, c->mmu_mode, W, false, next_page(c, gva, false));
 }
 
 /* Implicit supervisor accesses: EFLAGS.AC does not open user pages to them. */
@@ -277,7 +279,7 @@ void x86_probe_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, uns
 {
 	place_of(c, op, system_mmu(c), W, true, gva);
 	if (in_first_page(gva, size) < size)
-		place_of(c, op, system_mmu(c), W, true, next_page(c, gva));
+		place_of(c, op, system_mmu(c), W, true, next_page(c, gva, true));
 }
 
 /* ------ instruction fetch ------ */
@@ -290,7 +292,7 @@ const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin)
 	unsigned error, flags = 0;
 	if (likely(e->tag == tag))
 		return e;
-	if (c->mode == X86_MODE_LONG && !is_canonical(c, lin))
+	if (c->mode == X86_MODE_LONG && !x86_canonical(c, lin))
 		x86_raise(c, NULL, X86_GP_FAULT, 0);
 	if (!x86_translate(c, lin, X86_ACC_EXEC | (c->cpl == 3 ? X86_ACC_USER : 0), &t, &error))
 		x86_page_fault(c, NULL, lin, error);
@@ -338,6 +340,25 @@ void x86_flush_tlb(struct x86_cpu *c, bool global_too)
 	if (global_too)
 		k->large_filter = 0;
 	new_generation(c);
+}
+
+/* Keys other than 0 are rare, so their pages are marked; key 0 is everybody's. Fetches know no keys: the decoded code
+ * stays. */
+void x86_keys_changed(struct x86_cpu *c, uint32_t bits)
+{
+	struct x86_cache *k = c->cache;
+	bool everybody = bits & 3;
+	if (!bits)
+		return;
+	for (unsigned m = 0; m < X86_MMU_MODES; m++)
+		for (int rw = R; rw <= W; rw++) {
+			uint64_t keep[X86_TLB_SIZE / 64];
+			for (unsigned w = 0; w < X86_TLB_SIZE / 64; w++)
+				keep[w] = everybody ? 0 : ~k->bits[m].keyed[rw][w];
+			flush_set(set_of(c, m, rw), k->bits[m].used[rw], keep);
+		}
+	for (unsigned n = 0; everybody && n < X86_VICTIMS; n++)
+		k->victims[n].tag = 1;
 }
 
 static void drop_region(struct x86_cpu *c, unsigned m, int rw, uint64_t gva)

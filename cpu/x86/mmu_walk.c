@@ -1,11 +1,12 @@
-/* mmu_walk.c - the page tables: 32-bit, PAE and 4-level paging with their permissions, reserved bits and accessed/dirty
- * updates (SDM vol. 3, ch. 4). */
+/* mmu_walk.c - the page tables: 32-bit, PAE, 4-level and 5-level paging with their permissions, protection keys,
+ * reserved bits and accessed/dirty updates (SDM vol. 3, ch. 4). */
 #include "mmu.h"
+#include "sys.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX (1ull << 63)
 #define PTE_ADDR 0x000ffffffffff000ull
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
 
 struct walk {
 	struct x86_cpu *c;
@@ -14,8 +15,8 @@ struct walk {
 	bool wide; /* entries of 8 bytes */
 	uint64_t leaf, nx;
 	bool user, writable, changed; /* changed: the tables were written while being read; once more */
-	uint8_t *at[4];
-	uint64_t gpa[4], seen[4];
+	uint8_t *at[5];
+	uint64_t gpa[5], seen[5];
 	unsigned n;
 	unsigned error;
 };
@@ -51,7 +52,7 @@ static bool take(struct walk *w, uint64_t e, uint64_t reserved)
 {
 	if (!(e & PTE_P))
 		return bad(w, 0);
-	if (w->wide && !(w->c->efer & 0x800))
+	if (w->wide && !(w->c->efer & EFER_NXE))
 		reserved |= PTE_NX;
 	if (e & reserved)
 		return bad(w, PF_P | PF_RSVD);
@@ -72,8 +73,8 @@ static bool walk32(struct walk *w, struct x86_translation *t)
 {
 	struct x86_cpu *c = w->c;
 	uint64_t pde = read_entry(w, (c->cr3 & 0xfffff000) | (w->gva >> 22 & 0x3ff) << 2);
-	if (pde & PTE_PS && c->cr4 & 0x10) {
-		unsigned high = c->gpa_bits > 40 ? 8 : c->gpa_bits > 32 ? c->gpa_bits - 32 : 0;
+	if (pde & PTE_PS && c->cr4 & CR4_PSE) {
+		unsigned high = !c->has_pse36 ? 0 : c->gpa_bits > 40 ? 8 : c->gpa_bits > 32 ? c->gpa_bits - 32 : 0;
 		uint64_t reserved = (0x3fe000u & ~(((1u << high) - 1) << 13));
 		if (!take(w, pde, reserved))
 			return false;
@@ -125,13 +126,30 @@ static bool permitted(struct walk *w)
 		return false;
 	if (w->access & X86_ACC_USER)
 		return w->user && (w->writable || !write);
-	if (write && !w->writable && c->cr0 & 0x10000)
+	if (write && !w->writable && c->cr0 & CR0_WP)
 		return false;
 	if (w->user && exec)
-		return !(c->cr4 & 0x100000);
-	if (w->user && c->cr4 & 0x200000)
+		return !(c->cr4 & CR4_SMEP);
+	if (w->user && c->cr4 & CR4_SMAP)
 		return !(w->access & X86_ACC_SYSTEM) && c->eflags & X86_AC_;
 	return true;
+}
+
+static bool keys_count(const struct walk *w)
+{
+	const struct x86_cpu *c = w->c;
+	return c->efer & EFER_LMA && c->cr4 & (w->user ? CR4_PKE : CR4_PKS);
+}
+
+/* SDM vol. 3, 4.6.2: AD forbids data accesses, WD writes; for the supervisor WD counts with CR0.WP only. */
+static bool key_forbids(const struct walk *w)
+{
+	const struct x86_cpu *c = w->c;
+	if (w->access & X86_ACC_EXEC || !keys_count(w))
+		return false;
+	uint64_t rights = (w->user ? c->pkru : c->pkrs) >> (w->leaf >> 59 & 15) * 2;
+	bool write = w->access & X86_ACC_WRITE, obeys = w->access & X86_ACC_USER || c->cr0 & CR0_WP;
+	return rights & 1 || (rights & 2 && write && obeys);
 }
 
 /* Set bits in an entry as it was seen; somebody else changed it: the walk begins again. */
@@ -150,9 +168,9 @@ static void update(struct walk *w, unsigned i, uint64_t bits)
 static unsigned error_code(const struct walk *w)
 {
 	const struct x86_cpu *c = w->c;
-	bool nx = c->efer & 0x800 && c->cr4 & 0x20;
+	bool nx = c->efer & EFER_NXE && c->cr4 & CR4_PAE;
 	return w->error | (w->access & X86_ACC_WRITE ? PF_W : 0) | (w->access & X86_ACC_USER ? PF_U : 0) |
-	       (w->access & X86_ACC_EXEC && (nx || c->cr4 & 0x100000) ? PF_I : 0);
+	       (w->access & X86_ACC_EXEC && (nx || c->cr4 & CR4_SMEP) ? PF_I : 0);
 }
 
 static bool attempt(struct walk *w, struct x86_translation *t)
@@ -163,14 +181,16 @@ static bool attempt(struct walk *w, struct x86_translation *t)
 	w->nx = 0;
 	w->user = w->writable = true;
 	w->changed = false;
-	w->wide = c->cr4 & 0x20;
+	w->wide = c->cr4 & CR4_PAE;
 	if (!w->wide)
 		ok = walk32(w, t);
-	else if (c->efer & 0x400)
-		ok = walk64(w, t, c->cr3 & PTE_ADDR, 39, reserved_high(c));
+	else if (c->efer & EFER_LMA)
+		ok = walk64(w, t, c->cr3 & PTE_ADDR, c->cr4 & CR4_LA57 ? 48 : 39, reserved_high(c));
 	else
 		ok = walk_pae(w, t);
-	if (ok && !permitted(w))
+	if (ok && key_forbids(w))
+		ok = bad(w, PF_P | PF_PK);
+	else if (ok && !permitted(w))
 		ok = bad(w, PF_P);
 	if (!ok)
 		return false;
@@ -192,11 +212,12 @@ bool x86_translate(struct x86_cpu *c, uint64_t gva, unsigned access, struct x86_
 			return false;
 		}
 	} while (w.changed);
-	t->global = w.leaf & PTE_G && c->cr4 & 0x80;
+	t->global = w.leaf & PTE_G && c->cr4 & CR4_PGE;
+	t->key = keys_count(&w) ? w.leaf >> 59 & 15 : 0;
 	/* may a write go on without another walk? */
 	struct walk again = w;
 	again.access |= X86_ACC_WRITE;
-	t->writable = (access & X86_ACC_WRITE) || (w.leaf & PTE_D && permitted(&again));
+	t->writable = (access & X86_ACC_WRITE) || (w.leaf & PTE_D && permitted(&again) && !key_forbids(&again));
 	return true;
 }
 

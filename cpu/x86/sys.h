@@ -38,7 +38,8 @@ enum {
 	CR4_OSXSAVE = 0x40000,
 	CR4_SMEP = 0x100000,
 	CR4_SMAP = 0x200000,
-	CR4_PKE = 0x400000
+	CR4_PKE = 0x400000,
+	CR4_PKS = 0x1000000
 };
 enum { EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800 };
 
@@ -151,15 +152,6 @@ static inline unsigned x86_iopl(const struct x86_cpu *c)
 {
 	return c->eflags >> 12 & 3;
 }
-static inline bool x86_canonical(const struct x86_cpu *c, uint64_t a)
-{
-	unsigned shift = 64 - (c->cr4 & CR4_LA57 ? 57 : 48);
-	return (uint64_t)((int64_t)(a << shift) >> shift) == a;
-}
-static inline bool x86_canonical48(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
 _Noreturn static inline void x86_gp(struct x86_cpu *c, const struct x86_op *op, unsigned error)
 {
 	x86_raise(c, op, X86_GP_FAULT, (int)error);
@@ -254,6 +246,8 @@ enum {
 	X86_F_RDPID = X86_FEAT_7C + 22,
 	X86_F_LAHF_LM = X86_FEAT_81C,
 	X86_F_LZCNT = X86_FEAT_81C + 5,
+	X86_F_PKS = X86_FEAT_7C + 31,
+	X86_F_PSE36 = X86_FEAT_1D + 17,
 	X86_F_SYSCALL = X86_FEAT_81D + 11,
 	X86_F_NX = X86_FEAT_81D + 20,
 	X86_F_1G = X86_FEAT_81D + 26,
@@ -311,7 +305,7 @@ void x86_cpuid_guest(struct x86_cpu *c, const struct x86_op *op, uint32_t leaf, 
 					X(invlpg) X(wbinvd) X(xgetbv) X(xsetbv) X(hlt) X(ud) X(ac) X(cli) X(sti)       \
 						X(vmcall) X(cpuid) X(rdtsc) X(rdtscp) X(rdpmc) X(rdmsr) X(wrmsr) X(in) \
 							X(out) X(ins) X(outs) X(cache_line) X(monitor) X(mwait) \
-								X(rdrand) X(rdpid)
+								X(rdrand) X(rdpid) X(invpcid) X(rdpkru) X(wrpkru)
 #define X86_SYS_DECLARE(name) const struct x86_op *x86_sys_##name(struct x86_cpu *c, const struct x86_op *op);
 X86_SYS_HANDLERS(X86_SYS_DECLARE)
 

@@ -24,7 +24,6 @@ static const struct feature {
 	{7, 0, 1, 23, 1},          /* CLFLUSHOPT */
 	{7, 0, 1, 24, 1},          /* CLWB */
 	{7, 0, 1, 29, 1},          /* SHA */
-	{7, 0, 2, 2, 1},           /* UMIP */
 	{7, 0, 2, 8, 1},           /* GFNI */
 	{7, 0, 2, 9, 1},           /* VAES */
 	{7, 0, 2, 10, 1},          /* VPCLMULQDQ */
@@ -34,11 +33,17 @@ static const struct feature {
 	{0xd, 1, 0, 2, 1},         /* XGETBV with ECX = 1 */
 	{0xd, 1, 0, 3, 1},         /* XSAVES */
 	{0x80000001, 0, 2, 8, 1},  /* PREFETCHW */
+	{1, 0, 2, 17, 1},          /* PCID */
+	{7, 0, 1, 10, 1},          /* INVPCID */
+	{7, 0, 2, 2, 1},           /* UMIP */
+	{7, 0, 2, 3, 1},           /* PKU */
+	{7, 0, 2, 16, 1},          /* LA57 */
+	{7, 0, 2, 31, 1},          /* PKS */
 	{0x80000001, 0, 3, 26, 1}, /* PDPE1GB */
 	{0x80000008, 0, 1, 9, 1},  /* WBNOINVD */
 };
 
-enum { GPA_BITS = 46, GVA_BITS = 48 };
+enum { GPA_BITS = 46, GVA_BITS = 57 };
 
 /* What is not a feature bit. Leaf 0xD: x87 and SSE in 576 bytes, the upper halves of the YMM registers in 256 behind
  * them (SDM vol. 1, 13.2 and 13.5). */
@@ -117,9 +122,10 @@ void x86_cpuid_refresh(struct x86_cpu *c)
 	c->features[3] = r[0];
 	ask(c, 0x80000008, 0, r);
 	c->gpa_bits = r[0] & 0xff ? r[0] & 0xff : 36;
-	c->gva_bits = r[0] >> 8 & 0xff ? r[0] >> 8 & 0xff : 48;
+	c->gva_bits = x86_has(c, X86_F_LA57) ? 57 : 48;
 	if (c->gpa_bits > 52)
 		c->gpa_bits = 52;
 	c->has_nx = x86_has(c, X86_F_NX);
 	c->has_1g = x86_has(c, X86_F_1G);
+	c->has_pse36 = x86_has(c, X86_F_PSE36);
 }

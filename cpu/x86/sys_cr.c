@@ -24,6 +24,7 @@ uint64_t x86_cr4_valid(const struct x86_cpu *c)
 		{CR4_SMEP, X86_F_SMEP},
 		{CR4_SMAP, X86_F_SMAP},
 		{CR4_PKE, X86_F_PKU},
+		{CR4_PKS, X86_F_PKS},
 	};
 	uint64_t valid = CR4_PCE;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -59,7 +60,8 @@ static bool pae_paging(const struct x86_cpu *c, uint64_t cr0, uint64_t cr4)
 
 static void enter_long(struct x86_cpu *c, const struct x86_op *op)
 {
-	if (!(c->cr4 & CR4_PAE) || (c->seg[X86_CS].attr & SEG_L))
+	bool tss16 = (c->seg[X86_TR].attr & SEG_P) && (c->seg[X86_TR].attr & 0xf) < SYS_TSS32;
+	if (!(c->cr4 & CR4_PAE) || (c->seg[X86_CS].attr & SEG_L) || tss16)
 		x86_gp(c, op, 0);
 	c->efer |= EFER_LMA;
 }
@@ -90,7 +92,7 @@ static void set_cr3(struct x86_cpu *c, const struct x86_op *op, uint64_t v)
 {
 	if (x86_lma(c)) {
 		if (c->cr4 & CR4_PCIDE)
-			v &= ~(UINT64_C(1) << 63); /* asks to keep translations; flushing more is allowed */
+			v &= ~(UINT64_C(1) << 63); /* asks to keep translations; the TLB holds one PCID's */
 		if (v >> c->gpa_bits)
 			x86_gp(c, op, 0);
 	} else {
@@ -114,7 +116,8 @@ static void set_cr4(struct x86_cpu *c, const struct x86_op *op, uint64_t v)
 	if ((changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)) && pae_paging(c, c->cr0, v))
 		load_pdptes(c, op, c->cr3);
 	c->cr4 = v;
-	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_PKE | CR4_LA57))
+	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_PKE | CR4_PKS |
+		CR4_LA57))
 		x86_flush_tlb(c, true);
 }
 

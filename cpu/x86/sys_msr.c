@@ -40,6 +40,7 @@ enum {
 	MSR_DEBUGCTL = 0x1d9,
 	MSR_MTRR_PHYS = 0x200,
 	MSR_PAT = 0x277,
+	MSR_PKRS = 0x6e1,
 	MSR_MTRR_DEF = 0x2ff,
 	MSR_XSS = 0xda0,
 	MSR_MC0_CTL = 0x400,
@@ -76,6 +77,7 @@ static const struct msr msrs[] = {
 	{MSR_MTRR_DEF, X86_F_MTRR, SPECIAL, AT(mtrr_def_type), 0, 0},
 	{MSR_XSS, X86_F_XSAVES, MASK, AT(xss), 0, 0},
 	{MSR_EFER, 0, SPECIAL, AT(efer), 0, 0},
+	{MSR_PKRS, X86_F_PKS, SPECIAL, AT(pkrs), 0, 0},
 	{MSR_STAR, X86_F_LM, MASK, AT(star), ~UINT64_C(0), 0},
 	{MSR_STAR + 1, X86_F_LM, CANONICAL, AT(lstar), 0, 0},
 	{MSR_STAR + 2, X86_F_LM, CANONICAL, AT(cstar), 0, 0},
@@ -147,7 +149,7 @@ static bool value_ok(const struct x86_cpu *c, const struct msr *m, uint64_t v)
 {
 	switch (m->kind) {
 	case MASK: return !(v & ~m->valid);
-	case CANONICAL: return x86_canonical(c, v);
+	case CANONICAL: return x86_canonical_base(c, v);
 	case TYPES: return types_ok(v, m->valid);
 	case MTRR_BASE: return !(v >> c->gpa_bits) && !(v & 0xf00) && (v & 0xff) < 8 && (m->valid >> (v & 7) & 1);
 	case MTRR_MASK: return !(v >> c->gpa_bits) && !(v & 0x7ff);
@@ -194,6 +196,13 @@ static bool write_special(struct x86_cpu *c, uint32_t index, uint64_t v, bool gu
 		if ((v & ~UINT64_C(0xcff)) || !types_ok(v & 0xff, MTRR_TYPES))
 			return false;
 		c->mtrr_def_type = v;
+		return true;
+	case MSR_PKRS:
+		if (v >> 32)
+			return false;
+		delta = c->pkrs ^ v;
+		c->pkrs = v;
+		x86_keys_changed(c, (uint32_t)delta);
 		return true;
 	case MSR_EFER: return write_efer(c, v);
 	}
@@ -265,5 +274,5 @@ void x86_msr_reset(struct x86_cpu *c)
 		c->mc_bank[i][0] = ~UINT64_C(0);
 	memset(c->mtrr_phys, 0, sizeof c->mtrr_phys);
 	memset(c->mtrr_fixed, 0, sizeof c->mtrr_fixed);
-	c->spec_ctrl = c->pkru = 0;
+	c->spec_ctrl = c->pkru = c->pkrs = 0;
 }

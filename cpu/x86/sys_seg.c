@@ -36,6 +36,7 @@ void x86_update_mode(struct x86_cpu *c)
 {
 	static const uint8_t data[] = {X86_ES, X86_SS, X86_DS, X86_FS, X86_GS};
 	c->mode = (uint8_t)mode_now(c);
+	c->canonical_half = (uint64_t)1 << (c->cr4 & CR4_LA57 ? 56 : 47);
 	c->cpl = c->mode == X86_MODE_REAL ? 0 : c->mode == X86_MODE_VM86 ? 3 : c->seg[X86_SS].attr >> 5 & 3;
 	bool lm = c->mode == X86_MODE_LONG;
 	c->flat = 0;
@@ -229,7 +230,7 @@ const struct x86_op *x86_sys_wrfsbase(struct x86_cpu *c, const struct x86_op *op
 	if (!(c->cr4 & CR4_FSGSBASE))
 		x86_ud(c, op);
 	uint64_t base = op->size == 8 ? c->r[op->src] : (uint32_t)c->r[op->src];
-	if (!x86_canonical(c, base))
+	if (!x86_canonical_base(c, base))
 		x86_gp(c, op, 0);
 	c->seg[op->dst].base = c->segbase[op->dst] = base;
 	return NEXT(op);

@@ -23,7 +23,7 @@ static const struct x86_op *load_table(struct x86_cpu *c, const struct x86_op *o
 	x86_ld(c, op, at + 2, &b, lm ? 8 : 4);
 	if (!lm && op->size == 2)
 		b &= 0xffffff;
-	if (lm && !x86_canonical(c, b))
+	if (lm && !x86_canonical_base(c, b))
 		x86_gp(c, op, 0);
 	*base = b;
 	*limit = l;
@@ -91,7 +91,7 @@ static void read_system(struct x86_cpu *c, const struct x86_op *op, uint16_t sel
 		return;
 	x86_desc_read_upper(c, op, d);
 	d->base |= (uint64_t)d->hi2 << 32;
-	if ((d->hi3 >> 8 & 0x1f) || !x86_canonical(c, d->base))
+	if ((d->hi3 >> 8 & 0x1f) || !x86_canonical_base(c, d->base))
 		x86_gp(c, op, sel & ~3u);
 }
 

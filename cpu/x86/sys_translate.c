@@ -87,7 +87,11 @@ static const struct row rows[] = {
 	{ZYDIS_MNEMONIC_RDRAND, REG0, 0, true, x86_sys_rdrand},
 	{ZYDIS_MNEMONIC_RDSEED, REG0, 0, true, x86_sys_rdrand},
 	{ZYDIS_MNEMONIC_RDPID, REG0, 0, true, x86_sys_rdpid},
-	{ZYDIS_MNEMONIC_INVPCID, NONE, 0, false, x86_sys_ud},
+	{ZYDIS_MNEMONIC_MONITOR, NONE, 0, false, x86_sys_ud},
+	{ZYDIS_MNEMONIC_MWAIT, NONE, 0, false, x86_sys_ud},
+	{ZYDIS_MNEMONIC_INVPCID, REG_RM, 0, false, x86_sys_invpcid},
+	{ZYDIS_MNEMONIC_RDPKRU, NONE, 0, true, x86_sys_rdpkru},
+	{ZYDIS_MNEMONIC_WRPKRU, NONE, 0, true, x86_sys_wrpkru},
 	{ZYDIS_MNEMONIC_VMXON, NONE, 0, false, x86_sys_ud},
 	{ZYDIS_MNEMONIC_VMRUN, NONE, 0, false, x86_sys_ud},
 };

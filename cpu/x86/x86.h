@@ -177,8 +177,9 @@ struct x86_cpu {
 	    misc_enable;
 	uint64_t mc_bank[X86_MC_BANKS][4], debugctl; /* CTL STATUS ADDR MISC */
 	uint64_t tsc_offset, tsc_adjust, mtrr_def_type, mtrr_phys[16], mtrr_fixed[11], spec_ctrl, mcg_status, mcg_ctl;
-	unsigned gpa_bits, gva_bits;
-	bool has_nx, has_1g; /* from the user's CPUID, for reserved-bit checks */
+	unsigned gpa_bits, gva_bits;      /* gva_bits: the most this CPU has, whatever CR4.LA57 says */
+	bool has_nx, has_1g, has_pse36; /* from the user's CPUID, for reserved-bit checks */
+	uint64_t canonical_half;        /* of the linear addresses of the present mode: 1 << 47 or 1 << 56 */
 
 	/* interruptions */
 	bool nmi_pending, nmi_masked, window_wanted;
@@ -196,7 +197,7 @@ struct x86_cpu {
 	uint64_t fip, fdp;
 	uint32_t mxcsr;
 	union x86_vec v[16];
-	uint64_t pkru;
+	uint64_t pkru, pkrs;
 	uint64_t random_state; /* of the CPU's own generator, see env->random */
 	/* what fpenv.c has borrowed of the host's FPU: the control bits now loaded (0: nothing) and what they replaced
 	 */

@@ -150,6 +150,7 @@
 	X(PKU, 7, 0, 2, 3, MAX)                                                \
 	X(LA57, 7, 0, 2, 16, MAX)                                              \
 	X(RDPID, 7, 0, 2, 22, MAX)                                             \
+	X(PKS, 7, 0, 2, 31, MAX)                                               \
 	X(XSAVEOPT, 0xd, 1, 0, 0, MAX)                                         \
 	X(XSAVEC, 0xd, 1, 0, 1, MAX)                                           \
 	X(XGETBV1, 0xd, 1, 0, 2, MAX)                                          \

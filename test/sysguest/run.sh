@@ -39,7 +39,7 @@ for engine in "$@"; do
 	*) run_kvm_or_soft "$engine" ;;
 	esac
 	[ -f "$work/raw.$engine" ] || : >"$work/raw.$engine"
-	tr -d '\r' <"$work/raw.$engine" | sed 's/.*\(fatal: \)/\1/' | grep -E '^(end|fatal|[a-z0-9]+\.[A-Za-z0-9_.]+): ' >"$work/lines.$engine"
+	tr -d '\r' <"$work/raw.$engine" | sed 's/.*\(fatal: \)/\1/' | grep -E '^(end|fatal|[a-z0-9]+\.[A-Za-z0-9_.*]+): ' >"$work/lines.$engine"
 	[ "$engine" = soft ] || engines="$engines $engine"
 	[ -z "${SYSGUEST_KEEP:-}" ] || sed "s/^/$engine: /" "$work/lines.$engine" "$work/err.$engine"
 	if [ "$engine" != soft ] && ! grep -q '^end: 0' "$work/lines.$engine"; then

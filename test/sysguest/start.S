@@ -159,6 +159,41 @@ sg_enter_regs:
 	mov %rsp, sg_jump(%rip)
 	mov %rdi, %rsp
 	jmp load_all
+
+	/* Paging off and on again by way of 32-bit code: (cr3, cr4, efer). Answers in 64-bit mode. */
+	.globl sg_repage
+sg_repage:
+	push %rbx
+	push %rbp
+	mov %rdi, %rbx
+	mov %rsi, %rbp
+	mov %rdx, %rdi
+	mov %rsp, %rsi
+	lea 1f(%rip), %rax
+	push $0x38 /* SG_CODE_C32 */
+	push %rax
+	lretq
+	.code32
+1:	mov $0x10, %eax
+	mov %eax, %ss
+	mov %cr0, %eax
+	and $0x7fffffff, %eax
+	mov %eax, %cr0
+	mov %ebp, %cr4
+	mov %ebx, %cr3
+	mov %edi, %eax
+	xor %edx, %edx
+	mov $0xc0000080, %ecx
+	wrmsr
+	mov %cr0, %eax
+	or $0x80000000, %eax
+	mov %eax, %cr0
+	ljmp $0x08, $2f
+	.code64
+2:	mov %rsi, %rsp
+	pop %rbp
+	pop %rbx
+	ret
 #else
 trap:
 	push %eax

@@ -10,7 +10,8 @@
  *   differ (addresses of the program are fine, all run the same one; time, TSC and CPUID are not).
  *   Where the manual says what must come, use sg_check("NAME.what", got, want) or sg_expect (a text): the line carries
  *   "(want ...)" when it is something else, and the rig fails for soft whatever the others say.
- * - What the CPU does not have: sg_skip("NAME.what", "no PKU"). Such a line is not compared.
+ * - What the CPU does not have: sg_skip("NAME.what", "no PKU"). Such a line is not compared; a name with a * stands for
+ *   all lines that match it.
  * - A line that differs makes the test fail, unless differences.txt says who is right, with the manual's section.
  *
  * What a program finds
@@ -183,6 +184,21 @@ static inline void sg_set_flags(sg_word f)
 {
 	__asm__ volatile("push %0; popf" ::"r"(f) : "memory", "cc");
 }
+
+#ifdef __x86_64__
+/* Paging off and on again with these (below 4 GiB), which takes a way through 32-bit code: for CR4.LA57. */
+void sg_repage(uint64_t cr3, uint64_t cr4, uint64_t efer);
+#else
+/* The same in a 32-bit program; the code is mapped to itself before and after. */
+static inline void sg_repage(uint32_t cr3, uint32_t cr4)
+{
+	uint32_t cr0 = sg_cr(0);
+	sg_set_cr(0, cr0 & 0x7fffffff);
+	sg_set_cr(4, cr4);
+	sg_set_cr(3, cr3);
+	sg_set_cr(0, cr0);
+}
+#endif
 
 /* ------ names ------ */
 

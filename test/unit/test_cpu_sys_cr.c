@@ -48,7 +48,10 @@ static void control_registers(void **state)
 		{true, 0, MOV_CR4, 0x620, -1},
 		{true, 0, MOV_CR4, 0x600, 13},              /* PAE in long mode */
 		{true, 0, MOV_CR4, 0x620 | 1 << 13, 13},    /* VMXE */
-		{true, 0, MOV_CR4, 0x620 | 1 << 17, 13},    /* PCIDE is not shown */
+		{true, 0, MOV_CR4, 0x620 | 1 << 17, -1},    /* PCIDE */
+		{true, 0, MOV_CR3, UINT64_C(1) << 63 | PML4, 13}, /* bit 63 is PCIDE's */
+		{true, 0, MOV_CR4, 0x620 | 3 << 22, 13},    /* PKE CET */
+		{true, 0, MOV_CR4, 0x620 | 5 << 22, -1},    /* PKE PKS */
 		{true, 0, MOV_CR4, 0x620 | 1 << 12, 13},    /* LA57 */
 		{true, 0, MOV_CR4, 0x0506a0 | 1 << 11, -1}, /* OSXSAVE FSGSBASE UMIP PGE */
 		{true, 0, MOV_CR4, UINT64_C(1) << 32 | 0x620, 13},
@@ -126,17 +129,21 @@ static void msr_values(void **state)
 		{0xc0000080, 0x901, true},  /* LMA is not writable, so writing 0 there is ignored */
 		{0xc0000081, ~UINT64_C(0), true},
 		{0xc0000082, UINT64_C(0xffff800000000000), true},
-		{0xc0000082, UINT64_C(0x800000000000), false},
+		{0xc0000082, UINT64_C(0x100000000000000), false},
 		{0xc0000084, 0x47700, true},
 		{0xc0000084, UINT64_C(1) << 32, false},
 		{0xc0000100, UINT64_C(0x7fffffffffff), true},
-		{0xc0000101, UINT64_C(0x1000000000000), false},
+		{0xc0000101, UINT64_C(0x100000000000000), false},
+		{0xc0000101, UINT64_C(0x1000000000000), true}, /* by the CPU's width, not by CR4.LA57 */
 		{0xc0000102, 5, true},
 		{0xc0000103, 0xffffffff, true},
 		{0xc0000103, UINT64_C(1) << 32, false},
 		{0x174, 0x10, true},
 		{0x175, UINT64_C(0xffff800000000000), true},
-		{0x176, UINT64_C(0x800000000000), false},
+		{0x176, UINT64_C(0x800000000000), true},
+		{0x176, UINT64_C(0x0200000000000000), false},
+		{0x6e1, 0xffffffff, true},
+		{0x6e1, UINT64_C(1) << 32, false},
 		{0x277, UINT64_C(0x0007010600070106), true},
 		{0x277, UINT64_C(0x0007040600070402), false},
 		{0x277, 8, false},
@@ -305,9 +312,9 @@ static void cpuid_of_the_table(void **state)
 	r->c->r[1] = 0;
 	r->c->rip = CODE;
 	run_to_hlt(r, CODE + 3);
-	assert_int_equal(r->c->r[0], 7);
+	assert_int_equal(r->c->r[0], 0x207);
 	assert_int_equal(r->c->r[3], 576); /* for XCR0 as it is */
-	assert_int_equal(r->c->r[1], 832);
+	assert_int_equal(r->c->r[1], 2696);
 	r->c->xcr0 = 7;
 	r->c->r[0] = 0xd;
 	r->c->r[1] = 0;

@@ -215,7 +215,7 @@ static void lgdt_non_canonical(void **state)
 {
 	struct rig *r = *state;
 	rig_long(r, 0);
-	poke(r, DATA + 2, 8, UINT64_C(0x800000000000));
+	poke(r, DATA + 2, 8, UINT64_C(0x100000000000000));
 	GUEST(r, 0x0f, 0x01, 0x14, 0x25, 0, 0, 5, 0);
 	assert_int_equal(run_to_handler(r), 13);
 }
