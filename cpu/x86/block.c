@@ -146,3 +146,12 @@ void x86_uncount(struct x86_cpu *c, uint64_t rip)
 			return;
 		}
 }
+
+/* A locked operation that the host cannot make at once. Once more, by itself, while every other CPU stands still. */
+op_t x86_lock_alone(struct x86_cpu *c, op_t op)
+{
+	c->rip = x86_op_rip(c, op);
+	x86_uncount(c, c->rip);
+	c->want_alone = true;
+	return NULL;
+}

@@ -17,16 +17,15 @@ static unsigned block_hash(uint64_t gpa, uint32_t key)
 	return (unsigned)((gpa ^ gpa >> 13 ^ (uint64_t)key << 5) & (X86_BLOCK_HASH - 1));
 }
 
-static unsigned page_hash(uint64_t gpa)
+static unsigned page_hash(const uint8_t *host)
 {
-	return (unsigned)((gpa >> 12 ^ gpa >> 23) & (X86_PAGE_HASH - 1));
+	return (unsigned)(((uintptr_t)host >> 12 ^ (uintptr_t)host >> 23) & (X86_PAGE_HASH - 1));
 }
 
-struct x86_code_page *x86_code_page(const struct x86_cpu *c, uint64_t gpa)
+struct x86_code_page *x86_code_page(const struct x86_cpu *c, const uint8_t *host)
 {
-	gpa &= ~(uint64_t)0xfff;
-	struct x86_code_page *p = c->cache->pages[page_hash(gpa)];
-	while (p && p->gpa != gpa)
+	struct x86_code_page *p = c->cache->pages[page_hash(host)];
+	while (p && p->host != host)
 		p = p->next;
 	return p;
 }
@@ -49,14 +48,13 @@ static void *take(struct x86_cache *k, size_t size)
 	return p;
 }
 
-static struct x86_code_page *new_page(struct x86_cpu *c, uint64_t gpa)
+static struct x86_code_page *new_page(struct x86_cpu *c, const uint8_t *host)
 {
-	struct x86_code_page *p = x86_code_page(c, gpa);
+	struct x86_code_page *p = x86_code_page(c, host);
 	if (!p) {
-		struct x86_code_page **slot = &c->cache->pages[page_hash(gpa)];
+		struct x86_code_page **slot = &c->cache->pages[page_hash(host)];
 		p = take(c->cache, sizeof *p);
-		*p = (struct x86_code_page){
-		    .next = *slot, .gpa = gpa & ~(uint64_t)0xfff, .writer = X86_WRITER_MANY};
+		*p = (struct x86_code_page){.next = *slot, .host = host, .writer = X86_WRITER_MANY};
 		*slot = p;
 	}
 	return p;
@@ -74,21 +72,19 @@ static uint64_t lines(unsigned off, unsigned size)
 /* The page gets code: stores to it must be seen from now on. */
 static void watch_page(struct x86_cpu *c, struct x86_code_page *p)
 {
-	unsigned flags = 0;
-	uint8_t *hva = p->writer == X86_WRITER_MANY ? c->env->page(c->env_opaque, p->gpa, &flags) : NULL;
-	if (hva)
-		x86_drop_writes(c, hva);
-	else if (p->writer < X86_WRITER_MANY && p->writer != X86_WRITER_NONE)
+	if (p->writer == X86_WRITER_MANY)
+		x86_drop_writes(c, p->host);
+	else if (p->writer != X86_WRITER_NONE)
 		x86_drop_writer(c, p->writer);
 	p->writer = X86_WRITER_NONE;
 }
 
-static void attach(struct x86_cpu *c, struct x86_block *b, int n, uint64_t gpa, unsigned size)
+static void attach(struct x86_cpu *c, struct x86_block *b, int n, unsigned off, unsigned size)
 {
-	struct x86_code_page *p = new_page(c, gpa);
+	struct x86_code_page *p = new_page(c, b->host[n]);
 	if (!p->map)
 		watch_page(c, p);
-	p->map |= lines(gpa & 0xfff, size);
+	p->map |= lines(off, size);
 	b->page_next[n] = p->first;
 	p->first = b;
 }
@@ -108,9 +104,9 @@ struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head,
 	b->next = *slot;
 	*slot = b;
 	unsigned room = 0x1000 - (b->gpa & 0xfff);
-	attach(c, b, 0, b->gpa, b->bytes < room ? b->bytes : room);
+	attach(c, b, 0, b->gpa & 0xfff, b->bytes < room ? b->bytes : room);
 	if (b->gpa2 != UINT64_MAX)
-		attach(c, b, 1, b->gpa2, b->bytes - room);
+		attach(c, b, 1, 0, b->bytes - room);
 	return b;
 }
 
@@ -127,7 +123,7 @@ static void unhash(struct x86_cache *k, struct x86_block *b)
 static void kill_page(struct x86_cpu *c, struct x86_code_page *p)
 {
 	for (struct x86_block *b = p->first, *next; b; b = next) {
-		next = b->page_next[(b->gpa & ~(uint64_t)0xfff) == p->gpa ? 0 : 1];
+		next = b->page_next[b->host[0] == p->host ? 0 : 1];
 		if (!b->dead) {
 			unhash(c->cache, b);
 			x86_kill_block(b);
@@ -137,22 +133,37 @@ static void kill_page(struct x86_cpu *c, struct x86_code_page *p)
 	p->map = 0;
 }
 
-void x86_code_store(struct x86_cpu *c, uint64_t gpa, unsigned size)
+void x86_code_store(struct x86_cpu *c, const uint8_t *host, unsigned off, unsigned size)
 {
-	struct x86_code_page *p = x86_code_page(c, gpa);
-	if (p && p->map & lines(gpa & 0xfff, size))
+	struct x86_code_page *p = x86_code_page(c, host);
+	if (p && p->map & lines(off, size))
 		kill_page(c, p);
+	x86_share_written(c, host);
 }
 
 void x86_code_written(struct x86_cpu *c, uint64_t gpa, uint64_t size)
 {
 	for (uint64_t end = gpa + size; gpa < end;) {
 		uint64_t n = 0x1000 - (gpa & 0xfff);
+		unsigned flags = 0;
 		if (n > end - gpa)
 			n = end - gpa;
-		x86_code_store(c, gpa, (unsigned)n);
+		const uint8_t *page = c->env->page(c->env_opaque, gpa & ~(uint64_t)0xfff, &flags);
+		if (page)
+			x86_code_store(c, page, gpa & 0xfff, (unsigned)n);
+		else
+			x86_memory_changed(c);
 		gpa += n;
 	}
+}
+
+/* Pages whose bit another CPU has taken, by a store. */
+void x86_drop_taken_code(struct x86_cpu *c)
+{
+	for (unsigned i = 0; i < X86_PAGE_HASH; i++)
+		for (struct x86_code_page *p = c->cache->pages[i]; p; p = p->next)
+			if (p->first && !(atomic_load(&x86_share_slot(c->share, p->host)->code) & c->share_bit))
+				kill_page(c, p);
 }
 
 /* Is the block still what its bytes in memory say? */
@@ -181,6 +192,16 @@ static bool still_good(struct x86_cpu *c, struct x86_block *b)
 	unhash(c->cache, b);
 	x86_kill_block(b);
 	return false;
+}
+
+void x86_recheck_page(struct x86_cpu *c, const uint8_t *host)
+{
+	struct x86_code_page *p = x86_code_page(c, host);
+	bool same = true;
+	for (const struct x86_block *b = p ? p->first : NULL; b && same; b = b->page_next[b->host[0] == p->host ? 0 : 1])
+		same = b->dead || unchanged(c, b);
+	if (!same)
+		kill_page(c, p);
 }
 
 void x86_memory_changed(struct x86_cpu *c)

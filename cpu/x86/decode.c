@@ -27,8 +27,7 @@ static const ZydisDecoder *decoder_for(const struct x86_cpu *c)
 	return &decoders[v][c->mode];
 }
 
-/* Constant after the first use; called again by each new CPU it writes the same bytes. */
-void x86_decoders_init(void)
+static void init_decoders(void)
 {
 	static const struct {
 		ZydisMachineMode mode;
@@ -45,6 +44,20 @@ void x86_decoders_init(void)
 	for (unsigned v = 0; v < VARIANTS; v++)
 		for (unsigned m = 0; m < sizeof of / sizeof *of; m++)
 			init_decoder(&decoders[v][m], of[m].mode, of[m].width, v);
+}
+
+/* Once in a process, whichever CPU of whichever thread is the first; others wait for it. */
+void x86_decoders_init(void)
+{
+	enum { NOT_YET, BEING, DONE };
+	static atomic_int state;
+	int s = NOT_YET;
+	if (atomic_compare_exchange_strong(&state, &s, BEING)) {
+		init_decoders();
+		atomic_store(&state, DONE);
+	}
+	while (atomic_load(&state) != DONE)
+		;
 }
 
 uint8_t x86_regno(ZydisRegister r)
@@ -176,6 +189,8 @@ static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
 	if (b->c->mode != X86_MODE_LONG)
 		lin = (uint32_t)lin;
 	b->behind = x86_fetch_page(b->c, (lin | 0xfff) + 1);
+	x86_share_decoding(b->c, b->behind->hva);
+	b->head.host[1] = b->behind->hva;
 	host_read(d->bytes + have, b->behind->hva, 15 - have);
 	b->head.gpa2 = b->behind->gpa;
 	s = ZydisDecoderDecodeFull(dec, d->bytes, 15, &d->i, d->o);
@@ -192,6 +207,21 @@ static bool loads_segment(const struct x86_insn *d)
 		    ZydisRegisterGetClass(d->o[n].reg.value) == ZYDIS_REGCLASS_SEGMENT)
 			return true;
 	return false;
+}
+
+/* Serializing instructions (SDM vol. 3, 9.3) that go on in their block otherwise: what is behind them is to be fetched
+ * afterwards. The others leave through the run loop by themselves. */
+static bool serializes(const struct x86_insn *d)
+{
+	switch (d->i.mnemonic) {
+	case ZYDIS_MNEMONIC_LGDT:
+	case ZYDIS_MNEMONIC_LIDT:
+	case ZYDIS_MNEMONIC_LLDT:
+	case ZYDIS_MNEMONIC_LTR:
+	case ZYDIS_MNEMONIC_INVD:
+	case ZYDIS_MNEMONIC_WBINVD: return true;
+	default: return false;
+	}
 }
 
 static bool may_fault(const struct x86_insn *d)
@@ -264,7 +294,7 @@ static void one(struct builder *b)
 		bool integer = translate(&d, op, &b->ends);
 		note_flags(b, &d, integer);
 		b->branch = d.i.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
-		if (loads_segment(&d))
+		if (loads_segment(&d) || serializes(&d))
 			b->ends = b->relink = true;
 	}
 	memcpy(b->code + b->head.bytes, d.bytes, op->len);
@@ -332,6 +362,8 @@ struct x86_block *x86_decode_block(struct x86_cpu *c, uint64_t gpa, const uint8_
 	b.head.gpa = gpa;
 	b.head.gpa2 = UINT64_MAX;
 	b.head.key = key;
+	b.head.host[0] = hva;
+	x86_share_decoding(c, hva);
 	b.hva = hva + (gpa & 0xfff);
 	b.room = 0x1000 - (gpa & 0xfff);
 	b.ends = b.stop = b.branch = b.relink = false;

@@ -8,7 +8,7 @@
 #ifndef CPU_X86_ENGINE_H
 #define CPU_X86_ENGINE_H
 
-#include "internal.h"
+#include "share.h"
 
 typedef const struct x86_op *op_t;
 
@@ -28,19 +28,21 @@ struct x86_block {
 	struct x86_block *next;         /* of the same hash */
 	struct x86_block *page_next[2]; /* of the same page; [1]: of the second page of a crossing instruction */
 	uint64_t gpa, gpa2;             /* gpa2: page of the bytes behind the page end, or UINT64_MAX */
+	const uint8_t *host[2];         /* pages of the host that hold them: several gpas may lead to one */
 	uint32_t key, hot;
 	uint16_t n, bytes; /* instructions; bytes of code */
 	bool dead;
 	struct x86_op ops[]; /* behind the last one: the bytes they were decoded from */
 };
 
-/* A page that holds decoded code, or did: bit n of map covers bytes n * 64. `writer` says which entries for writing lead
- * to it, so that code which is written and run in turn finds them without a search: one, by gva | mmu, or one of these.
- */
+/* A page of the host that holds decoded code, or did: bit n of map covers bytes n * 64. `writer` says which entries for
+ * writing lead to it, so that code which is written and run in turn finds them without a search: one, by gva | mmu, or
+ * one of these. */
 struct x86_code_page {
 	struct x86_code_page *next;
 	struct x86_block *first;
-	uint64_t gpa, map, writer;
+	const uint8_t *host;
+	uint64_t map, writer;
 };
 #define X86_WRITER_NONE 0xfff
 #define X86_WRITER_MANY UINT64_MAX /* nobody knows */
@@ -86,8 +88,9 @@ uint32_t x86_block_key(const struct x86_cpu *c, bool single);
 struct x86_block *x86_find_block(struct x86_cpu *c, bool single); /* at c->rip; sets R_PC; raises fetch faults */
 struct x86_block *x86_cache_add(struct x86_cpu *c, const struct x86_block *head, const struct x86_op *ops,
 				unsigned nops, const uint8_t *code);
-struct x86_code_page *x86_code_page(const struct x86_cpu *c, uint64_t gpa);
-void x86_code_store(struct x86_cpu *c, uint64_t gpa, unsigned size); /* bytes inside one page were or will be written */
+/* host: as env->page gives it */
+struct x86_code_page *x86_code_page(const struct x86_cpu *c, const uint8_t *host);
+void x86_code_store(struct x86_cpu *c, const uint8_t *host, unsigned off, unsigned size); /* were written */
 void x86_cache_flush(struct x86_cpu *c);
 
 void x86_decoders_init(void);
@@ -109,6 +112,7 @@ uint64_t x86_exit_target(const struct x86_cpu *c, op_t op); /* where an exit lea
 op_t x86_op_ud(struct x86_cpu *c, op_t op);
 op_t x86_op_too_long(struct x86_cpu *c, op_t op);
 void x86_kill_block(struct x86_block *b);
+op_t x86_lock_alone(struct x86_cpu *c, op_t op);
 void x86_uncount(struct x86_cpu *c,
 		 uint64_t rip); /* the instructions from rip on were counted by the head but not executed */
 /* After decoding: the same handler without flags, or NULL (int_translate.c); one handler for two operations, or NULL

@@ -103,12 +103,19 @@ X86_INLINE void rmw_put(struct x86_cpu *c, op_t op, const struct rmw *m, unsigne
 	else
 		mem_put(c, op, m->ea, size, v);
 }
-/* Host memory for a locked operation: naturally aligned, else NULL (then it is done in two accesses, as by a split lock
- * without the lock). */
+/* Host memory for a locked operation: naturally aligned, else NULL: split, in a device, in a page with code or data
+ * breakpoints. Then, where there are other CPUs, the handler leaves by x86_lock_alone and is called again when these
+ * stand still; it makes a plain load and a plain store. The operand has been probed for writing before, so faults come
+ * first and in the same order both ways. */
 X86_INLINE uint8_t *lock_open(struct x86_cpu *c, op_t op, uint64_t ea, unsigned size)
 {
 	uint8_t *p = rmw_open(c, op, ea, size);
 	return p && ((uintptr_t)p & (size - 1)) == 0 ? p : NULL;
+}
+
+X86_INLINE bool lock_must_wait(const struct x86_cpu *c)
+{
+	return c->env->alone && !c->alone;
 }
 
 /* The r/m operand of generic handlers, register op->dst or memory. */

@@ -73,7 +73,7 @@ X86_INLINE op_t alu_lock(struct x86_cpu *c, op_t op, unsigned kind, unsigned siz
 	uint64_t ea = x86_ea(c, op);
 	uint8_t *p = lock_open(c, op, ea, size);
 	if (unlikely(!p))
-		return alu_mem(c, op, kind, size, form);
+		return lock_must_wait(c) ? x86_lock_alone(c, op) : alu_mem(c, op, kind, size, form);
 	uint64_t old = host_get(p, size);
 	do
 		r = compute(kind, old, b, carry, size);
@@ -294,6 +294,8 @@ static op_t lock_one(struct x86_cpu *c, op_t op)
 	unsigned size = op->size, sl = log_size(size);
 	uint64_t ea = x86_ea(c, op), old, r;
 	uint8_t *p = lock_open(c, op, ea, size);
+	if (!p && lock_must_wait(c))
+		return x86_lock_alone(c, op);
 	if (!p)
 		return (op->aux == 0 ? inc_fn : op->aux == 1 ? dec_fn : op->aux == 2 ? neg_fn : not_fn)[1][sl](c, op);
 	old = host_get(p, size);

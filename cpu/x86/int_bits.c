@@ -40,6 +40,8 @@ X86_INLINE op_t bit_mem(struct x86_cpu *c, op_t op, unsigned size, unsigned kind
 		return NEXT(op);
 	}
 	uint8_t *p = op->flags & X86_OPF_LOCK ? lock_open(c, op, ea, size) : NULL;
+	if (unlikely(op->flags & X86_OPF_LOCK && !p && lock_must_wait(c)))
+		return x86_lock_alone(c, op);
 	if (p) {
 		v = host_get(p, size);
 		while (!host_cas(p, size, &v, changed(v, bit, kind)))

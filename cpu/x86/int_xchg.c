@@ -13,6 +13,8 @@ X86_INLINE op_t xchg(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 	}
 	uint64_t ea = x86_ea(c, op);
 	uint8_t *p = lock_open(c, op, ea, size);
+	if (unlikely(!p && lock_must_wait(c)))
+		return x86_lock_alone(c, op);
 	if (likely(p != NULL)) {
 		old = host_get(p, size);
 		while (!host_cas(p, size, &old, b))
@@ -32,6 +34,8 @@ X86_INLINE op_t xadd(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 	uint8_t *p = NULL;
 	if (mem && op->flags & X86_OPF_LOCK)
 		p = lock_open(c, op, x86_ea(c, op), size);
+	if (mem && op->flags & X86_OPF_LOCK && !p && lock_must_wait(c))
+		return x86_lock_alone(c, op);
 	if (p) {
 		old = host_get(p, size);
 		do
@@ -59,6 +63,8 @@ X86_INLINE op_t cmpxchg(struct x86_cpu *c, op_t op, unsigned size, bool mem)
 	uint8_t *p = NULL;
 	if (mem && op->flags & X86_OPF_LOCK)
 		p = lock_open(c, op, x86_ea(c, op), size);
+	if (mem && op->flags & X86_OPF_LOCK && !p && lock_must_wait(c))
+		return x86_lock_alone(c, op);
 	if (p) {
 		old = acc;
 		host_cas(p, size, &old, b);
@@ -87,6 +93,8 @@ static op_t cmpxchg8b(struct x86_cpu *c, op_t op)
 	uint64_t ea = x86_ea(c, op), want = (uint32_t)c->r[0] | c->r[2] << 32, new = (uint32_t)c->r[3] | c->r[1] << 32,
 		 old = want;
 	uint8_t *p = lock_open(c, op, ea, 8);
+	if (!p && op->flags & X86_OPF_LOCK && lock_must_wait(c))
+		return x86_lock_alone(c, op);
 	if (p) {
 		host_cas(p, 8, &old, new);
 	} else {
@@ -107,8 +115,10 @@ static op_t cmpxchg16b(struct x86_cpu *c, op_t op)
 	uint64_t ea = x86_ea(c, op), old[2] = {c->r[0], c->r[2]}, new[2] = {c->r[3], c->r[1]};
 	if (ea & 15)
 		x86_raise(c, op, X86_GP_FAULT, 0);
-	uint8_t *p = rmw_open(c, op, ea, 16);
+	uint8_t *p = lock_open(c, op, ea, 16);
 	bool ok;
+	if (!p && op->flags & X86_OPF_LOCK && lock_must_wait(c))
+		return x86_lock_alone(c, op);
 	if (p) {
 		ok = host_cas16(p, old, new);
 	} else {

@@ -95,9 +95,9 @@ static unsigned access_of(unsigned mmu, int rw, bool system)
 }
 
 /* Not a page with code. One without code any more learns who writes to it. */
-static bool may_write(struct x86_cpu *c, unsigned mmu, uint64_t gva, uint64_t gpa)
+static bool may_write(struct x86_cpu *c, unsigned mmu, uint64_t gva, const uint8_t *host)
 {
-	struct x86_code_page *p = x86_code_page(c, gpa);
+	struct x86_code_page *p = x86_code_page(c, host);
 	uint64_t writer = (gva & ~(uint64_t)0xfff) | mmu;
 	if (p && p->map)
 		return false;
@@ -116,7 +116,8 @@ static void fill(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, const st
 		return;
 	if (flags & X86_PAGE_R)
 		install(c, mmu, R, gva, addend, kind);
-	if (t->writable && flags & X86_PAGE_W && (rw || !(flags & X86_PAGE_LOG)) && may_write(c, mmu, gva, t->gpa))
+	if (t->writable && flags & X86_PAGE_W && (rw || !(flags & X86_PAGE_LOG)) && may_write(c, mmu, gva, page) &&
+	    x86_share_writing(c, page))
 		install(c, mmu, W, gva, addend, kind);
 }
 
@@ -174,7 +175,7 @@ static void put(struct x86_cpu *c, const struct x86_op *op, const struct place *
 	}
 	host_write(p->hva, in, size);
 	if (p->gpa != UINT64_MAX)
-		x86_code_store(c, p->gpa, size);
+		x86_code_store(c, p->hva - (p->gpa & 0xfff), p->gpa & 0xfff, size);
 }
 
 static unsigned in_first_page(uint64_t gva, unsigned size)
@@ -427,11 +428,34 @@ void x86_drop_writes(struct x86_cpu *c, const uint8_t *hva)
 	drop_host(c, (uintptr_t)hva, true);
 }
 
+static bool taken(const struct x86_cpu *c, uint64_t host)
+{
+	const uint8_t *page = (const uint8_t *)(uintptr_t)host;
+	return !(atomic_load(&x86_share_slot(c->share, page)->writers) & c->share_bit);
+}
+
+/* Translations for writing to pages that another CPU decodes now. */
+void x86_drop_taken_writes(struct x86_cpu *c)
+{
+	for (unsigned m = 0; m < X86_MMU_MODES; m++)
+		for (unsigned w = 0; w < X86_TLB_SIZE / 64; w++)
+			for (uint64_t used = c->cache->bits[m].used[W][w]; used; used &= used - 1) {
+				struct x86_tlbe *e = &c->tlbs[m].w[w * 64 + (unsigned)__builtin_ctzll(used)];
+				if (e->tag != 1 && taken(c, e->tag + e->addend))
+					e->tag = 1;
+			}
+	for (unsigned n = 0; n < X86_VICTIMS; n++) {
+		struct x86_victim *v = &c->cache->victims[n];
+		if (v->tag & 2 && taken(c, (v->tag & ~(uint64_t)3) + v->addend))
+			v->tag = 1;
+	}
+}
+
 /* The page may be gone, so its former host address is unknown: everything goes. */
 void x86_flush_page(struct x86_cpu *c, uint64_t gpa)
 {
-	x86_code_written(c, gpa & ~(uint64_t)0xfff, 0x1000);
-	x86_flush_tlb(c, true);
+	(void)gpa;
+	x86_flush_all(c);
 }
 
 void x86_flush_all(struct x86_cpu *c)

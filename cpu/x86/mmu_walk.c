@@ -6,6 +6,7 @@
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX (1ull << 63)
 #define PTE_ADDR 0x000ffffffffff000ull
+enum { LOGGED = 1 }; /* in a walk's gpa[], which are multiples of 4 */
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
 
 struct walk {
@@ -36,7 +37,7 @@ static uint64_t read_entry(struct walk *w, uint64_t gpa)
 	uint8_t *p = page + (gpa & 0xfff);
 	uint64_t v = host_get(p, w->wide ? 8 : 4);
 	w->at[w->n] = flags & X86_PAGE_W ? p : NULL;
-	w->gpa[w->n] = gpa | (flags & X86_PAGE_LOG);
+	w->gpa[w->n] = gpa | (flags & X86_PAGE_LOG ? LOGGED : 0);
 	w->seen[w->n++] = v;
 	return v;
 }
@@ -158,11 +159,12 @@ static void update(struct walk *w, unsigned i, uint64_t bits)
 	uint64_t old = w->seen[i];
 	if ((old & bits) == bits || !w->at[i])
 		return;
-	if (w->gpa[i] & X86_PAGE_LOG && w->c->env->mark_dirty)
+	if (w->gpa[i] & LOGGED && w->c->env->mark_dirty)
 		w->c->env->mark_dirty(w->c->env_opaque, w->gpa[i] & ~(uint64_t)0xfff);
 	bool ok = host_cas(w->at[i], w->wide ? 8 : 4, &old, old | bits);
 	w->changed = w->changed || !ok;
-	x86_code_store(w->c, w->gpa[i] & ~(uint64_t)15, 16); /* a table may be code, too */
+	unsigned off = w->gpa[i] & 0xffc;
+	x86_code_store(w->c, w->at[i] - off, off, w->wide ? 8 : 4); /* tables that are code, too */
 }
 
 static unsigned error_code(const struct walk *w)

@@ -6,7 +6,7 @@
 /* Debugging, interrupt shadows, replay and the end of the budget need blocks of one instruction. */
 static bool wants_single(const struct x86_cpu *c)
 {
-	return c->tf_active || c->shadow || c->replay || c->once || c->insn_limit - c->insns < X86_BLOCK_INSNS;
+	return c->tf_active || c->want_alone || c->shadow || c->replay || c->once || c->insn_limit - c->insns < X86_BLOCK_INSNS;
 }
 
 static bool stop(struct x86_cpu *c, enum x86_stop_kind kind)
@@ -42,6 +42,7 @@ static bool poll(struct x86_cpu *c)
 	atomic_store_explicit(c->attn, 0, memory_order_seq_cst);
 	x86_fp_leave(c);
 	unsigned what = c->env->poll ? c->env->poll(c->env_opaque) : 0;
+	x86_review(c); /* after it: attn may have been cleared there once more */
 	bool open = c->eflags & X86_IF && !c->shadow;
 	c->poll_again = what & (X86_POLL_INTR | X86_POLL_WINDOW);
 	if (what & X86_POLL_NMI)
@@ -99,13 +100,8 @@ static bool between(struct x86_cpu *c)
 
 /* One instruction (one iteration of REP) by itself. The mark in the shadow tells one that this instruction set from the
  * one it ran in. */
-static bool single(struct x86_cpu *c)
+static void one_block(struct x86_cpu *c)
 {
-	bool debug = c->tf_active;
-	c->block = NULL;
-	c->code_tag = NO_JUMPS;
-	if (debug && !x86_debug_before(c))
-		return false;
 	op_t op = x86_find_block(c, true)->ops;
 	c->step_next = x86_op_next_rip(c, op + 1);
 	c->shadow |= c->shadow ? 0x80 : 0;
@@ -113,6 +109,30 @@ static bool single(struct x86_cpu *c)
 		op = op->fn(c, op);
 	while (op);
 	c->block = NULL;
+}
+
+static void be_alone(struct x86_cpu *c, bool begin)
+{
+	x86_fp_leave(c);
+	c->want_alone = false;
+	c->env->alone(c->env_opaque, begin);
+	c->alone = begin;
+}
+
+static bool single(struct x86_cpu *c)
+{
+	bool debug = c->tf_active;
+	c->block = NULL;
+	c->code_tag = NO_JUMPS;
+	if (debug && !x86_debug_before(c))
+		return false;
+	if (likely(!c->want_alone))
+		one_block(c);
+	if (unlikely(c->want_alone)) {
+		be_alone(c, true);
+		one_block(c);
+		be_alone(c, false);
+	}
 	if (c->shadow & 0x80)
 		c->shadow = 0;
 	if (c->replay)
@@ -137,14 +157,12 @@ static void blocks(struct x86_cpu *c)
  * a fault of a delivery belongs to the instruction that brought it about, or to nobody. */
 static void left(struct x86_cpu *c, int how)
 {
+	c->want_alone = false;
 	bool counted = c->trap || c->in_delivery;
 	c->trap = c->in_delivery = false;
 	x86_uncount(c, c->rip);
-	if (how == X86_JMP_STOP) {
+	if (how == X86_JMP_STOP)
 		c->shadow = 0;
-		end_replay(c);
-		return;
-	}
 	if (how == X86_JMP_FAULT && !counted)
 		c->insns++;
 	if (how == X86_JMP_DEFER) {
@@ -154,6 +172,8 @@ static void left(struct x86_cpu *c, int how)
 	} else {
 		end_replay(c);
 	}
+	if (unlikely(c->alone))
+		be_alone(c, false);
 }
 
 static void enter(struct x86_cpu *c)
@@ -161,6 +181,8 @@ static void enter(struct x86_cpu *c)
 	c->stop.kind = 0;
 	c->log_pos = 0;
 	c->block = NULL;
+	c->want_alone = false;
+	x86_share_enter(c);
 	if (c->replay && (c->rip != c->replay_rip || !c->log_len))
 		end_replay(c); /* moved elsewhere, reset, or never answered */
 	c->code_tag = c->cache->generation << 16 | x86_block_key(c, false);
@@ -172,7 +194,16 @@ static void enter(struct x86_cpu *c)
 static enum x86_stop_kind leave(struct x86_cpu *c)
 {
 	x86_fp_leave(c);
+	x86_share_exit(c);
 	return c->stop.kind;
+}
+
+/* Others wrote, or may have written, what is decoded here. */
+static void look_around(struct x86_cpu *c)
+{
+	x86_host_wrote_seen(c);
+	if (c->unsettled)
+		x86_settle(c);
 }
 
 enum x86_stop_kind x86_run(struct x86_cpu *c)
@@ -185,6 +216,8 @@ enum x86_stop_kind x86_run(struct x86_cpu *c)
 			return leave(c);
 	}
 	while (between(c)) {
+		if (unlikely(x86_share_due(c)))
+			look_around(c);
 		c->code_tag = c->cache->generation << 16 | x86_block_key(c, false);
 		if (unlikely(wants_single(c))) {
 			if (!single(c))
@@ -215,6 +248,8 @@ static enum x86_stop_kind run_once(struct x86_cpu *c, bool events)
 			else
 				running = false;
 		}
+		if (x86_share_due(c))
+			look_around(c);
 		if (running && c->stop.kind == 0)
 			single(c);
 		if (c->stop.kind == 0)

@@ -113,6 +113,7 @@ const struct x86_op *x86_sys_cpuid(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint32_t out[4];
 	x86_cpuid_guest(c, op, (uint32_t)c->r[0], (uint32_t)c->r[1], out);
+	x86_memory_changed(c); /* the guest's word for "fetch anew": writes of devices count, which nobody told of */
 	c->r[0] = out[0];
 	c->r[3] = out[1];
 	c->r[1] = out[2];

@@ -61,6 +61,10 @@ struct x86_env {
 	/* MWAIT: wait a little while for poll to have something to say, at most some 100 us; the guest looks for itself
 	 * what ended it. NULL: MWAIT returns at once. */
 	void (*mwait)(void *o);
+	/* Stop all other CPUs on this memory, or let them go on: around an instruction whose locked access the host cannot
+	 * make at once (split, unaligned, beside code). NULL: there are no others. The stopped ones may have waited for
+	 * the same, so memory may have changed when it returns. */
+	void (*alone)(void *o, bool begin);
 	bool vmcall_exits;
 	bool hlt_waits; /* unused by the CPU; HLT always stops */
 };
@@ -225,12 +229,22 @@ struct x86_cpu {
 	bool replay;                 /* the log belongs to the next instruction or delivery */
 	bool once;                   /* x86_step, x86_complete: leave after one iteration of REP */
 	bool poll_again;             /* an interrupt or window is waiting for IF */
+	bool want_alone, alone;      /* a locked instruction needs, or has, the memory for itself */
 	const struct x86_op *log_op; /* whose accesses the log holds: operation and the count of instructions then */
 	uint64_t log_insns, replay_rip;
 	struct x86_cache *cache; /* decoded blocks */
 	int32_t code_epoch;      /* counts x86_memory_changed; a block that has seen another one is compared first */
 	struct x86_tlb *tlbs;    /* X86_TLB_SETS */
 	bool align_check;        /* CR0.AM, EFLAGS.AC and CPL 3 */
+	/* other CPUs on the same memory, see share.h */
+	struct x86_share *share; /* NULL: none */
+	uint64_t share_bit;
+	uint8_t share_index;
+	unsigned host_writes;    /* of the share, as last seen */
+	uint64_t unsettled;      /* CPUs that have not answered yet */
+	unsigned settle_at[64];  /* the answer to wait for */
+	unsigned unsettled_pages; /* more than there is room for: any page */
+	const uint8_t *unsettled_page[16];
 	struct x86_itlbe *itlb;
 	uint64_t features[8]; /* see x86_set_features */
 	/* raised and not delivered yet; kept while the delivery is deferred */
@@ -284,6 +298,17 @@ void x86_code_written(struct x86_cpu *c, uint64_t gpa, uint64_t size);
 /* The same where nobody knows what was written, if anything: each block is compared with its bytes before it runs
  * again. Costs little here and some nanoseconds a block later. */
 void x86_memory_changed(struct x86_cpu *c);
+
+/* CPUs that share memory tell each other of code that is written, through one of these. Join and leave while none of
+ * the members is inside x86_run (the CPU itself not ever before); index is unique and below 64. When the second joins,
+ * the first must x86_flush_all before it runs again. */
+struct x86_share;
+struct x86_share *x86_share_new(void); /* NULL: out of memory */
+void x86_share_free(struct x86_share *s);
+void x86_share_join(struct x86_cpu *c, struct x86_share *s, unsigned index);
+void x86_share_leave(struct x86_cpu *c);
+/* x86_memory_changed for every member, from any thread: before the guest is told of what was written. */
+void x86_host_wrote(struct x86_share *s);
 
 /* MSRs by index for the user; false: the CPU does not own that one or the value is refused. */
 bool x86_rdmsr(struct x86_cpu *c, uint32_t index, uint64_t *value);

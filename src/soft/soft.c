@@ -35,8 +35,10 @@ static int soft_vm_open(struct vma_vm *vm)
 	sv->tsc_hz = vm->config.tsc_hz ? vm->config.tsc_hz : host ? host : 1000000000;
 	sv->tsc_is_host = host && sv->tsc_hz == host;
 	sv->vcpus = os_calloc(vm->config.max_vcpus, sizeof *sv->vcpus);
-	if (sv->vcpus)
+	sv->share = sv->vcpus ? x86_share_new() : NULL;
+	if (sv->share)
 		return 0;
+	os_free(sv->vcpus);
 	os_cond_destroy(&sv->world_cond);
 	os_cond_destroy(&sv->irq_cond);
 	os_mutex_destroy(&sv->world_lock);
@@ -54,6 +56,7 @@ static void soft_vm_close(struct vma_vm *vm)
 		os_free((void *)sv->regions[i].dirty);
 	os_free(sv->regions);
 	os_free(sv->vcpus);
+	x86_share_free(sv->share);
 	os_cond_destroy(&sv->world_cond);
 	os_cond_destroy(&sv->irq_cond);
 	os_mutex_destroy(&sv->world_lock);

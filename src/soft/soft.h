@@ -39,6 +39,8 @@ struct soft_vm {
 	struct soft_region *regions;
 	size_t region_count, region_room;
 
+	struct x86_share *share;  /* what the CPUs tell each other about code; with the first vCPU */
+
 	/* Stopping the world: a stopper raises `stops`, sets every attention word and waits until nobody is inside. */
 	struct os_mutex world_lock;
 	struct os_cond world_cond;
@@ -72,6 +74,8 @@ struct soft_vm {
 /* soft_mem.c */
 void soft_stop_world(struct soft_vm *sv, bool flush);
 void soft_start_world(struct soft_vm *sv);
+void soft_alone(void *o, bool begin);
+void soft_host_wrote(struct soft_vm *sv);
 void soft_enter(struct soft_vcpu *cv);
 void soft_leave(struct soft_vcpu *cv);
 uint8_t *soft_page(void *o, uint64_t gpa, unsigned *flags);

@@ -156,17 +156,12 @@ static unsigned env_poll(void *o)
 	return found;
 }
 
-enum { LVT_TIMER = 0x320 }; /* SDM vol. 3, table 11-1 */
-
 static int env_ack(void *o)
 {
 	struct soft_vcpu *cv = o;
 	os_lock(&cv->vm->irq_lock);
 	int vector = irq_pc_ack(&cv->vm->pc, cv->v->index);
 	os_unlock(&cv->vm->irq_lock);
-	/* A device may have written code before it raised its interrupt; a timer has not. */
-	if (vector != (int)(cv->vm->lapics[cv->v->index].reg[LVT_TIMER >> 4] & 0xff))
-		x86_memory_changed(cv->cpu);
 	return vector;
 }
 
@@ -231,6 +226,7 @@ void soft_env_init(struct soft_vcpu *cv)
 		.set_tpr = pc ? env_set_tpr : NULL,
 		.random = env_random,
 		.mwait = env_mwait,
+		.alone = cv->vm->vm->config.max_vcpus > 1 ? soft_alone : NULL,
 		.vmcall_exits = cv->vm->vm->config.hypercall_exits,
 	};
 }

@@ -78,6 +78,7 @@ bool soft_event_hit(struct soft_vm *sv, bool pio, uint64_t address, unsigned len
 
 static void pulse(struct soft_vm *sv, uint32_t gsi)
 {
+	soft_host_wrote(sv);
 	os_lock(&sv->irq_lock);
 	irq_pc_line(&sv->pc, gsi, 1);
 	irq_pc_line(&sv->pc, gsi, 0);

@@ -132,6 +132,7 @@ void soft_irq_close(struct soft_vm *sv)
 int soft_irq_line(struct vma_vm *vm, uint32_t gsi, int level)
 {
 	struct soft_vm *sv = vm->priv;
+	soft_host_wrote(sv); /* a device may have written code before it raises its interrupt */
 	os_lock(&sv->irq_lock);
 	int r = irq_pc_line(&sv->pc, gsi, level);
 	os_unlock(&sv->irq_lock);
@@ -141,6 +142,7 @@ int soft_irq_line(struct vma_vm *vm, uint32_t gsi, int level)
 int soft_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 {
 	struct soft_vm *sv = vm->priv;
+	soft_host_wrote(sv);
 	os_lock(&sv->irq_lock);
 	int r = irq_pc_msi(&sv->pc, address, data);
 	os_unlock(&sv->irq_lock);

@@ -65,6 +65,28 @@ void soft_leave(struct soft_vcpu *cv)
 	}
 }
 
+/* For one instruction of a vCPU. It stands outside meanwhile, so that two that want this do not wait for each other. */
+void soft_alone(void *o, bool begin)
+{
+	struct soft_vcpu *cv = o;
+	if (!begin) {
+		soft_start_world(cv->vm);
+		soft_enter(cv);
+		return;
+	}
+	soft_leave(cv);
+	soft_stop_world(cv->vm, false);
+	if (atomic_exchange(&cv->flush, false))
+		x86_flush_all(cv->cpu);
+}
+
+/* The host may have written memory, and is about to let the guest know. */
+void soft_host_wrote(struct soft_vm *sv)
+{
+	if (sv->share)
+		x86_host_wrote(sv->share);
+}
+
 /* ------ regions ------ */
 
 /* Index of the first region that ends above gpa. */

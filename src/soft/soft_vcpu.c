@@ -20,9 +20,10 @@ int soft_vcpu_open(struct vma_vcpu *v)
 	cv->cpu->has_1g = features[3] >> 26 & 1;
 	vma_cpuid_lookup(v->vm, 0x80000008, 0, features);
 	cv->cpu->gpa_bits = features[0] & 0xff ? features[0] & 0xff : 36;
-	os_lock(&sv->world_lock);
+	soft_stop_world(sv, true); /* alone until now, a vCPU kept no account of what it may write */
+	x86_share_join(cv->cpu, sv->share, v->index);
 	sv->vcpus[v->index] = cv;
-	os_unlock(&sv->world_lock);
+	soft_start_world(sv);
 	return 0;
 }
 
@@ -30,11 +31,12 @@ void soft_vcpu_close(struct vma_vcpu *v)
 {
 	struct soft_vcpu *cv = v->priv;
 	struct soft_vm *sv = cv->vm;
-	os_lock(&sv->world_lock);
-	os_lock(&sv->irq_lock); /* the controllers' callbacks look vCPUs up */
+	soft_stop_world(sv, false); /* the others' CPUs reach this one through the share */
+	os_lock(&sv->irq_lock);     /* the controllers' callbacks look vCPUs up */
 	sv->vcpus[v->index] = NULL;
 	os_unlock(&sv->irq_lock);
-	os_unlock(&sv->world_lock);
+	x86_share_leave(cv->cpu);
+	soft_start_world(sv);
 	x86_free(cv->cpu);
 }
 
@@ -225,7 +227,7 @@ int soft_run(struct vma_vcpu *v)
 		return to_exit(v, kind);
 	}
 	cv->cpu->window_wanted = v->irq_window;
-	x86_memory_changed(cv->cpu); /* the caller may have written code */
+	soft_host_wrote(cv->vm); /* the caller may have written code */
 	for (;;) {
 		if (!wait_runnable(cv))
 			return VMA_EXIT_CANCELED;
@@ -262,6 +264,7 @@ int soft_interrupt(struct vma_vcpu *v, uint8_t vector)
 int soft_nmi(struct vma_vcpu *v)
 {
 	struct soft_vcpu *cv = v->priv;
+	soft_host_wrote(cv->vm);
 	atomic_store(&cv->nmi, true);
 	soft_wake(cv);
 	return 0;
