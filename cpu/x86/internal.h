@@ -164,7 +164,7 @@ static inline uint8_t *x86_tlb_hit(const struct x86_tlbe *set, uint64_t gva, uns
 		return (uint8_t *)(uintptr_t)(gva + e->addend);
 	return NULL;
 }
-/* Size 1..64; page walks, page crossing, MMIO, faults. The value is in the low bytes of out. */
+/* Size 1..64; page walks, page crossing, MMIO, faults. The value is in the low bytes of out, which is written last. */
 void x86_load_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, void *out);
 void x86_store_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, const void *in);
 /* #AC where the address is not a multiple of what the operand's size asks for. Loads and stores do it themselves, out of

@@ -233,11 +233,14 @@ void x86_check_alignment(struct x86_cpu *c, const struct x86_op *op, uint64_t gv
 		x86_raise(c, op, X86_AC, 0);
 }
 
+/* *out may be a register, and a device can defer the second part. */
 void x86_load_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size, void *out)
 {
+	uint8_t v[64];
 	if (unlikely(c->align_check))
 		x86_check_alignment(c, op, gva, size);
-	load_in(c, op, c->mmu_mode, false, gva, size, out);
+	load_in(c, op, c->mmu_mode, false, gva, size, v);
+	memcpy(out, v, size);
 	if (c->watch_count)
 		x86_watch_hit(c, gva, size, false);
 }
