@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SECONDS_EACH ?= own
 
-.PHONY: all deps demo check bench fuzz install clean help
+.PHONY: all deps demo check bench fuzz rigs install clean help
 all:
 	@scripts/deps build
 	@scripts/build release
@@ -14,6 +14,7 @@ help:
 	@echo 'make check      build and run every test'
 	@echo 'make bench      measure, each number beside its reference'
 	@echo 'make fuzz       fuzz each target for SECONDS_EACH seconds, or as long as it asks for: a minute, ten minutes'
+	@echo 'make rigs       the tests on a real kvm_amd, nested in a machine that QEMU emulates'
 	@echo 'make install    to $$(DESTDIR)$$(PREFIX) = $(DESTDIR)$(PREFIX)'
 	@echo 'make clean      remove the build folders'
 
@@ -38,6 +39,11 @@ fuzz:
 	@scripts/deps build test
 	@scripts/build asan vmaccel_fuzzers
 	@scripts/fuzz build-asan $(SECONDS_EACH)
+
+rigs:
+	@scripts/deps build test bench guest
+	@scripts/build release
+	@test/rigs/kvm_amd.sh . build
 
 install: all
 	DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'

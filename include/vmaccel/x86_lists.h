@@ -138,7 +138,7 @@
 	X(AVX2, 7, 0, 1, 5, V3)                                                \
 	X(SMEP, 7, 0, 1, 7, V2)                                                \
 	X(BMI2, 7, 0, 1, 8, V3)                                                \
-	X(ERMS, 7, 0, 1, 9, V2)                                                \
+	X(ERMS, 7, 0, 1, 9, MAX)                                               \
 	X(INVPCID, 7, 0, 1, 10, MAX)                                           \
 	X(RDSEED, 7, 0, 1, 18, MAX)                                            \
 	X(ADX, 7, 0, 1, 19, MAX)                                               \
@@ -162,7 +162,7 @@
 	X(PDPE1GB, 0x80000001, 0, 3, 26, MAX)                                  \
 	X(RDTSCP, 0x80000001, 0, 3, 27, V2)                                    \
 	X(LM, 0x80000001, 0, 3, 29, V1)                                        \
-	X(CONSTANT_TSC, 0x80000007, 0, 3, 8, V1)                               \
+	X(CONSTANT_TSC, 0x80000007, 0, 3, 8, MAX)                              \
 	X(GFNI, 7, 0, 2, 8, MAX)                                               \
 	X(VAES, 7, 0, 2, 9, MAX)                                               \
 	X(VPCLMULQDQ, 7, 0, 2, 10, MAX)                                        \

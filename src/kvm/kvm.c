@@ -100,6 +100,15 @@ static bool has_hardware(void)
 	return vmx || svm;
 }
 
+/* The processor itself may be QEMU's: KVM is then real, and its guests' processor is what QEMU makes of VMX or SVM. */
+static bool in_qemu(void)
+{
+	unsigned id[4] = {0};
+
+	__cpuid(0x40000000, id[0], id[1], id[2], id[3]);
+	return !memcmp(id + 1, "TCGTCGTCGTCG", 12);
+}
+
 static const char *probe_fd(int fd, vma_platform_info *info)
 {
 	static char why[80];
@@ -120,6 +129,8 @@ static const char *probe_fd(int fd, vma_platform_info *info)
 	if (!has_hardware()) {
 		info->caps &= ~(uint32_t)VMA_CAP_SW_BREAK;
 		info->version = "KVM API 12, emulating: this processor shows neither VMX nor SVM";
+	} else if (in_qemu()) {
+		info->version = "KVM API 12, hardware that QEMU emulates";
 	}
 	info->remedy = "";
 	return NULL;
@@ -151,8 +162,8 @@ void vma_kvm_probe(vma_platform_info *info)
 {
 	int fd = os_open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
-	info->version = "KVM API 12";
-	info->proved = "a /dev/kvm that emulates, with neither VMX nor SVM behind it; never on hardware";
+	info->version = "KVM API 12, hardware";
+	info->proved = "kvm_amd in QEMU's emulated hardware, and a /dev/kvm that emulates; never on real hardware";
 	if (fd < 0) {
 		no_device(fd, info);
 		return;

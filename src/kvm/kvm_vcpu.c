@@ -200,6 +200,19 @@ void vma_kvm_vcpu_close(struct vma_vcpu *v)
 	vma_kvm_park(v, VMA_KVM_VCPU(v)->fd, true);
 }
 
+/* KVM finds the targets of interrupts in a table that it makes when some local APIC changes; a vCPU created later than
+ * that gets no IPI, not even INIT, until the next change. Writing its local APIC is one. */
+static int join_interrupts(struct vma_vcpu *v)
+{
+	struct kvm_lapic_state apic;
+	int rc;
+
+	if (v->vm->config.irqchip != VMA_IRQCHIP_PLATFORM)
+		return 0;
+	rc = vma_kvm_vcpu_ioctl(v, KVM_GET_LAPIC, &apic);
+	return rc ? rc : vma_kvm_vcpu_ioctl(v, KVM_SET_LAPIC, &apic);
+}
+
 /* CPUID and the TSC's frequency are the VM's: a parked one has them. */
 static int open_parts(struct vma_vcpu *v, bool ready)
 {
@@ -209,6 +222,8 @@ static int open_parts(struct vma_vcpu *v, bool ready)
 		return vma_kvm_renew(v);
 	if (!rc)
 		rc = vma_kvm_cpuid_set(v);
+	if (!rc)
+		rc = join_interrupts(v);
 	return rc ? rc : set_tsc(v);
 }
 

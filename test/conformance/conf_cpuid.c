@@ -294,6 +294,9 @@ static const struct conf_check checks[] = {
 static const struct conf_difference differences[] = {
 	{81, VMA_ACCEL_KVM, ADDS, "emulating"},
 	{82, VMA_ACCEL_KVM, ADDS, "emulating"},
+	{83, VMA_ACCEL_KVM,
+	 "with two-dimensional paging the processor walks the guest's tables and knows its own MAXPHYADDR only (api.rst 4.20)",
+	 "hardware"},
 };
 
 CONF_GROUP(cpuid, checks, differences, sizeof differences / sizeof *differences);

@@ -236,6 +236,8 @@ static const struct conf_check checks[] = {
 };
 
 static const struct conf_difference differences[] = {
+	{101, VMA_ACCEL_KVM,
+	 "QEMU's processor, in which this KVM runs, does not arm the DR7 that VMRUN loads (APM vol. 2, 15.5.1)", "QEMU"},
 	{102, VMA_ACCEL_KVM, "a KVM without VMX or SVM emulates, and gives up on INT3 and INT n outside real mode", "emulating"},
 };
 

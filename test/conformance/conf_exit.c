@@ -460,6 +460,8 @@ static const struct conf_check checks[] = {
 };
 
 static const struct conf_difference differences[] = {
+	{48, VMA_ACCEL_KVM,
+	 "QEMU's processor, in which this KVM runs, forgets P in the error code of a reserved bit (SDM vol. 3, 4.7)", "QEMU"},
 	{45, VMA_ACCEL_KVM,
 	 "KVM's instruction emulator does not know GETSEC and the VMX and SVM instructions, and without VMX or SVM "
 	 "below it there is no processor that raises #UD for them (SDM vol. 3, 26.1.1): it gives up with an INTERNAL exit",

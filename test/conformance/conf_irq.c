@@ -502,6 +502,7 @@ static int apic_timer(struct guest *g)
 
 static int tsc_deadline(struct guest *g)
 {
+	enum { FAR = 400000000 }; /* read back before it is reached, on a host that is itself emulated too */
 	struct conf *conf = g->conf;
 	uint64_t now, value;
 
@@ -509,13 +510,13 @@ static int tsc_deadline(struct guest *g)
 		return CONF_PASS;
 	CONF_TRY(apic_write(g, LVT_TIMER, 0x40043));
 	CONF_TRY(rdmsr(g, 0x10, &now));
-	CONF_TRY(wrmsr(g, 0x6e0, now + 20000000));
+	CONF_TRY(wrmsr(g, 0x6e0, now + FAR));
 	CONF_TRY(rdmsr(g, 0x6e0, &value));
-	CONF_EQUAL(conf, value, now + 20000000);
+	CONF_EQUAL(conf, value, now + FAR);
 	CONF_TRY(taken(g, WAIT, 0x43));
 	CONF_TRY(eoi(g));
 	CONF_TRY(rdmsr(g, 0x10, &value));
-	CONF_EXPECT(conf, value >= now + 20000000);
+	CONF_EXPECT(conf, value >= now + FAR);
 	CONF_TRY(rdmsr(g, 0x6e0, &value));
 	CONF_EQUAL(conf, value, 0);
 	return CONF_PASS;
@@ -938,7 +939,8 @@ static const struct conf_difference differences[] = {
 	{86, VMA_ACCEL_KVM, EMULATED "a page fault while it pushes an exception's frame ends in a triple fault", "emulating"},
 	{87, VMA_ACCEL_KVM, EMULATED "an NMI that waits for IRET is lost", "emulating"},
 	{90, VMA_ACCEL_KVM, EMULATED "a vector in service does not show in the ISR and PPR", "emulating"},
-	{91, VMA_ACCEL_KVM, EMULATED "INIT and SIPI that come before a vCPU's first run do not start it", "emulating"},
+	{84, VMA_ACCEL_KVM,
+	 "QEMU's processor, in which this KVM runs, takes a virtual interrupt in the shadow that VMRUN loads (APM vol. 2, 15.21.5)", "QEMU"},
 };
 
 CONF_GROUP(irq, checks, differences, sizeof differences / sizeof *differences);

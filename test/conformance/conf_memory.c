@@ -655,4 +655,10 @@ static const struct conf_check checks[] = {
 	{60, "Memory stays while it is mapped; 4 GiB and a page can be mapped", "any memory guest", sizes, NULL},
 };
 
-CONF_GROUP(memory, checks, NULL, 0);
+static const struct conf_difference differences[] = {
+	{56, VMA_ACCEL_KVM,
+	 "KVM may map a page writable at its first read, and logs it then: the log has every page written, and some only read",
+	 "hardware"},
+};
+
+CONF_GROUP(memory, checks, differences, sizeof differences / sizeof *differences);

@@ -555,6 +555,8 @@ static const struct conf_difference differences[] = {
 	{67, VMA_ACCEL_KVM, NO_FPU, "emulating"},
 	{68, VMA_ACCEL_KVM, NO_FPU, "emulating"},
 	{69, VMA_ACCEL_KVM, NO_FPU, "emulating"},
+	{66, VMA_ACCEL_KVM, "QEMU's processor, in which this KVM runs, does not know DR7.GD (SDM vol. 3, 18.2.4)", "QEMU"},
+	{79, VMA_ACCEL_KVM, "QEMU's processor, in which this KVM runs, does not check segment limits (SDM vol. 3, 5.3)", "QEMU"},
 };
 
 CONF_GROUP(state, checks, differences, sizeof differences / sizeof *differences);

@@ -43,7 +43,7 @@ static void start(struct rig *r)
 	set1(r->v, VMA_X86_CS, CODE >> 4);
 	set1(r->v, VMA_X86_CS_BASE, CODE);
 	set1(r->v, VMA_X86_RIP, 0);
-	set1(r->v, VMA_X86_XCR0, 3);
+	set1(r->v, VMA_X86_XCR0, vma_x86_has_feature(r->vm, "xsave") == 1 ? 3 : 1);
 	set1(r->v, VMA_X86_MSR_LSTAR, 0xffffffff81000040);
 }
 

@@ -34,8 +34,9 @@ static void dirty_log(void **state)
 
 	(void)state;
 	log_guest(&g);
+	EXPECT(&g, HLT); /* a first time: KVM logs the first read of a page too */
 	OK(vma_vm_dirty_log(g.vm, 0, RAM, bits, 1));
-	EXPECT(&g, HLT);
+	again(&g);
 	for (int i = 0; i < 2; i++) {
 		OK(vma_vm_dirty_log(g.vm, 0, RAM, bits, 0));
 		assert_int_equal(bits[0], 1 << 5 | 1 << 9);
