@@ -149,11 +149,21 @@ static x86_fn exchange(const struct x86_insn *d, struct x86_op *op)
 	return xchg_fn[x86_is_mem(d, 0) || x86_is_mem(d, 1)][sl];
 }
 
+/* F3 90 with REX.B is no PAUSE: XCHG R8, RAX, as without F3. Zydis does not tell them apart. */
+static x86_fn exchange_r8(const struct x86_insn *d, struct x86_op *op)
+{
+	op->dst = x86_regno(ZYDIS_REGISTER_R8);
+	op->src = x86_regno(ZYDIS_REGISTER_RAX);
+	op->size = d->i.raw.rex.W ? 8 : d->i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 2 : 4;
+	return xchg_fn[0][__builtin_ctz(op->size)];
+}
+
 x86_fn x86_int_xchg(const struct x86_insn *d, struct x86_op *op, bool *ends)
 {
 	(void)ends;
 	switch (d->i.mnemonic) {
 	case ZYDIS_MNEMONIC_XCHG: return exchange(d, op);
+	case ZYDIS_MNEMONIC_PAUSE: return d->i.raw.rex.B ? exchange_r8(d, op) : NULL;
 	case ZYDIS_MNEMONIC_XADD: return pair(d, op, xadd_fn);
 	case ZYDIS_MNEMONIC_CMPXCHG: return pair(d, op, cmpxchg_fn);
 	case ZYDIS_MNEMONIC_CMPXCHG8B: return cmpxchg8b;

@@ -22,14 +22,21 @@ void xs_put_x87(const struct x86_cpu *c, uint8_t *a, bool wide)
 	}
 }
 
+/* What cannot be an address becomes one: FIP and FDP hold linear addresses (as measured on a Zen 3). */
+static uint64_t canonical(const struct x86_cpu *c, uint64_t v)
+{
+	unsigned up = 64 - c->gva_bits;
+	return (uint64_t)((int64_t)(v << up) >> up);
+}
+
 void xs_take_x87(struct x86_cpu *c, const uint8_t *a, bool wide)
 {
 	c->fcw = (get16(a) & 0x1f7f) | 0x40;
 	c->fsw = get16(a + 2);
 	c->ftag = a[4];
 	c->fop = get16(a + 6) & 0x7ff;
-	c->fip = wide ? get64(a + 8) : get32(a + 8);
-	c->fdp = wide ? get64(a + 16) : get32(a + 16);
+	c->fip = wide ? canonical(c, get64(a + 8)) : get32(a + 8);
+	c->fdp = wide ? canonical(c, get64(a + 16)) : get32(a + 16);
 	for (unsigned i = 0; i < 8; i++) {
 		struct x86_f80 *v = &c->st[x87_phys(c, i)];
 		v->sig = get64(a + 32 + 16 * i);
@@ -142,7 +149,7 @@ static const struct x86_op *fxsave(struct x86_cpu *c, const struct x86_op *op)
 	uint8_t a[AREA_LEGACY];
 	unsigned n = xs_vector_count(c), end = AREA_XMM + 16 * n;
 	uint64_t gva = fx_address(c, op);
-	probe_area(c, op, gva, end);
+	probe_area(c, op, gva, AREA_LEGACY); /* all of it has to be there, whatever is written */
 	memset(a, 0, sizeof a);
 	xs_put_x87(c, a, op->aux);
 	xs_put_mxcsr(c, a);
@@ -154,8 +161,13 @@ static const struct x86_op *fxsave(struct x86_cpu *c, const struct x86_op *op)
 static const struct x86_op *fxrstor(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint8_t a[AREA_LEGACY];
+<<<<<<< HEAD
 	unsigned n = xs_vector_count(c);
 	load_area(c, op, fx_address(c, op), a, 0, AREA_XMM + 16 * n);
+=======
+	unsigned n = vector_count(c);
+	load_area(c, op, fx_address(c, op), a, 0, AREA_LEGACY);
+>>>>>>> 1ba23e5 (Silicon: rows, fixes found: FXSAVE wants all 512 bytes, canonical FIP and FDP, F3 REX.B 90 is XCHG)
 	if (get32(a + AREA_MXCSR) & ~(uint32_t)X86_MXCSR_VALID)
 		x86_raise(c, op, X86_GP_FAULT, 0);
 	xs_take_x87(c, a, op->aux);

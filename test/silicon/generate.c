@@ -16,6 +16,7 @@ struct gen {
 	uint64_t value[16];         /* of pointers and index */
 	uint16_t protected;
 	bool done;
+	bool spoiled;    /* a pointer may have been overwritten */
 	bool may_unmask; /* x87 exceptions may be unmasked */
 };
 
@@ -87,6 +88,11 @@ static void raw_item(struct gen *g, const uint8_t *bytes, unsigned n)
 	memcpy(it->bytes, bytes, n);
 	it->length = (uint8_t)n;
 	it->setup = true;
+}
+
+static void bind(struct gen *g)
+{
+	g->p->item[g->p->count - 1].bound = true;
 }
 
 /* ------ operands ------ */
@@ -288,6 +294,8 @@ static int gpr(ZydisRegister r)
 /* Does it overwrite a pointer? PUSH and the like may move RSP. */
 static bool harms(const struct gen *g, const struct draft *d)
 {
+	if (d->f->class == C_STRING && g->protected & 0xc0)
+		return true; /* RSI, RDI */
 	for (unsigned n = 0; n < d->i.operand_count; n++) {
 		const ZydisDecodedOperand *o = &d->o[n];
 		int r = o->type == ZYDIS_OPERAND_TYPE_REGISTER && o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE
@@ -355,6 +363,17 @@ static bool prepare(struct gen *g, const struct draft *d)
 			return false;
 		if (chance(g, 97))
 			set_register(g, (unsigned)r, (uint64_t)((int64_t)(rnd(g) % 8000) - 4000));
+	}
+	for (const struct s_row *r = row_next(NULL, &d->i); r; r = row_next(r, &d->i)) {
+		uint32_t from = S_DATA + S_DATA_RW + 8 * (uint32_t)(rnd(g) % S_SMALL);
+		static const uint8_t ffree[] = {0xdd, 0xc7};
+		uint8_t fld64[] = {0xdd, 4, 0x25, 0, 0, 0, 0}, fld32[] = {0xdd, 5, 0, 0, 0, 0};
+		if (r->kind != R_SMALL)
+			continue;
+		memcpy(fld64 + 3, &from, 4);
+		memcpy(fld32 + 2, &from, 4);
+		raw_item(g, ffree, sizeof ffree);
+		raw_item(g, g->p->mode == S_MODE64 ? fld64 : fld32, g->p->mode == S_MODE64 ? sizeof fld64 : sizeof fld32);
 	}
 	if (d->f->vsib) { /* VMOVDQU ymm, [data]: then VPSRLD ymm, ymm, 22 leaves 0..1023 */
 		int v = ZydisRegisterGetId(d->o[1].mem.index);
@@ -468,6 +487,20 @@ static const struct s_form *choose_form(struct gen *g)
 	return &g->t->form[gr->first + rnd(g) % gr->count];
 }
 
+static bool erases(const ZydisDecodedInstruction *i)
+{
+	for (const struct s_row *r = row_next(NULL, i); r; r = row_next(r, i))
+		if (r->kind == R_ERASE)
+			return true;
+	return false;
+}
+
+/* Is the address of its memory operand known? */
+static bool certain(const struct gen *g, const struct draft *d)
+{
+	return !d->wild && !g->spoiled && d->o[0].mem.base != ZYDIS_REGISTER_RSP && d->o[0].mem.base != ZYDIS_REGISTER_ESP;
+}
+
 static bool draft_one(struct gen *g, struct draft *d)
 {
 	d->f = choose_form(g);
@@ -476,8 +509,10 @@ static bool draft_one(struct gen *g, struct draft *d)
 		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&g->t->decoder, d->b, 15, &d->i, d->o)) ||
 		    d->i.mnemonic != d->f->mnemonic)
 			continue;
-		if (harms(g, d) && !chance(g, 2))
+		bool harm = harms(g, d);
+		if ((harm && !chance(g, 2)) || (erases(&d->i) && !certain(g, d)))
 			continue;
+		g->spoiled |= harm;
 		return true;
 	}
 	return false;
@@ -492,6 +527,17 @@ static void erase(struct gen *g, uint64_t at, unsigned bytes)
 		memcpy(mov64 + 4, &to, 4);
 		memcpy(mov32 + 3, &to, 4);
 		raw_item(g, g->p->mode == S_MODE64 ? mov64 : mov32, g->p->mode == S_MODE64 ? sizeof mov64 : sizeof mov32);
+		bind(g);
+	}
+}
+
+/* MOV WORD [RSP + 2 .. 6], constant */
+static void erase_top(struct gen *g)
+{
+	for (uint8_t n = 2; n < (g->p->mode == S_MODE64 ? 8 : 4); n += 2) {
+		const uint8_t mov[] = {0x66, 0xc7, 0x44, 0x24, n, 0x11, 0x11};
+		raw_item(g, mov, sizeof mov);
+		bind(g);
 	}
 }
 
@@ -516,9 +562,11 @@ static void after(struct gen *g, const struct draft *d)
 		if (r->when == W_UNMASKED && !g->may_unmask)
 			continue;
 		flags |= r->kind == R_FLAGS;
-		last |= r->kind != R_FLAGS && r->kind != R_ERASE;
+		last |= r->kind == R_SSE_BOUND || r->kind == R_X87_BOUND || r->kind == R_FSW || r->kind == R_ANY;
 		if (r->kind == R_ERASE)
 			erase(g, d->to + (r->mask & 0xff), (r->mask >> 8) - (r->mask & 0xff));
+		if (r->kind == R_ERASE_TOP)
+			erase_top(g);
 	}
 	g->may_unmask |= loads_control(d->i.mnemonic);
 	if (last || (flags && chance(g, 25))) {
@@ -526,6 +574,7 @@ static void after(struct gen *g, const struct draft *d)
 	} else if (flags) {
 		uint8_t cmp[] = {0x39, (uint8_t)(0xc0 | (rnd(g) & 63))};
 		raw_item(g, cmp, sizeof cmp);
+		bind(g);
 	}
 }
 
@@ -646,7 +695,6 @@ bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq)
 {
 	uint32_t at = p->at;
 	uint32_t offset[S_ITEMS + 1], n = 0;
-	static const uint8_t jump64[] = {0xff, 0x25, 0, 0, 0, 0};
 	uint8_t *code = sh->arena + at;
 	memset(seq->length, 0, sizeof seq->length);
 	for (uint32_t k = 0; k <= p->count; k++) {
@@ -671,11 +719,11 @@ bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq)
 			v = 0;
 		memcpy(code + offset[k] + it->at, &v, size);
 	}
-	uint64_t exit64 = S_EXIT64;
 	if (p->mode == S_MODE64) {
-		memcpy(code + n, jump64, sizeof jump64);
-		memcpy(code + n + sizeof jump64, &exit64, 8);
-		n += sizeof jump64 + 8;
+		uint32_t to = S_LEAVE - (S_ARENA + at + n + 5);
+		code[n] = 0xe9;
+		memcpy(code + n + 1, &to, 4);
+		n += 5;
 	} else {
 		uint8_t far[] = {0xea, (uint8_t)S_EXIT32, (uint8_t)(S_EXIT32 >> 8), (uint8_t)(S_EXIT32 >> 16),
 				 (uint8_t)(S_EXIT32 >> 24), 0x33, 0};

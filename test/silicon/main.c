@@ -98,7 +98,7 @@ static void make_batch(struct s_rig *rig, uint64_t base, uint64_t *index, unsign
 	struct s_shared *sh = rig->sh;
 	uint32_t at = 0;
 	sh->count = 0;
-	while (sh->count < S_BATCH && at + S_CODE_MAX <= S_ARENA_SIZE) {
+	while (sh->count < S_BATCH && at + S_CODE_MAX <= S_LEAVE - S_ARENA) {
 		struct s_program *p = &programs[sh->count];
 		struct s_seq *s = &sh->seq[sh->count];
 		generate(p, seed_of(base, *index), sh->pool);
@@ -156,7 +156,7 @@ static bool rig_open(struct s_rig *rig)
 	if (!rig->host)
 		return false;
 	fill_pool(rig->sh->pool, sizeof rig->sh->pool, 0x51);
-	fill_read_only(rig->sh);
+	fill_fixed(rig->sh);
 	rig->sh->has_avx = soft_has_avx();
 	rig->soft = soft_new(rig->sh);
 	return rig->soft != NULL;
@@ -286,7 +286,7 @@ static bool parse(int argc, char **argv, struct options *o)
 			break;
 		default: return false;
 		}
-	return o->jobs >= 1 && o->jobs <= 64 && o->at <= S_ARENA_SIZE - S_CODE_MAX && optind == argc;
+	return o->jobs >= 1 && o->jobs <= 64 && o->at <= S_LEAVE - S_ARENA - S_CODE_MAX && optind == argc;
 }
 
 int main(int argc, char **argv)

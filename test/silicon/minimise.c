@@ -15,15 +15,18 @@ const char *run_one(struct s_rig *rig, const struct s_program *p, struct s_resul
 	return compare(p, sh, &sh->seq[0], r);
 }
 
-/* Without item k; branches over it stay what they are. */
+/* Without item k and what is bound to it; branches over it stay what they are. */
 static void drop(struct s_program *to, const struct s_program *from, uint32_t k)
 {
+	uint32_t gone = 1;
+	while (k + gone < from->count && from->item[k + gone].bound)
+		gone++;
 	*to = *from;
-	memmove(to->item + k, to->item + k + 1, (to->count - k - 1) * sizeof *to->item);
-	to->count--;
+	memmove(to->item + k, to->item + k + gone, (to->count - k - gone) * sizeof *to->item);
+	to->count -= gone;
 	for (uint32_t n = 0; n < to->count; n++)
 		if (to->item[n].target > (int)k)
-			to->item[n].target--;
+			to->item[n].target -= (int16_t)(to->item[n].target - (int)k < (int)gone ? to->item[n].target - (int)k : (int)gone);
 	if (k == to->count)
 		to->last_only = false; /* another instruction is the last one */
 }
@@ -36,6 +39,8 @@ void minimise(struct s_rig *rig, struct s_program *p)
 	while (again) {
 		again = false;
 		for (uint32_t k = p->count; k-- > 0;) {
+			if (p->item[k].bound)
+				continue;
 			drop(&trial, p, k);
 			if (run_one(rig, &trial, &r)) {
 				*p = trial;

@@ -80,6 +80,7 @@ static void leave(ucontext_t *u, struct s_seq *s, bool timeout)
 	s->abandoned = true;
 	s->timeout = timeout;
 	u->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)native_exit;
+	u->uc_mcontext.gregs[REG_EFL] &= ~0x100; /* no traps from here on */
 	u->uc_mcontext.gregs[REG_CSGSFS] = (u->uc_mcontext.gregs[REG_CSGSFS] & ~0xffffLL) | 0x33;
 }
 
@@ -141,7 +142,7 @@ static void *map(uint64_t at, size_t size, int prot, int fd, size_t offset)
  * program was loaded. In compatibility mode a far jump leads here. */
 static bool exit_page(uint64_t at)
 {
-	static const uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0};
+	static const uint8_t jump[] = {0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc}; /* an aligned word: EFLAGS.AC may be set */
 	uint64_t to = (uint64_t)(uintptr_t)native_exit;
 	uint8_t *p = map(at, 4096, PROT_READ | PROT_WRITE, -1, 0);
 	if (!p)

@@ -36,6 +36,7 @@ static const struct {
     {M(LTR), "never at CPL 3, and Linux' #GP of UMIP instructions is emulated by opcode group"},
     {M(MONITOR), "#UD or not at CPL 3 by an MSR of AMD's (APM vol. 3, MONITOR)"},
     {M(MWAIT), "#UD or not at CPL 3 by an MSR of AMD's (APM vol. 3, MWAIT)"},
+    {M(INT1), "hypervisors inject its #DB with RIP before it (KVM on AMD-V)"},
     /* far transfers: the tests of segments and gates, test_cpu_sys_far.c */
     {M(IRET), "far transfer"},
     {M(IRETD), "far transfer"},
@@ -83,6 +84,8 @@ bool row_excluded_form(const ZydisDecodedInstruction *i, const ZydisDecodedOpera
 enum { CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, OF = 0x800, ARITH = CF | PF | AF | ZF | SF | OF };
 
 #define UNMASKED_COMPARE "unmasked exception: Intel leaves the codes (SDM vol. 1, 8.5.1), AMD sets them"
+#define TWO_OPERANDS "both operands fault: which one is told is open (SDM vol. 3, 6.9)"
+#define CR2_OF_AREA "which byte of an area is told is open (SDM vol. 3, 4.7)"
 /* The processor the CPU copies in undefined flags is AMD's Zen; on others more is open. */
 static const struct s_row rows[] = {
 #define M(n) ZYDIS_MNEMONIC_##n
@@ -121,12 +124,12 @@ static const struct s_row rows[] = {
     {M(BTC), R_FLAGS, V_INTEL, W_ALWAYS, OF | SF | AF | PF, "undefined (SDM vol. 2, BTC)"},
     {M(BSF), R_FLAGS, V_INTEL, W_ALWAYS, ARITH & ~ZF, "undefined (SDM vol. 2, BSF)"},
     {M(BSR), R_FLAGS, V_INTEL, W_ALWAYS, ARITH & ~ZF, "undefined (SDM vol. 2, BSR)"},
-    {M(AAA), R_FLAGS, V_INTEL, W_ALWAYS, OF | SF | ZF | PF, "undefined (SDM vol. 2, AAA)"},
-    {M(AAS), R_FLAGS, V_INTEL, W_ALWAYS, OF | SF | ZF | PF, "undefined (SDM vol. 2, AAS)"},
-    {M(AAM), R_FLAGS, V_INTEL, W_ALWAYS, OF | AF | CF, "undefined (SDM vol. 2, AAM)"},
-    {M(AAD), R_FLAGS, V_INTEL, W_ALWAYS, OF | AF | CF, "undefined (SDM vol. 2, AAD)"},
-    {M(DAA), R_FLAGS, V_INTEL, W_ALWAYS, OF, "undefined (SDM vol. 2, DAA)"},
-    {M(DAS), R_FLAGS, V_INTEL, W_ALWAYS, OF, "undefined (SDM vol. 2, DAS)"},
+    {M(AAA), R_FLAGS, V_ANY, W_ALWAYS, OF | SF | ZF | PF, "undefined (SDM vol. 2, AAA)"},
+    {M(AAS), R_FLAGS, V_ANY, W_ALWAYS, OF | SF | ZF | PF, "undefined (SDM vol. 2, AAS)"},
+    {M(AAM), R_FLAGS, V_ANY, W_ALWAYS, OF | AF | CF, "undefined (SDM vol. 2, AAM)"},
+    {M(AAD), R_FLAGS, V_ANY, W_ALWAYS, OF | AF | CF, "undefined (SDM vol. 2, AAD)"},
+    {M(DAA), R_FLAGS, V_ANY, W_ALWAYS, OF, "undefined (SDM vol. 2, DAA)"},
+    {M(DAS), R_FLAGS, V_ANY, W_ALWAYS, OF, "undefined (SDM vol. 2, DAS)"},
     /* approximations: with the host's FPU the same circuit answers on both sides, and they are compared exactly */
     {M(RCPPS), R_SSE_BOUND, V_ANY, W_SOFTFLOAT, 0, "approximation (SDM vol. 2, RCPPS)"},
     {M(RCPSS), R_SSE_BOUND, V_ANY, W_SOFTFLOAT, 0, "approximation (SDM vol. 2, RCPSS)"},
@@ -144,6 +147,8 @@ static const struct s_row rows[] = {
     {M(FSIN), R_X87_BOUND, V_ANY, W_SOFTFLOAT, 2, "each within 1 ulp (SDM vol. 1, 8.3.10)"},
     {M(FCOS), R_X87_BOUND, V_ANY, W_SOFTFLOAT, 2, "each within 1 ulp (SDM vol. 1, 8.3.10)"},
     {M(FSINCOS), R_X87_BOUND, V_ANY, W_SOFTFLOAT, 2, "each within 1 ulp (SDM vol. 1, 8.3.10)"},
+    {M(F2XM1), R_SMALL, V_ANY, W_ALWAYS, 0, "undefined outside -1 .. 1 (SDM vol. 2, F2XM1)"},
+    {M(FYL2XP1), R_SMALL, V_ANY, W_ALWAYS, 0, "undefined outside -0.29 .. 0.41 (SDM vol. 2, FYL2XP1)"},
     /* condition codes */
     {M(FCOMI), R_FSW, V_AMD, W_ALWAYS, 0x200, "C1 is 0 (SDM vol. 2, FCOMI) or stays (AMD)"},
     {M(FCOMIP), R_FSW, V_AMD, W_ALWAYS, 0x200, "C1 is 0 (SDM vol. 2, FCOMI) or stays (AMD)"},
@@ -173,8 +178,30 @@ static const struct s_row rows[] = {
     {M(FXSAVE64), R_ERASE, V_ANY, W_ALWAYS, 6 | 24 << 8, "x87 pointers (SDM vol. 1, 8.1.8; APM vol. 2, 11.5.9)"},
     {M(FXSAVE), R_ERASE, V_ANY, W_ALWAYS, 28 | 32 << 8, "MXCSR_MASK: what the processor has (SDM vol. 1, 11.6.6)"},
     {M(FXSAVE64), R_ERASE, V_ANY, W_ALWAYS, 28 | 32 << 8, "MXCSR_MASK: what the processor has (SDM vol. 1, 11.6.6)"},
+    {M(PUSH), R_ERASE_TOP, V_ANY, W_SEGMENT, 2, "16 bits written or zero-extended (SDM vol. 2, PUSH)"},
+    {M(MASKMOVQ), R_CR2, V_ANY, W_ALWAYS, 0, "bytes that are not written may be told (SDM vol. 2, MASKMOVQ)"},
+    {M(MASKMOVDQU), R_CR2, V_ANY, W_ALWAYS, 0, "bytes that are not written may be told (SDM vol. 2, MASKMOVDQU)"},
+    {M(FXSAVE), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(FXSAVE64), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(FXRSTOR), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(FXRSTOR64), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(FNSAVE), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(FRSTOR), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(FNSTENV), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(FLDENV), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(CMPSB), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
+    {M(CMPSW), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
+    {M(CMPSD), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
+    {M(CMPSQ), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
 #undef M
 };
+
+static bool pushes_segment(const ZydisDecodedInstruction *i)
+{
+	return i->operand_width != 16 &&
+	       ((i->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && i->opcode < 0x20) ||
+		(i->opcode_map == ZYDIS_OPCODE_MAP_0F && (i->opcode == 0xa0 || i->opcode == 0xa8)));
+}
 
 static bool vendor_fits(uint8_t vendor)
 {
@@ -190,6 +217,8 @@ const struct s_row *row_next(const struct s_row *from, const ZydisDecodedInstruc
 		if ((r->when == W_COUNT16 || r->when == W_SIZE16) && i->operand_width != 16)
 			continue;
 		if (r->when == W_SIZE32 && i->operand_width == 16)
+			continue;
+		if (r->when == W_SEGMENT && !pushes_segment(i))
 			continue;
 		return r;
 	}

@@ -15,12 +15,14 @@ enum {
 	S_DATA_SIZE = 0x3000,
 	S_ARENA = 0x30000000, /* code */
 	S_ARENA_SIZE = 0x10000,
+	S_LEAVE = S_ARENA + S_ARENA_SIZE - 16, /* 64-bit code leaves by a jump through an aligned word there */
 	S_EXIT32 = 0x38000000, /* where compatibility code leaves to; 64-bit code leaves to S_EXIT64 */
 	S_BATCH = 96,
 	S_CODE_MAX = 640,
 	S_FAULTS = 40,
 	S_POOL = 0x40000, /* random values out of which data pages and registers are filled */
-	S_XSAVE = 832
+	S_XSAVE = 832,
+	S_SMALL = 64 /* numbers at the start of the read-only page */
 };
 #define S_EXIT64 0x6f0000000000ull
 

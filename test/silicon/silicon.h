@@ -56,12 +56,16 @@ enum s_kind {
 	R_X87_BOUND, /* ST registers within `mask` units in the last place; C1 and PE are open */
 	R_FSW,       /* `mask` of FSW is open */
 	R_ERASE,     /* bytes mask & 0xff up to mask >> 8 of the memory operand: overwritten with a constant */
+	R_ERASE_TOP, /* the same of the top of the stack */
+	R_SMALL,     /* only defined for small operands: gets one */
+	R_CR2,       /* any faulting byte of the page may be told */
+	R_ORDER,     /* when both memory operands fault either may be told */
 	R_ANY        /* the state after it is not compared; faults are */
 };
 enum s_vendor { V_ANY, V_AMD, V_INTEL };
 /* W_SOFTFLOAT: softfloat.c computes. W_COUNT16, W_SIZE16: the operand size is 16. W_UNMASKED: it raised an x87 exception
- * that is unmasked. */
-enum s_when { W_ALWAYS, W_SOFTFLOAT, W_COUNT16, W_SIZE16, W_SIZE32, W_UNMASKED };
+ * that is unmasked. W_SEGMENT: the operand is a segment register. */
+enum s_when { W_ALWAYS, W_SOFTFLOAT, W_COUNT16, W_SIZE16, W_SIZE32, W_SEGMENT, W_UNMASKED };
 struct s_row {
 	uint16_t mnemonic;
 	uint8_t kind, vendor, when;
@@ -77,7 +81,7 @@ enum s_fix { FIX_NONE, FIX_REL8, FIX_REL32, FIX_RIP, FIX_ABS64, FIX_ABS32 };
 struct s_item {
 	uint8_t bytes[16];
 	uint8_t length, fix, at;
-	bool setup;
+	bool setup, bound; /* bound: belongs to the instruction before it, whose undefined part it overwrites */
 	int16_t target;  /* item a branch or an address leads to; the number of items: the end */
 	uint64_t address; /* FIX_RIP */
 	uint16_t mnemonic;
@@ -99,7 +103,7 @@ void generate(struct s_program *p, uint64_t seed, const uint8_t *pool);
 /* Bytes at p->at in the arena; fills seq's code part. False: too long. */
 bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq);
 void fill_pool(uint8_t *pool, size_t size, uint64_t seed);
-void fill_read_only(struct s_shared *sh);
+void fill_fixed(struct s_shared *sh);
 
 uint64_t rnd_next(uint64_t *state);
 

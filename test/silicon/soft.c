@@ -170,6 +170,7 @@ static void descriptors(struct s_soft *s)
 		s->ram[P_HANDLERS + 4 * v] = 0xf4; /* HLT */
 	}
 	put64(s, P_TSS + 4, KERNEL + P_STACK + 0x1000);
+	put64(s, P_TSS + 0x60, 0xffffull << 48); /* no I/O bitmap */
 }
 
 static const struct x86_seg user_code[S_MODES] = {
@@ -304,6 +305,7 @@ static bool handle(struct s_soft *s, const struct s_seq *seq, struct s_result *r
 		r->fault[r->faults++] = fault;
 	if (r->faults == S_FAULTS || off >= seq->size || !seq->length[off]) {
 		r->abandoned = true;
+		r->out.rflags &= ~(uint64_t)X86_TF;
 		return false;
 	}
 	uint64_t next = f.rip;

@@ -56,6 +56,14 @@ static uint64_t integer(uint64_t *s)
 	}
 }
 
+/* No word that LDMXCSR takes on an AMD host and not on the software CPU, which has not MXCSR.MM (APM vol. 1, 4.2.2). */
+static void no_misaligned_mode(uint8_t *p, size_t size)
+{
+	for (size_t i = 0; i + 4 <= size; i += 4)
+		if (p[i + 2] == 2 && !p[i + 3])
+			p[i + 2] = 0;
+}
+
 /* Stretches of one kind, 16 bytes at least, so that a vector is of one kind as a rule. */
 void fill_pool(uint8_t *pool, size_t size, uint64_t seed)
 {
@@ -79,16 +87,27 @@ void fill_pool(uint8_t *pool, size_t size, uint64_t seed)
 		}
 		memcpy(pool + i, &v, 8);
 	}
+	no_misaligned_mode(pool, size);
 }
 
-/* The page that can only be read: random values, and at its middle an image that FXRSTOR takes. */
-void fill_read_only(struct s_shared *sh)
+/* The way out of the arena. The page that can only be read: random values, images that FXRSTOR takes, and at its start
+ * arguments for the transcendental functions that want small ones. */
+void fill_fixed(struct s_shared *sh)
 {
+	static const uint8_t jump[] = {0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc};
+	uint64_t exit64 = S_EXIT64, s = 1;
+	uint8_t *leave = sh->arena + S_ARENA_SIZE - 16;
+	memcpy(leave, jump, sizeof jump);
+	memcpy(leave + 8, &exit64, 8);
 	static const uint8_t control[] = {0x7f, 0x03, 0, 0, 0xff};
 	uint32_t mxcsr = 0x1f80;
 	fill_pool(sh->read_only, sizeof sh->read_only, 0x1ead);
 	for (unsigned at = 0x400; at < 0xc00; at += 0x400) {
 		memcpy(sh->read_only + at, control, sizeof control);
 		memcpy(sh->read_only + at + 24, &mxcsr, 4);
+	}
+	for (unsigned n = 0; n < S_SMALL; n++) {
+		double v = ((double)(int64_t)rnd_next(&s) * 0x1p-63) * (n % 4 ? 0.29 : n % 3 ? 0x1p-20 : 0x1p-60);
+		memcpy(sh->read_only + 8 * n, &v, 8);
 	}
 }
