@@ -161,13 +161,8 @@ static const struct x86_op *fxsave(struct x86_cpu *c, const struct x86_op *op)
 static const struct x86_op *fxrstor(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint8_t a[AREA_LEGACY];
-<<<<<<< HEAD
 	unsigned n = xs_vector_count(c);
-	load_area(c, op, fx_address(c, op), a, 0, AREA_XMM + 16 * n);
-=======
-	unsigned n = vector_count(c);
 	load_area(c, op, fx_address(c, op), a, 0, AREA_LEGACY);
->>>>>>> 1ba23e5 (Silicon: rows, fixes found: FXSAVE wants all 512 bytes, canonical FIP and FDP, F3 REX.B 90 is XCHG)
 	if (get32(a + AREA_MXCSR) & ~(uint32_t)X86_MXCSR_VALID)
 		x86_raise(c, op, X86_GP_FAULT, 0);
 	xs_take_x87(c, a, op->aux);
