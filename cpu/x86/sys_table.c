@@ -140,13 +140,12 @@ static void set_zf(struct x86_cpu *c, bool zf)
 }
 
 /* The selector's RPL is raised to that of the other one (SDM vol. 2, ARPL). */
+/* Memory is written only when it changes. */
 const struct x86_op *x86_sys_arpl(struct x86_cpu *c, const struct x86_op *op)
 {
 	need_protected(c, op);
 	bool mem = op->aux & X86_AUX_MEM;
 	uint64_t at = mem ? x86_ea(c, op) : 0;
-	if (mem)
-		x86_probe_write(c, op, at, 2);
 	uint16_t sel = mem ? x86_ld16(c, op, at) : (uint16_t)c->r[op->dst];
 	unsigned rpl = c->r[op->src] & 3;
 	bool raise = (sel & 3u) < rpl;

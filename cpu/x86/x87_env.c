@@ -59,9 +59,11 @@ static const struct x86_op *fnclex(struct x86_cpu *c, const struct x86_op *op)
 	return NEXT(op);
 }
 
+/* No control instruction: the pointers are its own. */
 static const struct x86_op *fnop(struct x86_cpu *c, const struct x86_op *op)
 {
 	x87_check(c, op);
+	x87_pointers(c, op);
 	return NEXT(op);
 }
 

@@ -161,8 +161,11 @@ static bool store_status(const struct x86_cpu *c, const struct sf_env *e, bool e
 	return !stop;
 }
 
-static void store_done(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, uint16_t fsw, bool pop)
+/* `stored` false: an unmasked exception; a fault of the operand comes before it all the same. */
+static void store_done(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, uint16_t fsw, bool stored, bool pop)
 {
+	if (!stored)
+		x86_probe_write(c, op, gva, op->size);
 	pointers(c, op, gva);
 	c->fsw = fsw;
 	x87_summary(c);
@@ -184,7 +187,7 @@ const struct x86_op *x87_fst_float(struct x86_cpu *c, const struct x86_op *op)
 		x86_st32(c, op, gva, (uint32_t)v);
 	else if (stores)
 		x86_st64(c, op, gva, v);
-	store_done(c, op, gva, fsw, stores && op->aux);
+	store_done(c, op, gva, fsw, stores, stores && op->aux);
 	return NEXT(op);
 }
 
@@ -205,7 +208,7 @@ const struct x86_op *x87_fstp_m80(struct x86_cpu *c, const struct x86_op *op)
 	stores = store_status(c, &e, empty, &fsw);
 	if (stores)
 		store80(c, op, gva, empty ? X87_NAN : x87_get(c, 0));
-	store_done(c, op, gva, fsw, stores);
+	store_done(c, op, gva, fsw, stores, stores);
 	return NEXT(op);
 }
 
@@ -225,7 +228,7 @@ static const struct x86_op *fist(struct x86_cpu *c, const struct x86_op *op)
 	stores = store_status(c, &e, empty, &fsw);
 	if (stores)
 		x86_st(c, op, gva, &v, op->size);
-	store_done(c, op, gva, fsw, stores && (op->aux & POP));
+	store_done(c, op, gva, fsw, stores, stores && (op->aux & POP));
 	return NEXT(op);
 }
 
@@ -260,7 +263,7 @@ static const struct x86_op *fbstp(struct x86_cpu *c, const struct x86_op *op)
 	stores = store_status(c, &e, empty, &fsw);
 	if (stores)
 		store80(c, op, gva, v);
-	store_done(c, op, gva, fsw, stores);
+	store_done(c, op, gva, fsw, stores, stores);
 	return NEXT(op);
 }
 

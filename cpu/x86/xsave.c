@@ -140,7 +140,11 @@ static uint64_t fx_address(struct x86_cpu *c, const struct x86_op *op)
 {
 	if (c->cr0 & (X86_CR0_EM | X86_CR0_TS))
 		x86_raise(c, op, X86_NM, -1);
-	return sse_ea_aligned(c, op);
+	uint64_t gva = x86_ea(c, op);
+	/* unlike SSE's operands: an address that cannot be one is told before its alignment (Zen 3) */
+	if (gva & 15)
+		x86_raise(c, op, op->seg == X86_SS && canonical(c, gva) != gva ? X86_SS_FAULT : X86_GP_FAULT, 0);
+	return gva;
 }
 
 /* op->aux: 1 for the forms with 64-bit pointers (REX.W). Bytes 464-511 are the software's and stay as they are. */

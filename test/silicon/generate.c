@@ -47,6 +47,15 @@ static uint64_t aim(struct gen *g)
 	return edges[rnd(g) % 5] - 40 + rnd(g) % 48;
 }
 
+/* As the rows of the mnemonic want it. */
+static uint64_t aim_for(struct gen *g, uint16_t mnemonic)
+{
+	uint64_t to = aim(g);
+	if (row_has(mnemonic, R_PRESENT))
+		to = S_DATA + rnd(g) % (S_DATA_RW - 64);
+	return row_has(mnemonic, R_ALIGNED) ? to & ~(uint64_t)15 : to;
+}
+
 /* ------ items ------ */
 
 static struct s_item *new_item(struct gen *g)
@@ -90,6 +99,10 @@ static void raw_item(struct gen *g, const uint8_t *bytes, unsigned n)
 	it->setup = true;
 }
 
+static void keep(struct gen *g)
+{
+	g->p->item[g->p->count - 1].keep = true;
+}
 static void bind(struct gen *g)
 {
 	g->p->item[g->p->count - 1].bound = true;
@@ -163,7 +176,7 @@ static void mem_wild(struct gen *g, struct mem *m)
 
 static void choose_mem(struct gen *g, struct draft *d, struct mem *m)
 {
-	uint64_t to = aim(g);
+	uint64_t to = aim_for(g, d->f->mnemonic);
 	unsigned k = rnd(g) % 100, base = g->pointer[rnd(g) % 3], scale = rnd(g) & 3;
 	bool vsib = d->f->vsib;
 	memset(m, 0, sizeof *m);
@@ -296,6 +309,10 @@ static bool harms(const struct gen *g, const struct draft *d)
 {
 	if (d->f->class == C_STRING && g->protected & 0xc0)
 		return true; /* RSI, RDI */
+	if (d->i.mnemonic == ZYDIS_MNEMONIC_PAUSE && d->i.raw.rex.B && g->protected & 0x100)
+		return true; /* XCHG R8, RAX */
+	if (d->i.mnemonic == ZYDIS_MNEMONIC_WRFSBASE || d->i.mnemonic == ZYDIS_MNEMONIC_WRGSBASE)
+		return true;
 	for (unsigned n = 0; n < d->i.operand_count; n++) {
 		const ZydisDecodedOperand *o = &d->o[n];
 		int r = o->type == ZYDIS_OPERAND_TYPE_REGISTER && o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE
@@ -332,17 +349,24 @@ static void aim_implicit(struct gen *g, const struct draft *d)
 		const ZydisDecodedOperand *o = &d->o[n];
 		int base = o->type == ZYDIS_OPERAND_TYPE_MEMORY ? gpr(o->mem.base) : -1;
 		if (base < 0 || base == 4 || o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT ||
-		    g->protected >> base & 1 || d->f->mem || chance(g, 2))
+		    g->protected >> base & 1 || d->f->mem)
 			continue;
-		set_register(g, (unsigned)base, aim(g));
+		if (row_has(d->f->mnemonic, R_PRESENT))
+			set_register(g, (unsigned)base, aim_for(g, d->f->mnemonic))->keep = true;
+		else if (!chance(g, 2))
+			set_register(g, (unsigned)base, aim(g));
 	}
 	if (d->i.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE) &&
-	    !(g->protected & 2))
-		set_register(g, 1, rnd(g) % 80);
+	    !(g->protected & 2)) {
+		bool some = row_has(d->f->mnemonic, R_COUNT);
+		set_register(g, 1, rnd(g) % 79 + some)->keep = some;
+	}
 }
 
 static bool prepare(struct gen *g, const struct draft *d)
 {
+	if (row_has(d->f->mnemonic, R_PRESENT) && g->protected & 0x80)
+		return false;
 	aim_implicit(g, d);
 	switch (d->i.mnemonic) {
 	case ZYDIS_MNEMONIC_DIV:
@@ -373,13 +397,20 @@ static bool prepare(struct gen *g, const struct draft *d)
 		memcpy(fld64 + 3, &from, 4);
 		memcpy(fld32 + 2, &from, 4);
 		raw_item(g, ffree, sizeof ffree);
+		keep(g);
 		raw_item(g, g->p->mode == S_MODE64 ? fld64 : fld32, g->p->mode == S_MODE64 ? sizeof fld64 : sizeof fld32);
+		keep(g);
+	}
+	if (row_has(d->f->mnemonic, R_NO_AC)) {
+		const uint8_t mov[] = {0x66, 0xc7, 0x44, 0x24, 2, (uint8_t)(rnd(g) & 0x20), 0};
+		raw_item(g, mov, sizeof mov);
+		keep(g);
 	}
 	if (d->f->vsib) { /* VMOVDQU ymm, [data]: then VPSRLD ymm, ymm, 22 leaves 0..1023 */
 		int v = ZydisRegisterGetId(d->o[1].mem.index);
-		uint8_t shift[] = {0xc5, (uint8_t)((~v & 15) << 3 | 5), 0x72, (uint8_t)(0xd0 | (v & 7)), 23};
+		uint8_t shift[] = {0xc5, (uint8_t)(0x80 | (~v & 15) << 3 | 5), 0x72, (uint8_t)(0xd0 | (v & 7)), 23};
 		if (v >= 8) {
-			uint8_t far[] = {0xc4, 0xc1, (uint8_t)((~v & 15) << 3 | 5), 0x72, (uint8_t)(0xd0 | (v & 7)), 23};
+			uint8_t far[] = {0xc4, 0xc1, (uint8_t)( (~v & 15) << 3 | 5), 0x72, (uint8_t)(0xd0 | (v & 7)), 23};
 			raw_item(g, far, sizeof far);
 		} else {
 			raw_item(g, shift, sizeof shift);
@@ -489,16 +520,17 @@ static const struct s_form *choose_form(struct gen *g)
 
 static bool erases(const ZydisDecodedInstruction *i)
 {
-	for (const struct s_row *r = row_next(NULL, i); r; r = row_next(r, i))
-		if (r->kind == R_ERASE)
-			return true;
-	return false;
+	return row_has((uint16_t)i->mnemonic, R_ERASE) || row_has((uint16_t)i->mnemonic, R_ALIGNED);
 }
 
 /* Is the address of its memory operand known? */
 static bool certain(const struct gen *g, const struct draft *d)
 {
-	return !d->wild && !g->spoiled && d->o[0].mem.base != ZYDIS_REGISTER_RSP && d->o[0].mem.base != ZYDIS_REGISTER_ESP;
+	for (unsigned n = 0; n < d->i.operand_count_visible; n++)
+		if (d->o[n].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    (d->o[n].mem.base == ZYDIS_REGISTER_RSP || d->o[n].mem.base == ZYDIS_REGISTER_ESP))
+			return false;
+	return !d->wild && !g->spoiled;
 }
 
 static bool draft_one(struct gen *g, struct draft *d)
@@ -691,6 +723,15 @@ void generate(struct s_program *p, uint64_t seed, const uint8_t *pool)
 
 /* ------ bytes ------ */
 
+/* Where a branch of item k leads to: not between an instruction and setup that it cannot do without. */
+static uint32_t landing(const struct s_program *p, uint32_t k, int target)
+{
+	uint32_t to = target < 0 || (uint32_t)target > p->count ? p->count : (uint32_t)target;
+	while (to > k + 1 && p->item[to - 1].keep)
+		to--;
+	return to;
+}
+
 bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq)
 {
 	uint32_t at = p->at;
@@ -709,7 +750,7 @@ bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq)
 	}
 	for (uint32_t k = 0; k < p->count; k++) {
 		const struct s_item *it = &p->item[k];
-		uint32_t to = offset[it->target < 0 || (uint32_t)it->target > p->count ? p->count : (uint32_t)it->target];
+		uint32_t to = offset[landing(p, k, it->target)];
 		uint32_t end = offset[k] + it->length;
 		int64_t v = it->fix == FIX_RIP   ? (int64_t)it->address - (int64_t)(S_ARENA + at + end)
 			    : it->fix >= FIX_ABS64 ? (int64_t)S_ARENA + at + to

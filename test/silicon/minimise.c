@@ -39,7 +39,7 @@ void minimise(struct s_rig *rig, struct s_program *p)
 	while (again) {
 		again = false;
 		for (uint32_t k = p->count; k-- > 0;) {
-			if (p->item[k].bound)
+			if (p->item[k].bound || p->item[k].keep)
 				continue;
 			drop(&trial, p, k);
 			if (run_one(rig, &trial, &r)) {

@@ -76,6 +76,10 @@ bool row_excluded_form(const ZydisDecodedInstruction *i, const ZydisDecodedOpera
 		if (o[n].type == ZYDIS_OPERAND_TYPE_REGISTER && o[n].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE &&
 		    ZydisRegisterGetClass(o[n].reg.value) == ZYDIS_REGCLASS_SEGMENT)
 			*why = "loads a segment register";
+	if (i->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && i->raw.vex.W &&
+	    i->machine_mode == ZYDIS_MACHINE_MODE_LONG_COMPAT_32 &&
+	    (i->mnemonic == ZYDIS_MNEMONIC_VPINSRD || i->mnemonic == ZYDIS_MNEMONIC_VPEXTRD))
+		*why = "VEX.W outside 64-bit mode: ignored (SDM vol. 2, PINSRD), #UD on a Zen 3";
 	if (i->meta.isa_set == ZYDIS_ISA_SET_AMD3DNOW && i->meta.category != ZYDIS_CATEGORY_PREFETCH)
 		*why = "3DNow! is gone";
 	return *why != NULL;
@@ -84,6 +88,10 @@ bool row_excluded_form(const ZydisDecodedInstruction *i, const ZydisDecodedOpera
 enum { CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, OF = 0x800, ARITH = CF | PF | AF | ZF | SF | OF };
 
 #define UNMASKED_COMPARE "unmasked exception: Intel leaves the codes (SDM vol. 1, 8.5.1), AMD sets them"
+#define UNALIGNED_SHA "unaligned: #GP (SDM vol. 2, table 2-21), none on a Zen 3"
+#define MASK_OF_ZERO "a mask of zero: exceptions are the implementation's (SDM vol. 2, MASKMOVDQU)"
+#define IO_COUNT "count 0: no access, no check (SDM vol. 2, REP); a Zen 3 checks the port"
+#define NO_AC "which accesses are checked for alignment: test_cpu_sys_align.c"
 #define TWO_OPERANDS "both operands fault: which one is told is open (SDM vol. 3, 6.9)"
 #define CR2_OF_AREA "which byte of an area is told is open (SDM vol. 3, 4.7)"
 /* The processor the CPU copies in undefined flags is AMD's Zen; on others more is open. */
@@ -189,6 +197,28 @@ static const struct s_row rows[] = {
     {M(FRSTOR), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
     {M(FNSTENV), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
     {M(FLDENV), R_CR2, V_ANY, W_ALWAYS, 0, CR2_OF_AREA},
+    {M(SHA1MSG1), R_ALIGNED, V_AMD, W_ALWAYS, 0, UNALIGNED_SHA},
+    {M(SHA1MSG2), R_ALIGNED, V_AMD, W_ALWAYS, 0, UNALIGNED_SHA},
+    {M(SHA1NEXTE), R_ALIGNED, V_AMD, W_ALWAYS, 0, UNALIGNED_SHA},
+    {M(SHA1RNDS4), R_ALIGNED, V_AMD, W_ALWAYS, 0, UNALIGNED_SHA},
+    {M(SHA256MSG1), R_ALIGNED, V_AMD, W_ALWAYS, 0, UNALIGNED_SHA},
+    {M(SHA256MSG2), R_ALIGNED, V_AMD, W_ALWAYS, 0, UNALIGNED_SHA},
+    {M(SHA256RNDS2), R_ALIGNED, V_AMD, W_ALWAYS, 0, UNALIGNED_SHA},
+    {M(MASKMOVQ), R_PRESENT, V_AMD, W_ALWAYS, 0, "enters the MMX state before it faults (Zen 3)"},
+    {M(LDMXCSR), R_ALIGNED, V_AMD, W_ALWAYS, 0, "MXCSR.MM (APM vol. 1, 4.2.2): the values that set it are left out"},
+    {M(VLDMXCSR), R_ALIGNED, V_AMD, W_ALWAYS, 0, "MXCSR.MM (APM vol. 1, 4.2.2): the values that set it are left out"},
+    {M(MASKMOVDQU), R_PRESENT, V_ANY, W_ALWAYS, 0, MASK_OF_ZERO},
+    {M(VMASKMOVDQU), R_PRESENT, V_ANY, W_ALWAYS, 0, MASK_OF_ZERO},
+    {M(INSB), R_COUNT, V_AMD, W_ALWAYS, 0, IO_COUNT},
+    {M(INSW), R_COUNT, V_AMD, W_ALWAYS, 0, IO_COUNT},
+    {M(INSD), R_COUNT, V_AMD, W_ALWAYS, 0, IO_COUNT},
+    {M(OUTSB), R_COUNT, V_AMD, W_ALWAYS, 0, IO_COUNT},
+    {M(OUTSW), R_COUNT, V_AMD, W_ALWAYS, 0, IO_COUNT},
+    {M(OUTSD), R_COUNT, V_AMD, W_ALWAYS, 0, IO_COUNT},
+    {M(POPFQ), R_NO_AC, V_ANY, W_ALWAYS, 0, NO_AC},
+    {M(POPFD), R_NO_AC, V_ANY, W_ALWAYS, 0, NO_AC},
+    {M(VMASKMOVDQU), R_CR2, V_ANY, W_ALWAYS, 0, "bytes that are not written may be told (SDM vol. 2, MASKMOVDQU)"},
+    {M(CALL), R_ORDER, V_ANY, W_ALWAYS, 0, "target and stack fault: which one is told is open (SDM vol. 3, 6.9)"},
     {M(CMPSB), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
     {M(CMPSW), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
     {M(CMPSD), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
@@ -206,6 +236,14 @@ static bool pushes_segment(const ZydisDecodedInstruction *i)
 static bool vendor_fits(uint8_t vendor)
 {
 	return vendor == V_ANY || (vendor == V_AMD) == host_is_amd();
+}
+
+bool row_has(uint16_t mnemonic, enum s_kind kind)
+{
+	for (const struct s_row *r = rows; r < rows + sizeof rows / sizeof *rows; r++)
+		if (r->mnemonic == mnemonic && r->kind == kind && vendor_fits(r->vendor))
+			return true;
+	return false;
 }
 
 const struct s_row *row_next(const struct s_row *from, const ZydisDecodedInstruction *i)

@@ -16,7 +16,7 @@ enum {
 	S_ARENA = 0x30000000, /* code */
 	S_ARENA_SIZE = 0x10000,
 	S_LEAVE = S_ARENA + S_ARENA_SIZE - 16, /* 64-bit code leaves by a jump through an aligned word there */
-	S_EXIT32 = 0x38000000, /* where compatibility code leaves to; 64-bit code leaves to S_EXIT64 */
+	S_EXIT32 = 0x6b8b4000, /* where compatibility code leaves to; 64-bit code leaves to S_EXIT64 */
 	S_BATCH = 96,
 	S_CODE_MAX = 640,
 	S_FAULTS = 40,

@@ -58,7 +58,11 @@ enum s_kind {
 	R_ERASE,     /* bytes mask & 0xff up to mask >> 8 of the memory operand: overwritten with a constant */
 	R_ERASE_TOP, /* the same of the top of the stack */
 	R_SMALL,     /* only defined for small operands: gets one */
-	R_CR2,       /* any faulting byte of the page may be told */
+	R_CR2,       /* any faulting byte of the area may be told */
+	R_ALIGNED,   /* its memory operand is aligned to 16 */
+	R_PRESENT,   /* its memory operand does not fault */
+	R_NO_AC,     /* the flags it loads have AC clear */
+	R_COUNT,     /* its repeat count is not 0 */
 	R_ORDER,     /* when both memory operands fault either may be told */
 	R_ANY        /* the state after it is not compared; faults are */
 };
@@ -74,6 +78,8 @@ struct s_row {
 };
 /* The rows that hold for this instruction; the next one after `from`, NULL first. */
 const struct s_row *row_next(const struct s_row *from, const ZydisDecodedInstruction *i);
+/* Is there one of this kind for the mnemonic? */
+bool row_has(uint16_t mnemonic, enum s_kind kind);
 
 /* ------ generate.c ------ */
 
@@ -81,7 +87,8 @@ enum s_fix { FIX_NONE, FIX_REL8, FIX_REL32, FIX_RIP, FIX_ABS64, FIX_ABS32 };
 struct s_item {
 	uint8_t bytes[16];
 	uint8_t length, fix, at;
-	bool setup, bound; /* bound: belongs to the instruction before it, whose undefined part it overwrites */
+	bool setup, keep; /* keep: never left out when a sequence is made shorter */
+	bool bound; /* belongs to the instruction before it, whose undefined part it overwrites */
 	int16_t target;  /* item a branch or an address leads to; the number of items: the end */
 	uint64_t address; /* FIX_RIP */
 	uint16_t mnemonic;

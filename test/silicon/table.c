@@ -225,6 +225,15 @@ static bool legacy_prefixes_fit(const struct trial *t, const ZydisDecoder *d, un
 	return !ZYAN_SUCCESS(ZydisDecoderDecodeFull(d, b, 15, &bare.i, bare.o)) || bare.i.mnemonic != t->i.mnemonic;
 }
 
+/* MOV to control registers takes any ModRM.mod for 3. */
+static bool has_memory(const ZydisDecodedInstruction *i, const ZydisDecodedOperand *o)
+{
+	bool any = false;
+	for (unsigned n = 0; n < i->operand_count_visible; n++)
+		any |= o[n].type == ZYDIS_OPERAND_TYPE_MEMORY;
+	return any && i->attributes & ZYDIS_ATTRIB_HAS_MODRM;
+}
+
 static void attempt(struct trial *t, const ZydisDecoder *d, unsigned mode, unsigned reg, unsigned rm)
 {
 	uint8_t b[16];
@@ -240,7 +249,7 @@ static void attempt(struct trial *t, const ZydisDecoder *d, unsigned mode, unsig
 	t->ok = t->ok &&
 		t->i.encoding == (t->f.vex ? ZYDIS_INSTRUCTION_ENCODING_VEX : ZYDIS_INSTRUCTION_ENCODING_LEGACY) &&
 		t->i.opcode_map == (t->f.vex || t->f.map ? t->f.map : 0) && t->i.opcode == t->f.opcode &&
-		legacy_prefixes_fit(t, d, mode, reg, rm) && accepted(&t->i, t->o);
+		t->f.mem == has_memory(&t->i, t->o) && legacy_prefixes_fit(t, d, mode, reg, rm) && accepted(&t->i, t->o);
 }
 
 static uint32_t room;
