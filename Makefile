@@ -2,8 +2,10 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 SECONDS_EACH ?= own
+N ?= 100000000
+SEED ?= $(shell date +%s)
 
-.PHONY: all deps demo check bench fuzz rigs install clean help
+.PHONY: all deps demo check bench fuzz rigs silicon install clean help
 all:
 	@scripts/deps build
 	@scripts/build release
@@ -15,6 +17,7 @@ help:
 	@echo 'make bench      measure, each number beside its reference'
 	@echo 'make fuzz       fuzz each target for SECONDS_EACH seconds, or as long as it asks for: a minute, ten minutes'
 	@echo 'make rigs       the tests on a real kvm_amd, nested in a machine that QEMU emulates'
+	@echo 'make silicon    N=$(N) random instructions on this processor and on the software CPU, compared'
 	@echo 'make install    to $$(DESTDIR)$$(PREFIX) = $(DESTDIR)$(PREFIX)'
 	@echo 'make clean      remove the build folders'
 
@@ -44,6 +47,11 @@ rigs:
 	@scripts/deps build test bench guest
 	@scripts/build release
 	@test/rigs/kvm_amd.sh . build
+
+silicon:
+	@scripts/deps build
+	@scripts/build release vmaccel-silicon
+	@build/test/silicon/vmaccel-silicon --insns $(N) --seed $(SEED) --jobs "$$(nproc)"
 
 install: all
 	DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'

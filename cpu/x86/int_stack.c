@@ -1,17 +1,11 @@
 /* int_stack.c - PUSH POP PUSHA POPA ENTER LEAVE, and the stack as other instructions see it. */
 #include "int.h"
 
-static bool canonical(const struct x86_cpu *c, uint64_t a)
-{
-	unsigned up = 64 - c->gva_bits;
-	return (uint64_t)((int64_t)(a << up) >> up) == a;
-}
-
 uint64_t x86_stack(struct x86_cpu *c, op_t op, uint64_t sp, unsigned size, bool write)
 {
 	if (c->mode == X86_MODE_LONG) {
 		/* here and not with the access: op->seg may be that of another operand */
-		if (unlikely(!canonical(c, sp) || !canonical(c, sp + size - 1)))
+		if (unlikely(!x86_canonical(c, sp) || !x86_canonical(c, sp + size - 1)))
 			x86_raise(c, op, X86_SS_FAULT, 0);
 		return sp;
 	}

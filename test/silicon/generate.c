@@ -553,7 +553,7 @@ static bool draft_one(struct gen *g, struct draft *d)
 /* MOV WORD [address], constant: as often as it takes. */
 static void erase(struct gen *g, uint64_t at, unsigned bytes)
 {
-	for (unsigned n = 0; n < bytes && room_for(g, 1); n += 2) {
+	for (unsigned n = 0; n < bytes; n += 2) {
 		uint32_t to = (uint32_t)(at + n);
 		uint8_t mov64[] = {0x66, 0xc7, 4, 0x25, 0, 0, 0, 0, 0x11, 0x11}, mov32[] = {0x66, 0xc7, 5, 0, 0, 0, 0, 0x11, 0x11};
 		memcpy(mov64 + 4, &to, 4);
@@ -717,7 +717,7 @@ void generate(struct s_program *p, uint64_t seed, const uint8_t *pool)
 	start_state(&g);
 	g.may_unmask = (p->start.xsave[0] & 0x3f) != 0x3f;
 	unsigned n = 8 + rnd(&g) % 28;
-	for (unsigned k = 0; k < n && !g.done && room_for(&g, 10); k++)
+	for (unsigned k = 0; k < n && !g.done && room_for(&g, 20); k++)
 		one(&g);
 }
 

@@ -28,10 +28,13 @@ struct totals {
 static uint16_t told[256];
 static unsigned tolds;
 
-/* The instruction to blame: the last of the shortest sequence. Each is told once. */
+/* The instruction to blame: the last one of the shortest sequence that is not setup. Each is told once. */
 static bool new_one(const struct s_program *p)
 {
-	uint16_t m = p->count ? p->item[p->count - 1].mnemonic : 0;
+	uint16_t m = 0;
+	for (uint32_t n = 0; n < p->count; n++)
+		if (!p->item[n].setup)
+			m = p->item[n].mnemonic;
 	for (unsigned n = 0; n < tolds; n++)
 		if (told[n] == m)
 			return false;

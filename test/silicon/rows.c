@@ -218,6 +218,8 @@ static const struct s_row rows[] = {
     {M(POPFQ), R_NO_AC, V_ANY, W_ALWAYS, 0, NO_AC},
     {M(POPFD), R_NO_AC, V_ANY, W_ALWAYS, 0, NO_AC},
     {M(VMASKMOVDQU), R_CR2, V_ANY, W_ALWAYS, 0, "bytes that are not written may be told (SDM vol. 2, MASKMOVDQU)"},
+    {M(PUSHA), R_PARTIAL, V_ANY, W_ALWAYS, 0, "stores before the one that faults (SDM vol. 3, 6.5: restartable all the same)"},
+    {M(PUSHAD), R_PARTIAL, V_ANY, W_ALWAYS, 0, "stores before the one that faults (SDM vol. 3, 6.5: restartable all the same)"},
     {M(CALL), R_ORDER, V_ANY, W_ALWAYS, 0, "target and stack fault: which one is told is open (SDM vol. 3, 6.9)"},
     {M(CMPSB), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
     {M(CMPSW), R_ORDER, V_ANY, W_ALWAYS, 0, TWO_OPERANDS},
@@ -238,17 +240,28 @@ static bool vendor_fits(uint8_t vendor)
 	return vendor == V_ANY || (vendor == V_AMD) == host_is_amd();
 }
 
+/* Kinds that hold here, by mnemonic. */
+static const uint32_t *kinds(void)
+{
+	static uint32_t bits[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+	static bool known;
+	for (const struct s_row *r = rows; !known && r < rows + sizeof rows / sizeof *rows; r++)
+		if (vendor_fits(r->vendor))
+			bits[r->mnemonic] |= 1u << r->kind;
+	known = true;
+	return bits;
+}
+
 bool row_has(uint16_t mnemonic, enum s_kind kind)
 {
-	for (const struct s_row *r = rows; r < rows + sizeof rows / sizeof *rows; r++)
-		if (r->mnemonic == mnemonic && r->kind == kind && vendor_fits(r->vendor))
-			return true;
-	return false;
+	return kinds()[mnemonic] >> kind & 1;
 }
 
 const struct s_row *row_next(const struct s_row *from, const ZydisDecodedInstruction *i)
 {
 	const struct s_row *r = from ? from + 1 : rows;
+	if (!kinds()[i->mnemonic])
+		return NULL;
 	for (; r < rows + sizeof rows / sizeof *rows; r++) {
 		if (r->mnemonic != i->mnemonic || !vendor_fits(r->vendor))
 			continue;

@@ -62,6 +62,7 @@ enum s_kind {
 	R_ALIGNED,   /* its memory operand is aligned to 16 */
 	R_PRESENT,   /* its memory operand does not fault */
 	R_NO_AC,     /* the flags it loads have AC clear */
+	R_PARTIAL,   /* when it faults part of its stores may have been made: nothing is compared behind it */
 	R_COUNT,     /* its repeat count is not 0 */
 	R_ORDER,     /* when both memory operands fault either may be told */
 	R_ANY        /* the state after it is not compared; faults are */

@@ -93,7 +93,7 @@ static uint64_t soft_tsc(void *o)
 	(void)o;
 	return 0;
 }
-/* All that the CPU can do. */
+/* All that the CPU can do, but for wider addresses than this host has: they decide what a canonical one is. */
 static int soft_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
 	struct x86_cpuid_leaf all[64];
@@ -104,6 +104,8 @@ static int soft_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 	for (size_t i = 0; i < n; i++)
 		if (all[i].leaf == leaf && (!all[i].has_subleaf || all[i].subleaf == subleaf))
 			memcpy(out, all[i].out, sizeof all[i].out);
+	if (leaf == 7 && subleaf == 0)
+		out[2] &= ~(1u << 16); /* LA57 */
 	return X86_DONE;
 }
 bool soft_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
@@ -114,7 +116,10 @@ bool soft_has(uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
 }
 bool soft_has_avx(void)
 {
-	return soft_has(1, 0, 2, 28);
+	static int avx = -1;
+	if (avx < 0)
+		avx = soft_has(1, 0, 2, 28);
+	return avx;
 }
 
 static void put64(struct s_soft *s, uint64_t at, uint64_t v)

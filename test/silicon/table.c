@@ -86,10 +86,14 @@ static bool host_has(const struct isa *s)
 		return true;
 	return __get_cpuid_count(s->leaf, 0, &r[0], &r[1], &r[2], &r[3]) && r[s->reg] >> s->bit & 1;
 }
+/* CPUID leaves to the hypervisor where there is one: it is asked once. */
 bool host_is_amd(void)
 {
+	static int amd = -1;
 	uint32_t r[4];
-	return __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]) && r[1] == 0x68747541;
+	if (amd < 0)
+		amd = __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]) && r[1] == 0x68747541;
+	return amd;
 }
 
 static const struct isa *isa_of(ZydisISASet set)
