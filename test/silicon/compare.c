@@ -4,7 +4,18 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { X_FCW = 0, X_FSW = 2, X_FTW = 4, X_FOP = 6, X_FIP = 8, X_FDP = 16, X_MXCSR = 24, X_ST = 32, X_XMM = 160, X_YMM = 576 };
+enum {
+	X_FCW = 0,
+	X_FSW = 2,
+	X_FTW = 4,
+	X_FOP = 6,
+	X_FIP = 8,
+	X_FDP = 16,
+	X_MXCSR = 24,
+	X_ST = 32,
+	X_XMM = 160,
+	X_YMM = 576
+};
 
 /* What the rows of the last instruction open. */
 struct open {
@@ -26,9 +37,15 @@ static void open_by(struct open *o, const struct s_row *row, bool softfloat, boo
 	if ((row->when == W_SOFTFLOAT && !softfloat) || (row->when == W_UNMASKED && !unmasked))
 		return;
 	switch (row->kind) {
-	case R_FLAGS: o->flags |= row->mask; break;
-	case R_FSW: o->fsw |= (uint16_t)row->mask; break;
-	case R_SSE_BOUND: o->vectors = true; break;
+	case R_FLAGS:
+		o->flags |= row->mask;
+		break;
+	case R_FSW:
+		o->fsw |= (uint16_t)row->mask;
+		break;
+	case R_SSE_BOUND:
+		o->vectors = true;
+		break;
 	case R_X87_BOUND:
 		o->st_ulps = row->mask;
 		o->fsw |= 0x220; /* C1 tells which way the result was rounded; PE, that it was */
@@ -43,8 +60,10 @@ static void open_by(struct open *o, const struct s_row *row, bool softfloat, boo
 	case R_NO_AC:
 	case R_COUNT:
 	case R_PARTIAL:
-	case R_ORDER: break;
-	default: o->everything = true;
+	case R_ORDER:
+		break;
+	default:
+		o->everything = true;
 	}
 }
 
@@ -62,8 +81,7 @@ static void find_open(struct open *o, const struct s_program *p, const struct s_
 	for (uint32_t n = 0; n < seq->size; n++)
 		if (seq->length[n])
 			last = n;
-	if (!ZYAN_SUCCESS(
-		ZydisDecoderDecodeFull(&s_tables[p->mode].decoder, sh->arena + seq->at + last, 15, &i, op)))
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&s_tables[p->mode].decoder, sh->arena + seq->at + last, 15, &i, op)))
 		return;
 	for (const struct s_row *row = row_next(NULL, &i); row; row = row_next(row, &i))
 		open_by(o, row, softfloat, get(seq->out.xsave + X_FSW, 2) & 0x80,
@@ -139,13 +157,13 @@ static bool same_fault(const struct s_program *p, const struct s_shared *sh, con
 {
 	if (a->rip != b->rip)
 		return false;
-	if (p->mode == S_MODE32 && is_memory_fault(a) && wraps(b))
-		return true;
+	if (p->mode == S_MODE32 && is_memory_fault(a) && (wraps(b) || (a->vector == 12 && b->vector == 13)))
+		return true; /* the second one: of an operand that is not aligned either */
 	if ((a->vector != b->vector || a->cr2 != b->cr2) && is_memory_fault(a) && is_memory_fault(b) &&
 	    has_row(p, sh, a->rip, R_ORDER))
 		return true;
-	if (a->vector == 14 && b->vector == 14 && a->cr2 - b->cr2 + 1023 < 2047 &&
-	    !((a->error ^ b->error) & ~1u) && has_row(p, sh, a->rip, R_CR2))
+	if (a->vector == 14 && b->vector == 14 && a->cr2 - b->cr2 + 1023 < 2047 && !((a->error ^ b->error) & ~1u) &&
+	    has_row(p, sh, a->rip, R_CR2))
 		return true;
 	return a->vector == b->vector && a->cr2 == b->cr2 && same_error(a, b);
 }
@@ -184,18 +202,20 @@ static const struct {
 	const char *name;
 	uint16_t at, size;
 } image_fields[] = {
-    {"fcw", X_FCW, 2}, {"ftw", X_FTW, 1}, {"mxcsr", X_MXCSR, 4}, {"fop", X_FOP, 2}, {"fip", X_FIP, 8}, {"fdp", X_FDP, 8},
+	{"fcw", X_FCW, 2}, {"ftw", X_FTW, 1}, {"mxcsr", X_MXCSR, 4},
+	{"fop", X_FOP, 2}, {"fip", X_FIP, 8}, {"fdp", X_FDP, 8},
 };
 
-/* The x87 pointers are compared while an unmasked exception is pending, for that is when they are for: Intel's FDP may be
- * that of the last exception, and is undefined behind instructions without a memory operand (SDM vol. 1, 8.1.8); AMD
+/* The x87 pointers are compared while an unmasked exception is pending, for that is when they are for: Intel's FDP may
+ * be that of the last exception, and is undefined behind instructions without a memory operand (SDM vol. 1, 8.1.8); AMD
  * records none but at an unmasked exception, and zero for an operand that is not in memory. */
 static bool pointer_compares(const uint8_t *image, uint64_t native)
 {
 	return get(image + X_FSW, 2) & 0x80 && !(host_is_amd() && !native);
 }
 
-static void each_scalar(const struct s_seq *s, const struct s_result *r, const struct open *o, s_report report, void *to)
+static void each_scalar(const struct s_seq *s, const struct s_result *r, const struct open *o, s_report report,
+			void *to)
 {
 	static const char *const names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 					    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -222,7 +242,8 @@ static void each_scalar(const struct s_seq *s, const struct s_result *r, const s
 		report(to, "fsw", 0, x, 0, y);
 }
 
-static void each_vector(const struct s_seq *s, const struct s_result *r, const struct open *o, s_report report, void *to)
+static void each_vector(const struct s_seq *s, const struct s_result *r, const struct open *o, s_report report,
+			void *to)
 {
 	const uint8_t *a = s->out.xsave, *b = r->out.xsave;
 	char name[16];
@@ -279,7 +300,8 @@ static bool beyond_compare(const struct s_seq *s, const struct s_result *r)
 	return host_is_amd() && get(s->out.xsave + X_MXCSR, 4) & 0x20000;
 }
 
-const char *compare(const struct s_program *p, const struct s_shared *sh, const struct s_seq *s, const struct s_result *r)
+const char *compare(const struct s_program *p, const struct s_shared *sh, const struct s_seq *s,
+		    const struct s_result *r)
 {
 	static char text[160];
 	struct open o;
@@ -305,8 +327,8 @@ const char *compare(const struct s_program *p, const struct s_shared *sh, const 
 
 static void print_one(void *to, const char *name, uint64_t ah, uint64_t a, uint64_t bh, uint64_t b)
 {
-	fprintf(to, "  %-9s native %16" PRIx64 "_%016" PRIx64 "\n  %-9s soft   %16" PRIx64 "_%016" PRIx64 "\n", name, ah, a,
-		"", bh, b);
+	fprintf(to, "  %-9s native %16" PRIx64 "_%016" PRIx64 "\n  %-9s soft   %16" PRIx64 "_%016" PRIx64 "\n", name,
+		ah, a, "", bh, b);
 }
 
 void print_difference(FILE *f, const struct s_seq *s, const struct s_result *r)

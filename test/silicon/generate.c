@@ -215,9 +215,14 @@ static void random_immediate(struct gen *g, uint8_t *b)
 {
 	uint64_t v = rnd(g);
 	switch (rnd(g) % 4) {
-	case 0: v = (uint64_t)(int64_t)(int8_t)v; break;
-	case 1: v &= 0x7f; break;
-	default: break;
+	case 0:
+		v = (uint64_t)(int64_t)(int8_t)v;
+		break;
+	case 1:
+		v &= 0x7f;
+		break;
+	default:
+		break;
 	}
 	memcpy(b, &v, 8);
 }
@@ -316,8 +321,8 @@ static bool harms(const struct gen *g, const struct draft *d)
 	for (unsigned n = 0; n < d->i.operand_count; n++) {
 		const ZydisDecodedOperand *o = &d->o[n];
 		int r = o->type == ZYDIS_OPERAND_TYPE_REGISTER && o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE
-			    ? gpr(o->reg.value)
-			    : -1;
+				? gpr(o->reg.value)
+				: -1;
 		if (r == 4 && o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)
 			continue;
 		if (r >= 0 && g->protected >> r & 1)
@@ -379,7 +384,8 @@ static bool prepare(struct gen *g, const struct draft *d)
 		if (!(g->protected >> 5 & 1))
 			set_register(g, 5, S_DATA + 0x400 + rnd(g) % 0x1000);
 		break;
-	default: break;
+	default:
+		break;
 	}
 	if (is_bit_test(d->i.mnemonic) && d->f->mem && d->o[1].type == ZYDIS_OPERAND_TYPE_REGISTER) {
 		int r = gpr(d->o[1].reg.value);
@@ -398,7 +404,8 @@ static bool prepare(struct gen *g, const struct draft *d)
 		memcpy(fld32 + 2, &from, 4);
 		raw_item(g, ffree, sizeof ffree);
 		keep(g);
-		raw_item(g, g->p->mode == S_MODE64 ? fld64 : fld32, g->p->mode == S_MODE64 ? sizeof fld64 : sizeof fld32);
+		raw_item(g, g->p->mode == S_MODE64 ? fld64 : fld32,
+			 g->p->mode == S_MODE64 ? sizeof fld64 : sizeof fld32);
 		keep(g);
 	}
 	if (row_has(d->f->mnemonic, R_NO_AC)) {
@@ -410,7 +417,8 @@ static bool prepare(struct gen *g, const struct draft *d)
 		int v = ZydisRegisterGetId(d->o[1].mem.index);
 		uint8_t shift[] = {0xc5, (uint8_t)(0x80 | (~v & 15) << 3 | 5), 0x72, (uint8_t)(0xd0 | (v & 7)), 23};
 		if (v >= 8) {
-			uint8_t far[] = {0xc4, 0xc1, (uint8_t)( (~v & 15) << 3 | 5), 0x72, (uint8_t)(0xd0 | (v & 7)), 23};
+			uint8_t far[] = {0xc4, 0xc1, (uint8_t)((~v & 15) << 3 | 5), 0x72, (uint8_t)(0xd0 | (v & 7)),
+					 23};
 			raw_item(g, far, sizeof far);
 		} else {
 			raw_item(g, shift, sizeof shift);
@@ -555,10 +563,12 @@ static void erase(struct gen *g, uint64_t at, unsigned bytes)
 {
 	for (unsigned n = 0; n < bytes; n += 2) {
 		uint32_t to = (uint32_t)(at + n);
-		uint8_t mov64[] = {0x66, 0xc7, 4, 0x25, 0, 0, 0, 0, 0x11, 0x11}, mov32[] = {0x66, 0xc7, 5, 0, 0, 0, 0, 0x11, 0x11};
+		uint8_t mov64[] = {0x66, 0xc7, 4, 0x25, 0, 0, 0, 0, 0x11, 0x11},
+			mov32[] = {0x66, 0xc7, 5, 0, 0, 0, 0, 0x11, 0x11};
 		memcpy(mov64 + 4, &to, 4);
 		memcpy(mov32 + 3, &to, 4);
-		raw_item(g, g->p->mode == S_MODE64 ? mov64 : mov32, g->p->mode == S_MODE64 ? sizeof mov64 : sizeof mov32);
+		raw_item(g, g->p->mode == S_MODE64 ? mov64 : mov32,
+			 g->p->mode == S_MODE64 ? sizeof mov64 : sizeof mov32);
 		bind(g);
 	}
 }
@@ -581,8 +591,10 @@ static bool loads_control(ZydisMnemonic m)
 	case ZYDIS_MNEMONIC_FLDENV:
 	case ZYDIS_MNEMONIC_FRSTOR:
 	case ZYDIS_MNEMONIC_FXRSTOR:
-	case ZYDIS_MNEMONIC_FXRSTOR64: return true;
-	default: return false;
+	case ZYDIS_MNEMONIC_FXRSTOR64:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -752,7 +764,7 @@ bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq)
 		const struct s_item *it = &p->item[k];
 		uint32_t to = offset[landing(p, k, it->target)];
 		uint32_t end = offset[k] + it->length;
-		int64_t v = it->fix == FIX_RIP   ? (int64_t)it->address - (int64_t)(S_ARENA + at + end)
+		int64_t v = it->fix == FIX_RIP     ? (int64_t)it->address - (int64_t)(S_ARENA + at + end)
 			    : it->fix >= FIX_ABS64 ? (int64_t)S_ARENA + at + to
 						   : (int64_t)to - (int64_t)end;
 		unsigned size = it->fix == FIX_NONE ? 0 : it->fix == FIX_REL8 ? 1 : it->fix == FIX_ABS64 ? 8 : 4;
@@ -766,8 +778,13 @@ bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq)
 		memcpy(code + n + 1, &to, 4);
 		n += 5;
 	} else {
-		uint8_t far[] = {0xea, (uint8_t)S_EXIT32, (uint8_t)(S_EXIT32 >> 8), (uint8_t)(S_EXIT32 >> 16),
-				 (uint8_t)(S_EXIT32 >> 24), 0x33, 0};
+		uint8_t far[] = {0xea,
+				 (uint8_t)S_EXIT32,
+				 (uint8_t)(S_EXIT32 >> 8),
+				 (uint8_t)(S_EXIT32 >> 16),
+				 (uint8_t)(S_EXIT32 >> 24),
+				 0x33,
+				 0};
 		memcpy(code + n, far, sizeof far);
 		n += sizeof far;
 	}

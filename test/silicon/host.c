@@ -54,7 +54,8 @@ struct s_host *host_start(struct s_shared **sh)
 	if (!h)
 		return NULL;
 	h->memory = memfd_create("vmaccel-silicon", MFD_CLOEXEC);
-	if (h->memory < 0 || ftruncate(h->memory, sizeof(struct s_shared)) || pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+	if (h->memory < 0 || ftruncate(h->memory, sizeof(struct s_shared)) || pipe2(in, O_CLOEXEC) ||
+	    pipe2(out, O_CLOEXEC))
 		return NULL;
 	h->sh = mmap(NULL, sizeof *h->sh, PROT_READ | PROT_WRITE, MAP_SHARED, h->memory, 0);
 	if (h->sh == MAP_FAILED)
@@ -77,7 +78,8 @@ bool host_run(struct s_host *h)
 		return true;
 	waitpid(h->pid, &status, 0);
 	fprintf(stderr, "the native helper ended in sequence %u of the batch: %s %d\n", h->sh->current,
-		WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		WIFSIGNALED(status) ? "signal" : "status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	h->pid = 0;
 	return false;
 }

@@ -67,8 +67,8 @@ static void print_vectors(FILE *f, const struct s_program *p)
 		if (n < 8)
 			fprintf(f, "  st%u %04" PRIx64 ".%016" PRIx64 "%s", n, v[1], v[0], n & 1 ? "\n" : "");
 		else
-			fprintf(f, "  ymm%-2u %016" PRIx64 "_%016" PRIx64 "_%016" PRIx64 "_%016" PRIx64 "\n", n - 8, v[3],
-				v[2], v[1], v[0]);
+			fprintf(f, "  ymm%-2u %016" PRIx64 "_%016" PRIx64 "_%016" PRIx64 "_%016" PRIx64 "\n", n - 8,
+				v[3], v[2], v[1], v[0]);
 	}
 }
 
@@ -76,8 +76,8 @@ static void show(struct s_rig *rig, const struct s_program *p, bool verbose)
 {
 	static struct s_result r;
 	const char *why = run_one(rig, p, &r);
-	fprintf(stderr, "difference: %s\n  --replay 0x%" PRIx64 "@%x, %s code%s\n", why ? why : "none (any more)", p->seed,
-		p->at, p->mode == S_MODE64 ? "64-bit" : "32-bit", p->softfloat ? ", softfloat" : "");
+	fprintf(stderr, "difference: %s\n  --replay 0x%" PRIx64 "@%x, %s code%s\n", why ? why : "none (any more)",
+		p->seed, p->at, p->mode == S_MODE64 ? "64-bit" : "32-bit", p->softfloat ? ", softfloat" : "");
 	print_program(stderr, p, rig->sh);
 	print_difference(stderr, &rig->sh->seq[0], &r);
 	print_start(stderr, p);
@@ -114,13 +114,14 @@ static void make_batch(struct s_rig *rig, uint64_t base, uint64_t *index, unsign
 	}
 }
 
+/* Without setup and the way out; a repeated string instruction counts once, as in the list. */
 static uint64_t executed(const struct s_program *p, const struct s_result *r)
 {
-	uint64_t setup = 0;
+	uint64_t setup = 1;
 	for (uint32_t n = 0; n < p->count; n++)
 		setup += p->item[n].setup;
-	setup++; /* the way out */
-	return r->insns > setup ? r->insns - setup : 0;
+	uint64_t listed = p->count + 1 - setup, ran = r->insns > setup ? r->insns - setup : 0;
+	return ran < listed ? ran : listed;
 }
 
 static void run_batch(struct s_rig *rig, const struct options *o, struct totals *t)
@@ -263,20 +264,34 @@ static void usage(FILE *f)
 
 static bool parse(int argc, char **argv, struct options *o)
 {
-	static const struct option long_options[] = {
-	    {"insns", 1, 0, 'n'}, {"seed", 1, 0, 's'},  {"jobs", 1, 0, 'j'},    {"only", 1, 0, 'o'},
-	    {"limit", 1, 0, 'l'}, {"plant", 1, 0, 'p'}, {"replay", 1, 0, 'r'},  {"list", 0, 0, 'L'},
-	    {"help", 0, 0, 'h'},  {"verbose", 0, 0, 'v'}, {0, 0, 0, 0}};
+	static const struct option long_options[] = {{"insns", 1, 0, 'n'},   {"seed", 1, 0, 's'},  {"jobs", 1, 0, 'j'},
+						     {"only", 1, 0, 'o'},    {"limit", 1, 0, 'l'}, {"plant", 1, 0, 'p'},
+						     {"replay", 1, 0, 'r'},  {"list", 0, 0, 'L'},  {"help", 0, 0, 'h'},
+						     {"verbose", 0, 0, 'v'}, {0, 0, 0, 0}};
 	char *end;
 	for (int c; (c = getopt_long(argc, argv, "n:s:j:o:h", long_options, NULL)) != -1;)
 		switch (c) {
-		case 'n': o->insns = strtoull(optarg, NULL, 0); break;
-		case 's': o->seed = strtoull(optarg, NULL, 0); break;
-		case 'j': o->jobs = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 'o': o->only = optarg; break;
-		case 'l': o->limit = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 'L': o->list = true; break;
-		case 'v': o->verbose = true; break;
+		case 'n':
+			o->insns = strtoull(optarg, NULL, 0);
+			break;
+		case 's':
+			o->seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'j':
+			o->jobs = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'o':
+			o->only = optarg;
+			break;
+		case 'l':
+			o->limit = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'L':
+			o->list = true;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
 		case 'p':
 			o->plant = optarg;
 			if (!plant_select(optarg))
@@ -287,7 +302,8 @@ static bool parse(int argc, char **argv, struct options *o)
 			o->at = *end == '@' ? (uint32_t)strtoul(end + 1, NULL, 16) : 0;
 			o->has_replay = true;
 			break;
-		default: return false;
+		default:
+			return false;
 		}
 	return o->jobs >= 1 && o->jobs <= 64 && o->at <= S_LEAVE - S_ARENA - S_CODE_MAX && optind == argc;
 }

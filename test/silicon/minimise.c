@@ -26,7 +26,9 @@ static void drop(struct s_program *to, const struct s_program *from, uint32_t k)
 	to->count -= gone;
 	for (uint32_t n = 0; n < to->count; n++)
 		if (to->item[n].target > (int)k)
-			to->item[n].target -= (int16_t)(to->item[n].target - (int)k < (int)gone ? to->item[n].target - (int)k : (int)gone);
+			to->item[n].target -=
+				(int16_t)(to->item[n].target - (int)k < (int)gone ? to->item[n].target - (int)k
+										  : (int)gone);
 	if (k == to->count)
 		to->last_only = false; /* another instruction is the last one */
 }

@@ -29,10 +29,10 @@ struct native {
 };
 struct native native_ctx __attribute__((aligned(64), visibility("hidden")));
 _Static_assert(offsetof(struct native, out) == 1024 && offsetof(struct s_state, r) == 832 &&
-		   offsetof(struct s_state, rflags) == 960 && offsetof(struct s_state, fs) == 968 &&
-		   offsetof(struct s_state, gs) == 976 && offsetof(struct native, host_sp) == 2048 &&
-		   offsetof(struct native, entry) == 2072 && offsetof(struct native, far_entry) == 2080 &&
-		   offsetof(struct native, exit_stack) == 2088 && sizeof(struct s_state) == 1024,
+		       offsetof(struct s_state, rflags) == 960 && offsetof(struct s_state, fs) == 968 &&
+		       offsetof(struct s_state, gs) == 976 && offsetof(struct native, host_sp) == 2048 &&
+		       offsetof(struct native, entry) == 2072 && offsetof(struct native, far_entry) == 2080 &&
+		       offsetof(struct native, exit_stack) == 2088 && sizeof(struct s_state) == 1024,
 	       "the assembly below");
 
 void native_enter(uint32_t components, bool compat);

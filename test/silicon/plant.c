@@ -11,12 +11,12 @@ static const struct plant {
 	uint8_t modrm_mask;
 	uint8_t new_opcode, new_modrm;
 } plants[] = {
-    {"flag", "CMC does nothing", 0, 0xf5, 0xff, -1, 0, 0x90, 0},
-    {"register", "NOT of a register negates", 0, 0xf7, 0xff, 0xd0, 0xf8, 0xf7, 0xd8},
-    {"memory", "MOV of a byte to [register + disp32] ORs", 0, 0x88, 0xff, 0x80, 0xc0, 0x08, 0x80},
-    {"vector", "ADDPS, ADDPD, ADDSS, ADDSD subtract", 1, 0x58, 0xff, -1, 0, 0x5c, 0},
-    {"x87", "FCHS makes absolute", 0, 0xd9, 0xff, 0xe0, 0xff, 0xd9, 0xe1},
-    {"fault", "the read-only page can be written", 0xff, 0, 0, 0, 0, 0, 0},
+	{"flag", "CMC does nothing", 0, 0xf5, 0xff, -1, 0, 0x90, 0},
+	{"register", "NOT of a register negates", 0, 0xf7, 0xff, 0xd0, 0xf8, 0xf7, 0xd8},
+	{"memory", "MOV of a byte to [register + disp32] ORs", 0, 0x88, 0xff, 0x80, 0xc0, 0x08, 0x80},
+	{"vector", "ADDPS, ADDPD, ADDSS, ADDSD subtract", 1, 0x58, 0xff, -1, 0, 0x5c, 0},
+	{"x87", "FCHS makes absolute", 0, 0xd9, 0xff, 0xe0, 0xff, 0xd9, 0xe1},
+	{"fault", "the read-only page can be written", 0xff, 0, 0, 0, 0, 0, 0},
 };
 static const struct plant *planted;
 

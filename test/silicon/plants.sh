@@ -1,5 +1,6 @@
 #!/bin/sh
-# plants.sh PROGRAM: the prover notices each wrong result that is planted, and names the instruction that it was planted in.
+# plants.sh PROGRAM: the prover notices each wrong result that is planted, and names the instruction that it was
+# planted in.
 set -eu
 program=$1 bad=0
 "$program" --insns 1000 >/dev/null || exit $? # 77: not on this host

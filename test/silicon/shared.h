@@ -2,7 +2,8 @@
  * sequence starts from and ends in, and the batches that pass between them through shared memory.
  *
  * The helper is a program of its own so that its address space below 4 GiB is exactly what is said here, whatever the
- * sanitizers put into the harness: an address that a sequence makes up faults natively as it does on the software CPU. */
+ * sanitizers put into the harness: an address that a sequence makes up faults natively as it does on the software CPU.
+ */
 #ifndef SILICON_SHARED_H
 #define SILICON_SHARED_H
 
@@ -16,7 +17,7 @@ enum {
 	S_ARENA = 0x30000000, /* code */
 	S_ARENA_SIZE = 0x10000,
 	S_LEAVE = S_ARENA + S_ARENA_SIZE - 16, /* 64-bit code leaves by a jump through an aligned word there */
-	S_EXIT32 = 0x6b8b4000, /* where compatibility code leaves to; 64-bit code leaves to S_EXIT64 */
+	S_EXIT32 = 0x6b8b4000,                 /* where compatibility code leaves to; 64-bit code leaves to S_EXIT64 */
 	S_BATCH = 96,
 	S_CODE_MAX = 640,
 	S_FAULTS = 40,

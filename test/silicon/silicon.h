@@ -21,11 +21,11 @@ enum s_class { C_INT, C_STRING, C_BRANCH, C_X87, C_MMX, C_SSE, C_AVX, C_EXT, C_S
 struct s_form { /* one encoding of a mnemonic: what is left open is random */
 	uint16_t mnemonic;
 	uint8_t class, vex, map, opcode;
-	uint8_t pp;       /* 0, 0x66, 0xf3, 0xf2 */
+	uint8_t pp; /* 0, 0x66, 0xf3, 0xf2 */
 	bool w, l;
 	bool modrm, mem;
-	int8_t reg, rm;   /* -1: free */
-	bool vvvv;        /* VEX.vvvv names a register */
+	int8_t reg, rm; /* -1: free */
+	bool vvvv;      /* VEX.vvvv names a register */
 	bool vsib;
 };
 struct s_group { /* the forms of one mnemonic in one class */
@@ -68,8 +68,8 @@ enum s_kind {
 	R_ANY        /* the state after it is not compared; faults are */
 };
 enum s_vendor { V_ANY, V_AMD, V_INTEL };
-/* W_SOFTFLOAT: softfloat.c computes. W_COUNT16, W_SIZE16: the operand size is 16. W_UNMASKED: it raised an x87 exception
- * that is unmasked. W_SEGMENT: the operand is a segment register. */
+/* W_SOFTFLOAT: softfloat.c computes. W_COUNT16, W_SIZE16: the operand size is 16. W_UNMASKED: it raised an x87
+ * exception that is unmasked. W_SEGMENT: the operand is a segment register. */
 enum s_when { W_ALWAYS, W_SOFTFLOAT, W_COUNT16, W_SIZE16, W_SIZE32, W_SEGMENT, W_UNMASKED };
 struct s_row {
 	uint16_t mnemonic;
@@ -89,8 +89,8 @@ struct s_item {
 	uint8_t bytes[16];
 	uint8_t length, fix, at;
 	bool setup, keep; /* keep: never left out when a sequence is made shorter */
-	bool bound; /* belongs to the instruction before it, whose undefined part it overwrites */
-	int16_t target;  /* item a branch or an address leads to; the number of items: the end */
+	bool bound;       /* belongs to the instruction before it, whose undefined part it overwrites */
+	int16_t target;   /* item a branch or an address leads to; the number of items: the end */
 	uint64_t address; /* FIX_RIP */
 	uint16_t mnemonic;
 };
@@ -119,7 +119,7 @@ uint64_t rnd_next(uint64_t *state);
 
 struct s_host;
 struct s_host *host_start(struct s_shared **sh); /* NULL: no helper, or none possible here */
-bool host_run(struct s_host *h);                                   /* the batch in shared memory */
+bool host_run(struct s_host *h);                 /* the batch in shared memory */
 void host_stop(struct s_host *h);
 
 struct s_soft;
@@ -150,7 +150,8 @@ extern bool plant_read_only;                              /* the read-only page 
 /* ------ compare.c, minimise.c ------ */
 
 /* NULL: no undeclared difference; else one line that names the first. */
-const char *compare(const struct s_program *p, const struct s_shared *sh, const struct s_seq *seq, const struct s_result *r);
+const char *compare(const struct s_program *p, const struct s_shared *sh, const struct s_seq *seq,
+		    const struct s_result *r);
 void print_difference(FILE *f, const struct s_seq *seq, const struct s_result *r);
 void print_program(FILE *f, const struct s_program *p, struct s_shared *sh);
 

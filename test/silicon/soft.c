@@ -154,8 +154,7 @@ static void map_all(struct s_soft *s)
 	for (unsigned at = 0; at < S_ARENA_SIZE; at += 0x1000)
 		map_page(s, S_ARENA + at, P_ARENA + at, PTE_U);
 	for (unsigned at = 0; at < S_DATA_SIZE; at += 0x1000)
-		map_page(s, S_DATA + at, P_DATA + at,
-			 PTE_U | PTE_NX | (at < S_DATA_RW || plant_read_only ? PTE_W : 0));
+		map_page(s, S_DATA + at, P_DATA + at, PTE_U | PTE_NX | (at < S_DATA_RW || plant_read_only ? PTE_W : 0));
 }
 
 /* The GDT is Linux' as far as user code can tell. */
@@ -179,8 +178,8 @@ static void descriptors(struct s_soft *s)
 }
 
 static const struct x86_seg user_code[S_MODES] = {
-    [S_MODE64] = {0, 0xffffffff, 0xa0fb, CS64},
-    [S_MODE32] = {0, 0xffffffff, 0xc0fb, CS32},
+	[S_MODE64] = {0, 0xffffffff, 0xa0fb, CS64},
+	[S_MODE32] = {0, 0xffffffff, 0xc0fb, CS32},
 };
 static const struct x86_seg user_data = {0, 0xffffffff, 0xc0f3, USER_DS};
 

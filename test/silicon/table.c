@@ -14,68 +14,68 @@ static const struct isa {
 	uint8_t reg, bit;
 } isas[] = {
 #define ISA(n) ZYDIS_ISA_SET_##n
-    {ISA(I86), C_INT, 0, 0, 0},
-    {ISA(I186), C_INT, 0, 0, 0},
-    {ISA(I286PROTECTED), C_INT, 0, 0, 0},
-    {ISA(I286REAL), C_INT, 0, 0, 0},
-    {ISA(I386), C_INT, 0, 0, 0},
-    {ISA(I486), C_INT, 0, 0, 0},
-    {ISA(I486REAL), C_INT, 0, 0, 0},
-    {ISA(PENTIUMREAL), C_INT, 0, 0, 0},
-    {ISA(PPRO), C_INT, 0, 0, 0},
-    {ISA(LONGMODE), C_INT, 0, 0, 0},
-    {ISA(FAT_NOP), C_INT, 0, 0, 0},
-    {ISA(PAUSE), C_INT, 0, 0, 0},
-    {ISA(PREFETCH_NOP), C_INT, 0, 0, 0},
-    {ISA(CMOV), C_INT, 1, EDX, 15},
-    {ISA(LAHF), C_INT, 0x80000001, ECX, 0},
-    {ISA(CMPXCHG16B), C_INT, 1, ECX, 13},
-    {ISA(POPCNT), C_INT, 1, ECX, 23},
-    {ISA(MOVBE), C_INT, 1, ECX, 22},
-    {ISA(LZCNT), C_INT, 0x80000001, ECX, 5},
-    {ISA(BMI1), C_INT, 7, EBX, 3},
-    {ISA(BMI2), C_INT, 7, EBX, 8},
-    {ISA(ADOX_ADCX), C_INT, 7, EBX, 19},
-    {ISA(RDWRFSGS), C_INT, 7, EBX, 0},
-    {ISA(AMD3DNOW), C_INT, 0x80000001, ECX, 8}, /* PREFETCH, PREFETCHW; the rest is 0x80000001 EDX 31 */
-    {ISA(CLFSH), C_INT, 1, EDX, 19},
-    {ISA(CLFLUSHOPT), C_INT, 7, EBX, 23},
-    {ISA(CLWB), C_INT, 7, EBX, 24},
-    {ISA(X87), C_X87, 1, EDX, 0},
-    {ISA(FCMOV), C_X87, 1, EDX, 15},
-    {ISA(SSE3X87), C_X87, 1, ECX, 0},
-    {ISA(PENTIUMMMX), C_MMX, 1, EDX, 23},
-    {ISA(SSE2MMX), C_MMX, 1, EDX, 26},
-    {ISA(SSSE3MMX), C_MMX, 1, ECX, 9},
-    {ISA(SSE), C_SSE, 1, EDX, 25},
-    {ISA(SSEMXCSR), C_SSE, 1, EDX, 25},
-    {ISA(SSE_PREFETCH), C_SSE, 1, EDX, 25},
-    {ISA(FXSAVE), C_EXT, 1, EDX, 24},
-    {ISA(FXSAVE64), C_EXT, 1, EDX, 24},
-    {ISA(SSE2), C_SSE, 1, EDX, 26},
-    {ISA(SSE3), C_SSE, 1, ECX, 0},
-    {ISA(SSSE3), C_SSE, 1, ECX, 9},
-    {ISA(SSE4), C_SSE, 1, ECX, 19},
-    {ISA(SSE42), C_SSE, 1, ECX, 20},
-    {ISA(SSE4A), C_SSE, 0x80000001, ECX, 6},
-    {ISA(AVX), C_AVX, 1, ECX, 28},
-    {ISA(AVX2), C_AVX, 7, EBX, 5},
-    {ISA(AVX2GATHER), C_AVX, 7, EBX, 5},
-    {ISA(FMA), C_AVX, 1, ECX, 12},
-    {ISA(F16C), C_EXT, 1, ECX, 29},
-    {ISA(AES), C_EXT, 1, ECX, 25},
-    {ISA(AVXAES), C_EXT, 1, ECX, 25},
-    {ISA(VAES), C_EXT, 7, ECX, 9},
-    {ISA(PCLMULQDQ), C_EXT, 1, ECX, 1},
-    {ISA(VPCLMULQDQ), C_EXT, 7, ECX, 10},
-    {ISA(SHA), C_EXT, 7, EBX, 29},
-    {ISA(GFNI), C_EXT, 7, ECX, 8},
-    {ISA(AVX_GFNI), C_EXT, 7, ECX, 8},
-    {ISA(MOVDIR), C_EXT, 7, ECX, 27},
-    {ISA(XSAVE), C_EXT, 1, ECX, 26},
-    {ISA(INVPCID), C_SYS, 7, EBX, 10},
-    {ISA(SMAP), C_SYS, 7, EBX, 20},
-    {ISA(SERIALIZE), C_SYS, 7, EDX, 14},
+	{ISA(I86), C_INT, 0, 0, 0},
+	{ISA(I186), C_INT, 0, 0, 0},
+	{ISA(I286PROTECTED), C_INT, 0, 0, 0},
+	{ISA(I286REAL), C_INT, 0, 0, 0},
+	{ISA(I386), C_INT, 0, 0, 0},
+	{ISA(I486), C_INT, 0, 0, 0},
+	{ISA(I486REAL), C_INT, 0, 0, 0},
+	{ISA(PENTIUMREAL), C_INT, 0, 0, 0},
+	{ISA(PPRO), C_INT, 0, 0, 0},
+	{ISA(LONGMODE), C_INT, 0, 0, 0},
+	{ISA(FAT_NOP), C_INT, 0, 0, 0},
+	{ISA(PAUSE), C_INT, 0, 0, 0},
+	{ISA(PREFETCH_NOP), C_INT, 0, 0, 0},
+	{ISA(CMOV), C_INT, 1, EDX, 15},
+	{ISA(LAHF), C_INT, 0x80000001, ECX, 0},
+	{ISA(CMPXCHG16B), C_INT, 1, ECX, 13},
+	{ISA(POPCNT), C_INT, 1, ECX, 23},
+	{ISA(MOVBE), C_INT, 1, ECX, 22},
+	{ISA(LZCNT), C_INT, 0x80000001, ECX, 5},
+	{ISA(BMI1), C_INT, 7, EBX, 3},
+	{ISA(BMI2), C_INT, 7, EBX, 8},
+	{ISA(ADOX_ADCX), C_INT, 7, EBX, 19},
+	{ISA(RDWRFSGS), C_INT, 7, EBX, 0},
+	{ISA(AMD3DNOW), C_INT, 0x80000001, ECX, 8}, /* PREFETCH, PREFETCHW; the rest is 0x80000001 EDX 31 */
+	{ISA(CLFSH), C_INT, 1, EDX, 19},
+	{ISA(CLFLUSHOPT), C_INT, 7, EBX, 23},
+	{ISA(CLWB), C_INT, 7, EBX, 24},
+	{ISA(X87), C_X87, 1, EDX, 0},
+	{ISA(FCMOV), C_X87, 1, EDX, 15},
+	{ISA(SSE3X87), C_X87, 1, ECX, 0},
+	{ISA(PENTIUMMMX), C_MMX, 1, EDX, 23},
+	{ISA(SSE2MMX), C_MMX, 1, EDX, 26},
+	{ISA(SSSE3MMX), C_MMX, 1, ECX, 9},
+	{ISA(SSE), C_SSE, 1, EDX, 25},
+	{ISA(SSEMXCSR), C_SSE, 1, EDX, 25},
+	{ISA(SSE_PREFETCH), C_SSE, 1, EDX, 25},
+	{ISA(FXSAVE), C_EXT, 1, EDX, 24},
+	{ISA(FXSAVE64), C_EXT, 1, EDX, 24},
+	{ISA(SSE2), C_SSE, 1, EDX, 26},
+	{ISA(SSE3), C_SSE, 1, ECX, 0},
+	{ISA(SSSE3), C_SSE, 1, ECX, 9},
+	{ISA(SSE4), C_SSE, 1, ECX, 19},
+	{ISA(SSE42), C_SSE, 1, ECX, 20},
+	{ISA(SSE4A), C_SSE, 0x80000001, ECX, 6},
+	{ISA(AVX), C_AVX, 1, ECX, 28},
+	{ISA(AVX2), C_AVX, 7, EBX, 5},
+	{ISA(AVX2GATHER), C_AVX, 7, EBX, 5},
+	{ISA(FMA), C_AVX, 1, ECX, 12},
+	{ISA(F16C), C_EXT, 1, ECX, 29},
+	{ISA(AES), C_EXT, 1, ECX, 25},
+	{ISA(AVXAES), C_EXT, 1, ECX, 25},
+	{ISA(VAES), C_EXT, 7, ECX, 9},
+	{ISA(PCLMULQDQ), C_EXT, 1, ECX, 1},
+	{ISA(VPCLMULQDQ), C_EXT, 7, ECX, 10},
+	{ISA(SHA), C_EXT, 7, EBX, 29},
+	{ISA(GFNI), C_EXT, 7, ECX, 8},
+	{ISA(AVX_GFNI), C_EXT, 7, ECX, 8},
+	{ISA(MOVDIR), C_EXT, 7, ECX, 27},
+	{ISA(XSAVE), C_EXT, 1, ECX, 26},
+	{ISA(INVPCID), C_SYS, 7, EBX, 10},
+	{ISA(SMAP), C_SYS, 7, EBX, 20},
+	{ISA(SERIALIZE), C_SYS, 7, EDX, 14},
 #undef ISA
 };
 
@@ -124,19 +124,23 @@ static bool needs_more(const ZydisDecodedInstruction *i)
 static uint8_t class_of(const ZydisDecodedInstruction *i)
 {
 	switch (i->meta.category) {
-	case ZYDIS_CATEGORY_STRINGOP: return C_STRING;
+	case ZYDIS_CATEGORY_STRINGOP:
+		return C_STRING;
 	case ZYDIS_CATEGORY_COND_BR:
 	case ZYDIS_CATEGORY_UNCOND_BR:
 	case ZYDIS_CATEGORY_CALL:
-	case ZYDIS_CATEGORY_RET: return C_BRANCH;
+	case ZYDIS_CATEGORY_RET:
+		return C_BRANCH;
 	case ZYDIS_CATEGORY_INTERRUPT:
 	case ZYDIS_CATEGORY_IO:
 	case ZYDIS_CATEGORY_IOSTRINGOP:
 	case ZYDIS_CATEGORY_SEGOP:
 	case ZYDIS_CATEGORY_SYSCALL:
 	case ZYDIS_CATEGORY_SYSRET:
-	case ZYDIS_CATEGORY_SYSTEM: return C_SYS;
-	default: return isa_of(i->meta.isa_set)->class;
+	case ZYDIS_CATEGORY_SYSTEM:
+		return C_SYS;
+	default:
+		return isa_of(i->meta.isa_set)->class;
 	}
 }
 
@@ -253,7 +257,8 @@ static void attempt(struct trial *t, const ZydisDecoder *d, unsigned mode, unsig
 	t->ok = t->ok &&
 		t->i.encoding == (t->f.vex ? ZYDIS_INSTRUCTION_ENCODING_VEX : ZYDIS_INSTRUCTION_ENCODING_LEGACY) &&
 		t->i.opcode_map == (t->f.vex || t->f.map ? t->f.map : 0) && t->i.opcode == t->f.opcode &&
-		t->f.mem == has_memory(&t->i, t->o) && legacy_prefixes_fit(t, d, mode, reg, rm) && accepted(&t->i, t->o);
+		t->f.mem == has_memory(&t->i, t->o) && legacy_prefixes_fit(t, d, mode, reg, rm) &&
+		accepted(&t->i, t->o);
 }
 
 static uint32_t room;
@@ -415,10 +420,12 @@ bool table_build(const char *only)
 
 void table_list(void)
 {
-	static const char *const names[] = {"integer", "string", "branch", "x87", "mmx", "sse", "avx", "other", "system"};
+	static const char *const names[] = {"integer", "string", "branch", "x87",   "mmx",
+					    "sse",     "avx",    "other",  "system"};
 	for (unsigned mode = 0; mode < S_MODES; mode++) {
 		const struct s_table *t = &s_tables[mode];
-		printf("%s code: %u mnemonics in %u forms\n", mode == S_MODE64 ? "64-bit" : "32-bit", t->groups, t->forms);
+		printf("%s code: %u mnemonics in %u forms\n", mode == S_MODE64 ? "64-bit" : "32-bit", t->groups,
+		       t->forms);
 		for (unsigned c = 0; c < C_CLASSES; c++) {
 			printf("  %s:", names[c]);
 			for (uint32_t n = 0; n < t->class_count[c]; n++)

@@ -15,23 +15,34 @@ static uint64_t fraction(uint64_t *s, unsigned bits)
 {
 	uint64_t all = ((uint64_t)1 << bits) - 1, v = rnd_next(s) & all;
 	switch (rnd_next(s) % 6) {
-	case 0: return 0;
-	case 1: return all;
-	case 2: return (uint64_t)1 << rnd_next(s) % bits;
-	case 3: return all & ~(rnd_next(s) % 8);
-	case 4: return v & ~(all >> rnd_next(s) % bits);
-	default: return v;
+	case 0:
+		return 0;
+	case 1:
+		return all;
+	case 2:
+		return (uint64_t)1 << rnd_next(s) % bits;
+	case 3:
+		return all & ~(rnd_next(s) % 8);
+	case 4:
+		return v & ~(all >> rnd_next(s) % bits);
+	default:
+		return v;
 	}
 }
 static uint64_t exponent(uint64_t *s, unsigned bits)
 {
 	uint64_t all = ((uint64_t)1 << bits) - 1, mid = all / 2;
 	switch (rnd_next(s) % 8) {
-	case 0: return rnd_next(s) % 3;
-	case 1: return all - rnd_next(s) % 3;
-	case 2: return rnd_next(s) & all;
-	case 3: return mid + rnd_next(s) % 140 - 70;
-	default: return mid + rnd_next(s) % 12 - 6;
+	case 0:
+		return rnd_next(s) % 3;
+	case 1:
+		return all - rnd_next(s) % 3;
+	case 2:
+		return rnd_next(s) & all;
+	case 3:
+		return mid + rnd_next(s) % 140 - 70;
+	default:
+		return mid + rnd_next(s) % 12 - 6;
 	}
 }
 static uint32_t single(uint64_t *s)
@@ -48,11 +59,16 @@ static uint64_t integer(uint64_t *s)
 					 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, INT64_MAX, 1ull << 63, UINT64_MAX};
 	uint64_t v = rnd_next(s);
 	switch (rnd_next(s) & 7) {
-	case 0: return edges[v % (sizeof edges / sizeof *edges)];
-	case 1: return v & 0xff;
-	case 2: return (uint64_t)(int64_t)(int8_t)v;
-	case 3: return (uint32_t)v;
-	default: return v;
+	case 0:
+		return edges[v % (sizeof edges / sizeof *edges)];
+	case 1:
+		return v & 0xff;
+	case 2:
+		return (uint64_t)(int64_t)(int8_t)v;
+	case 3:
+		return (uint32_t)v;
+	default:
+		return v;
 	}
 }
 
@@ -74,16 +90,25 @@ void fill_pool(uint8_t *pool, size_t size, uint64_t seed)
 			kind = rnd_next(&s) % 9;
 		switch (kind) {
 		case 0:
-		case 1: v = single(&s) | (uint64_t)single(&s) << 32; break;
+		case 1:
+			v = single(&s) | (uint64_t)single(&s) << 32;
+			break;
 		case 2:
-		case 3: v = dbl(&s); break;
-		case 4: v = (rnd_next(&s) & 0x0303030303030303) | (rnd_next(&s) % 4 ? 0 : 0x4100); break;
-		case 5: v = rnd_next(&s); break;
+		case 3:
+			v = dbl(&s);
+			break;
+		case 4:
+			v = (rnd_next(&s) & 0x0303030303030303) | (rnd_next(&s) % 4 ? 0 : 0x4100);
+			break;
+		case 5:
+			v = rnd_next(&s);
+			break;
 		case 6: /* an 80-bit number in the place of two words */
 			v = i % 16 ? (rnd_next(&s) & 0x8000) | (exponent(&s, 15) & 0x7fff)
 				   : (uint64_t)(rnd_next(&s) % 16 != 0) << 63 | fraction(&s, 63);
 			break;
-		default: v = integer(&s);
+		default:
+			v = integer(&s);
 		}
 		memcpy(pool + i, &v, 8);
 	}

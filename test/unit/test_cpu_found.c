@@ -1,5 +1,5 @@
-/* test_cpu_found.c - what vmaccel-silicon found, one test each: bytes, the state before, and the result as measured on a
- * Zen 3. */
+/* test_cpu_found.c - what vmaccel-silicon found, one test each: bytes, the state before, and the result as measured on
+ * a Zen 3. */
 #include "test_cpu_fp_rig.h"
 #include "x86/sys.h"
 
@@ -158,15 +158,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(pause_with_rex_b),
-	    T(fxsave_wants_512_bytes),
-	    T(fxrstor64_makes_pointers_canonical),
-	    T(fxrstor_stack_fault_before_alignment),
-	    T(stack_of_memory_forms),
-	    T(fnop_sets_pointers),
-	    T(cvtpi2pd_pending_exception),
-	    T(x87_store_fault_before_exception),
-	    T(arpl_reads),
+		T(pause_with_rex_b),
+		T(fxsave_wants_512_bytes),
+		T(fxrstor64_makes_pointers_canonical),
+		T(fxrstor_stack_fault_before_alignment),
+		T(stack_of_memory_forms),
+		T(fnop_sets_pointers),
+		T(cvtpi2pd_pending_exception),
+		T(x87_store_fault_before_exception),
+		T(arpl_reads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,8 @@ static void fill(struct x86_cpu *c)
 	c->fsw = 3 << 11 | 0x4100;
 	c->ftag = 0x5a;
 	c->fop = 0x123;
-	c->fip = 0x1122334455667788;
-	c->fdp = 0x8877665544332211;
+	c->fip = 0x0000334455667788;
+	c->fdp = 0xffff887755443322;
 	c->mxcsr = 0x7f81;
 }
 static bool same_fpu(const struct x86_cpu *a, const struct x86_cpu *b, bool avx)
