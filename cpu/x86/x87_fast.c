@@ -42,6 +42,7 @@ static inline void done(struct x86_cpu *c, uint16_t sw)
 	c->fsw = (uint16_t)((c->fsw & ~X87_C1) | (sw & (X87_C1 | 0x3f)));
 }
 
+/* FNSTSW's AX is an early-clobber ("=&a"): the operands behind it are still addressed. */
 #define CLOBBERS "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)"
 
 /* ------ arithmetic ------ */
@@ -55,7 +56,7 @@ static inline void done(struct x86_cpu *c, uint16_t sw)
 		x87_pointers(c, op);                                                                                   \
 		__asm__ volatile("fldt %2\n\tfldt %1\n\t" #insn " %%st(1), %%st\n\tfnstsw %0\n\t"                      \
 				 "fstpt %1\n\tfstp %%st(0)"                                                            \
-				 : "=a"(sw), "+m"(*reg(c, op->dst))                                                    \
+				 : "=&a"(sw), "+m"(*reg(c, op->dst))                                                   \
 				 : "m"(*reg(c, op->src))                                                               \
 				 : CLOBBERS);                                                                          \
 		done(c, sw);                                                                                           \
@@ -72,7 +73,7 @@ static inline void done(struct x86_cpu *c, uint16_t sw)
 			return general(c, op, x87_arith_mem);                                                          \
 		pointers(c, op);                                                                                       \
 		__asm__ volatile("fldt %1\n\t" #insn " %2\n\tfnstsw %0\n\tfstpt %1"                                    \
-				 : "=a"(sw), "+m"(*reg(c, 0))                                                          \
+				 : "=&a"(sw), "+m"(*reg(c, 0))                                                         \
 				 : "m"(*(const uint8_t(*)[bytes])p)                                                    \
 				 : CLOBBERS);                                                                          \
 		done(c, sw);                                                                                           \
@@ -101,7 +102,7 @@ static const struct x86_op *square_root(struct x86_cpu *c, const struct x86_op *
 	if (!ready(c) || unlikely(x87_empty(c, 0)))
 		return general(c, op, x87_function);
 	x87_pointers(c, op);
-	__asm__ volatile("fldt %1\n\tfsqrt\n\tfnstsw %0\n\tfstpt %1" : "=a"(sw), "+m"(*reg(c, 0)) : : CLOBBERS);
+	__asm__ volatile("fldt %1\n\tfsqrt\n\tfnstsw %0\n\tfstpt %1" : "=&a"(sw), "+m"(*reg(c, 0)) : : CLOBBERS);
 	done(c, sw);
 	return NEXT(op);
 }
@@ -117,7 +118,7 @@ static const struct x86_op *square_root(struct x86_cpu *c, const struct x86_op *
 			return general(c, op, x87_compare_st);                                                         \
 		x87_pointers(c, op);                                                                                   \
 		__asm__ volatile("fldt %5\n\tfldt %4\n\t" #insn " %%st(1), %%st\n\tfnstsw %0\n\tfstp %%st(0)"          \
-				 : "=a"(sw), "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                                     \
+				 : "=&a"(sw), "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                                    \
 				 : "m"(*reg(c, 0)), "m"(*reg(c, op->src))                                              \
 				 : CLOBBERS);                                                                          \
 		done(c, sw & 0x3f);                                                                                    \
@@ -148,7 +149,7 @@ static inline struct x86_f80 *pushed(struct x86_cpu *c)
 			return general(c, op, fallback);                                                               \
 		pointers(c, op);                                                                                       \
 		__asm__ volatile(#insn " %2\n\tfnstsw %0\n\tfstpt %1"                                                  \
-				 : "=a"(sw), "=m"(*pushed(c))                                                          \
+				 : "=&a"(sw), "=m"(*pushed(c))                                                         \
 				 : "m"(*(const uint8_t(*)[bytes])p)                                                    \
 				 : CLOBBERS);                                                                          \
 		done(c, sw & 0x3f);                                                                                    \
@@ -169,7 +170,7 @@ LOAD(fildll, 8, x87_fild)
 			return general(c, op, x87_fst_float);                                                          \
 		pointers(c, op);                                                                                       \
 		__asm__ volatile("fldt %2\n\t" #insn " %1\n\tfnstsw %0"                                                \
-				 : "=a"(sw), "=m"(*(uint8_t(*)[bytes])p)                                               \
+				 : "=&a"(sw), "=m"(*(uint8_t(*)[bytes])p)                                              \
 				 : "m"(*reg(c, 0))                                                                     \
 				 : CLOBBERS);                                                                          \
 		done(c, sw);                                                                                           \
