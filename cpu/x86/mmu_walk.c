@@ -136,9 +136,12 @@ static bool permitted(struct walk *w)
 	return true;
 }
 
+/* A user's access to a supervisor's page is refused before any key. */
 static bool keys_count(const struct walk *w)
 {
 	const struct x86_cpu *c = w->c;
+	if (!w->user && w->access & X86_ACC_USER)
+		return false;
 	return c->efer & EFER_LMA && c->cr4 & (w->user ? CR4_PKE : CR4_PKS);
 }
 

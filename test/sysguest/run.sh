@@ -17,7 +17,7 @@ run_kvm_or_soft() {
 }
 
 run_qemu() {
-	timeout 60 qemu-system-x86_64 -accel tcg -cpu max -m 64 -nodefaults -display none -serial "file:$work/raw.qemu" \
+	timeout 20 qemu-system-x86_64 -accel tcg -cpu max -m 64 -nodefaults -display none -serial "file:$work/raw.qemu" \
 		-device isa-debug-exit,iobase=0xf4,iosize=4 -no-reboot -kernel "$program" </dev/null >/dev/null 2>"$work/err.qemu"
 }
 
