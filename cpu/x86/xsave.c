@@ -108,10 +108,9 @@ uint64_t xs_in_use(const struct x86_cpu *c)
 
 void xs_set_pkru(struct x86_cpu *c, uint32_t v)
 {
-	bool changed = c->pkru != v;
+	uint32_t changed = (uint32_t)c->pkru ^ v;
 	c->pkru = v;
-	if (changed)
-		x86_flush_tlb(c, true);
+	x86_keys_changed(c, changed);
 }
 
 /* ------ guest memory ------ */

@@ -12,6 +12,7 @@ typedef unsigned long long ull;
 #define CR4_LA57 (1ull << 12)
 #define CR4_SMEP (1ull << 20)
 #define CR4_SMAP (1ull << 21)
+#define CR4_PKE (1ull << 22)
 #define EFER_LMA (1ull << 10)
 #define EFER_NXE (1ull << 11)
 #define RFLAGS_AC (1ull << 18)
@@ -27,7 +28,8 @@ struct walk {
 	const vma_x86_sregs *s;
 	uint64_t gva;
 	uint32_t access;
-	bool ac, nx;
+	bool ac, nx, keys; /* keys: protection keys count for users' pages */
+	uint32_t pkru;
 	unsigned phys;
 	/* what the entries allow together */
 	bool writable, user, executable;
@@ -87,11 +89,26 @@ static int check_rights(const struct walk *w)
 	return 0;
 }
 
-static int leaf(struct walk *w, uint64_t frame, uint64_t size)
+/* SDM vol. 3, 4.6.2: AD forbids data accesses of the page's key, WD writes (the supervisor's with CR0.WP only) */
+static int check_key(const struct walk *w, unsigned key)
 {
+	uint32_t rights = w->pkru >> 2 * key;
+	bool obeys = w->access & VMA_ACCESS_USER || w->s->cr0 & CR0_WP;
+
+	if (!w->keys || !w->user || w->access & VMA_ACCESS_EXEC)
+		return 0;
+	if (rights & 1 || (rights & 2 && w->access & VMA_ACCESS_WRITE && obeys))
+		return fault(w, "its protection key forbids it");
+	return 0;
+}
+
+static int leaf(struct walk *w, uint64_t entry, uint64_t frame, uint64_t size)
+{
+	int rc = check_key(w, entry >> 59 & 15);
+
 	w->page_size = size;
 	w->gpa = frame + (w->gva & (size - 1));
-	return check_rights(w);
+	return rc ? rc : check_rights(w);
 }
 
 /* 32-bit paging, SDM vol. 3, 4.3 */
@@ -111,7 +128,7 @@ static int walk_32(struct walk *w)
 		uint64_t high = (e >> 13 & 0xff) << 32;
 		if (e & 1u << 21 || (high && high >> w->phys))
 			return fault(w, "reserved bits in its page directory entry");
-		return leaf(w, high | (e & 0xffc00000), 1u << 22);
+		return leaf(w, e, high | (e & 0xffc00000), 1u << 22);
 	}
 	rc = read_entry(w, (e & 0xfffff000) + (gva >> 12 & 0x3ff) * 4, 4, &e);
 	if (rc)
@@ -119,7 +136,7 @@ static int walk_32(struct walk *w)
 	if (!(e & P))
 		return fault(w, "its page table entry is not present");
 	allow(w, e);
-	return leaf(w, e & 0xfffff000, 4096);
+	return leaf(w, e, e & 0xfffff000, 4096);
 }
 
 /* Levels of 512 entries of 8 bytes, from `level` (1: page tables) down; the table at `table`. */
@@ -139,14 +156,14 @@ static int walk_levels(struct walk *w, uint64_t table, unsigned level)
 			return fault(w, "reserved bits in an entry of its tables");
 		allow(w, e);
 		if (level == 1)
-			return leaf(w, e & address, 4096);
+			return leaf(w, e, e & address, 4096);
 		if (e & PS) {
 			/* A large page's frame begins at its size; bit 12 is PAT. */
 			if (e & ((1ull << shift) - 1) & address & ~0x1000ull)
 				return fault(w, "reserved bits in an entry of its tables");
 			if (level == 3 && !vma_vm_has(w->vm, 0x80000001, 0, 3, 26))
 				return fault(w, "a 1 GiB page, which the CPU model does not have");
-			return leaf(w, e & address & ~((1ull << shift) - 1), 1ull << shift);
+			return leaf(w, e, e & address & ~((1ull << shift) - 1), 1ull << shift);
 		}
 		table = e & address;
 	}
@@ -194,6 +211,23 @@ static int walk(struct walk *w)
 	return w->s->cr4 & CR4_PAE ? walk_pae(w) : walk_32(w);
 }
 
+/* PKRU is in the XSAVE image, component 9; not there: 0. */
+static int need_keys(vma_vcpu *v, struct walk *w)
+{
+	uint32_t offset, size;
+	uint64_t bv;
+	int rc = vma_state_need(v, VMA_C_XSAVE);
+
+	if (rc)
+		return rc;
+	vma_xsave_component(9, &offset, &size);
+	memcpy(&bv, v->x86.xsave + 512, 8);
+	if (bv >> 9 & 1 && offset + size <= v->vm->xsave_size)
+		memcpy(&w->pkru, v->x86.xsave + offset, 4);
+	w->keys = true;
+	return 0;
+}
+
 int vma_vcpu_translate(vma_vcpu *v, uint64_t gva, uint32_t access, vma_translation *out)
 {
 	struct walk w = {.gva = gva, .access = access, .writable = true, .user = true, .executable = true};
@@ -213,7 +247,10 @@ int vma_vcpu_translate(vma_vcpu *v, uint64_t gva, uint32_t access, vma_translati
 	w.ac = v->x86.gpr.rflags & RFLAGS_AC;
 	w.nx = w.s->efer & EFER_NXE;
 	w.phys = vma_phys_bits(v->vm);
-	rc = walk(&w);
+	if (w.s->efer & EFER_LMA && w.s->cr4 & CR4_PKE)
+		rc = need_keys(v, &w);
+	if (!rc)
+		rc = walk(&w);
 	if (rc)
 		return rc;
 	*out = (vma_translation){w.gpa, w.page_size, w.writable, w.user, w.executable};

@@ -93,6 +93,72 @@ static void reserved_bits(void **state)
 	assert_int_equal(walk(r, 0x200000, 0), 0xd & ~4);
 }
 
+/* 5-level paging: one table more, whose entries have no page-size bit. */
+static void five_levels(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	*entry(r, 0x9000, 1) = RIG_TABLES | P | W | U;
+	c->cr3 = 0x9000;
+	c->cr4 |= 0x1000;
+	x86_state_changed(c, true);
+	uint64_t high = (1ull << 48) + RIG_DATA, gpa;
+	unsigned error;
+	assert_true(x86_walk(c, high, X86_ACC_WRITE, &gpa, &error));
+	assert_int_equal(gpa, RIG_DATA);
+	assert_int_equal(*entry(r, 0x9000, 1) & (A | D), A);
+	assert_int_equal(walk(r, RIG_DATA, 0), 0);
+	*entry(r, 0x9000, 1) |= PS;
+	assert_int_equal(walk(r, high, 0), 9);
+	assert_true(x86_canonical(c, 1ull << 55));
+	assert_false(x86_canonical(c, 1ull << 56));
+	assert_true(x86_canonical(c, ~0ull << 56));
+	c->cr4 &= ~0x1000ull;
+	x86_state_changed(c, true);
+	assert_false(x86_canonical(c, 1ull << 47));
+	assert_true(x86_canonical(c, ~0ull << 47));
+	assert_true(x86_canonical_base(c, 1ull << 55));
+}
+
+/* A change of PKRU is seen at once by what the TLB holds; other pages stay in it. */
+static void protection_keys(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	uint64_t key = 3ull << 59;
+	c->cr4 |= 0x400000;
+	*leaf(r, RIG_DATA) |= key;
+	c->pkru = 1u << 6;
+	assert_int_equal(walk(r, RIG_DATA, 0), 0x21);
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_USER | X86_ACC_WRITE), 0x27);
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_USER | X86_ACC_EXEC), -1);
+	c->pkru = 2u << 6;
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_USER), -1);
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_WRITE), 0x23);
+	c->cr0 &= ~(uint64_t)0x10000;
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_WRITE), -1);
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_USER | X86_ACC_WRITE), 0x27);
+	c->cr0 |= 0x10000;
+	*leaf(r, RIG_DATA) &= ~(uint64_t)U;
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_WRITE), -1);
+	c->cr4 |= 0x1000000;
+	c->pkrs = 2u << 6;
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_WRITE), 0x23);
+	assert_int_equal(walk(r, RIG_DATA, X86_ACC_USER), 5);
+	*leaf(r, RIG_DATA) |= U;
+	c->pkru = 0;
+	x86_state_changed(c, true);
+	x86_ld8(c, NULL, RIG_DATA);
+	x86_ld8(c, NULL, RIG_DATA + 0x1000);
+	assert_non_null(x86_tlb_hit(c->tlb->r, RIG_DATA, 1));
+	c->pkru = 1u << 6;
+	x86_keys_changed(c, 1u << 6);
+	assert_null(x86_tlb_hit(c->tlb->r, RIG_DATA, 1));
+	assert_non_null(x86_tlb_hit(c->tlb->r, RIG_DATA + 0x1000, 1));
+	x86_keys_changed(c, 1);
+	assert_null(x86_tlb_hit(c->tlb->r, RIG_DATA + 0x1000, 1));
+}
+
 static void formats_of_32_bits(void **state)
 {
 	struct rig *r = *state;
@@ -254,6 +320,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(accessed_and_dirty), T(permissions),
 					   T(smep_and_smap),      T(reserved_bits),
+					   T(five_levels), T(faults_leave_state),
+					   T(protection_keys), T(faults_leave_state),
 					   T(formats_of_32_bits), T(faults_leave_state),
 					   T(invlpg_and_cr3),     T(invlpg_of_a_large_page),
 					   T(modes_are_apart),    T(aliases),
