@@ -189,6 +189,40 @@ static void five_levels(void **state)
 	rig_close(&r);
 }
 
+/* PKRU is component 9 of the XSAVE image (SDM vol. 1, 13.4.6). */
+static void set_pkru(struct rig *r, uint32_t pkru)
+{
+	static uint8_t image[4096];
+	uint64_t bv = 1u << 9;
+	size_t size = sizeof image;
+
+	ok(vma_x86_get_xsave(r->v, image, &size));
+	memcpy(image + 512, &bv, 8);
+	memcpy(image + 2688, &pkru, 4);
+	ok(vma_x86_set_xsave(r->v, image, size));
+}
+
+static void protection_keys(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, VMA_IRQCHIP_NONE, "max");
+	chain(&r, ALL | 5ull << 59);
+	mode(&r, PE_PG | WP, PAE | 1u << 22, LONG_NX);
+	gives(&r, GVA, VMA_ACCESS_WRITE, 0xa018, 4096);
+	set_pkru(&r, 1u << 10); /* AD of key 5 */
+	faults(&r, GVA, 0);
+	faults(&r, GVA, VMA_ACCESS_USER);
+	gives(&r, GVA, VMA_ACCESS_EXEC | VMA_ACCESS_USER, 0xa018, 4096);
+	set_pkru(&r, 2u << 10); /* WD */
+	gives(&r, GVA, VMA_ACCESS_USER, 0xa018, 4096);
+	faults(&r, GVA, VMA_ACCESS_WRITE);
+	set_pkru(&r, ~(3u << 10)); /* all the others */
+	gives(&r, GVA, VMA_ACCESS_WRITE, 0xa018, 4096);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +233,7 @@ int main(void)
 		RIG_TEST(huge_page_needs_the_feature),
 		RIG_TEST(rights),
 		cmocka_unit_test(five_levels),
+		cmocka_unit_test(protection_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -320,8 +320,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(accessed_and_dirty), T(permissions),
 					   T(smep_and_smap),      T(reserved_bits),
-					   T(five_levels), T(faults_leave_state),
-					   T(protection_keys), T(faults_leave_state),
+					   T(five_levels),        T(protection_keys),
 					   T(formats_of_32_bits), T(faults_leave_state),
 					   T(invlpg_and_cr3),     T(invlpg_of_a_large_page),
 					   T(modes_are_apart),    T(aliases),
