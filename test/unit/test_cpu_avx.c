@@ -48,8 +48,6 @@ static void data(struct rig *r, unsigned back, const void *p, size_t n)
 
 static bool is_avx(const ZydisDecodedInstruction *i)
 {
-	if (i->mnemonic == ZYDIS_MNEMONIC_VPCLMULQDQ) /* Zydis counts it as AVX; CPUID.PCLMULQDQ tells */
-		return false;
 	return i->meta.isa_ext == ZYDIS_ISA_EXT_AVX || i->meta.isa_ext == ZYDIS_ISA_EXT_AVX2 ||
 	       i->meta.isa_ext == ZYDIS_ISA_EXT_AVX2GATHER;
 }
