@@ -30,7 +30,7 @@ void x86_fp_load(struct x86_cpu *c)
 	else
 		c->fp_host_mxcsr = get_mxcsr();
 	set_mxcsr((c->mxcsr & X86_MXCSR_CONTROL) | X86_MXCSR_MASKS);
-	c->fp_loaded = (c->mxcsr & X86_MXCSR_CONTROL) | 1;
+	c->fp_loaded = x86_fp_wanted(c);
 }
 
 void x86_fp_load_x87(struct x86_cpu *c, uint16_t cw)

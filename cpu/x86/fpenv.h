@@ -53,11 +53,20 @@ static inline void x86_fp_leave(struct x86_cpu *c)
 /* Bring the sticky flags into c->mxcsr. */
 void x86_fp_collect(struct x86_cpu *c);
 void x86_fp_load(struct x86_cpu *c);
-/* Before an operation by the host's SSE unit. */
+/* Before an operation by the host's SSE unit. fp_loaded has the form of the guest's MXCSR with all exceptions masked. */
+static inline uint32_t x86_fp_wanted(const struct x86_cpu *c)
+{
+	return (c->mxcsr & X86_MXCSR_CONTROL) | X86_MXCSR_MASKS | 1;
+}
 static inline void x86_fp_begin(struct x86_cpu *c)
 {
-	if (unlikely(c->fp_loaded != ((c->mxcsr & X86_MXCSR_CONTROL) | 1)))
+	if (unlikely(c->fp_loaded != x86_fp_wanted(c)))
 		x86_fp_load(c);
+}
+/* No need to begin, and no exception of the guest's is unmasked. */
+static inline bool x86_fp_ready(const struct x86_cpu *c)
+{
+	return c->fp_loaded == ((c->mxcsr & (X86_MXCSR_CONTROL | X86_MXCSR_MASKS)) | 1);
 }
 /* Before an operation by the host's x87 unit: control word `cw`, all masked. Exceptions of earlier operations may stand
  * in the host's status word, because clearing them there costs more than most operations, but only such as stand in the

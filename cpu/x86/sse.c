@@ -12,14 +12,14 @@ void sse_operands(const struct x86_insn *d, struct x86_op *op)
 		op->aux = (uint8_t)d->o[n - 1].imm.value.u;
 }
 
-static const struct x86_op *xx(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *sse_xx(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_sse_check(c, op);
 	sse_op_kernel(op)(sse_lane(c, op->dst), sse_lane(c, op->dst), sse_lane(c, op->src), op->aux);
 	return NEXT(op);
 }
 
-static const struct x86_op *xm_aligned(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *sse_xm_aligned(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_lane s;
 	x86_sse_check(c, op);
@@ -38,7 +38,7 @@ static const struct x86_op *xm(struct x86_cpu *c, const struct x86_op *op)
 }
 
 /* Shift by an immediate count. */
-static const struct x86_op *xi(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *sse_xi(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_lane s = {.q = {op->aux, 0}};
 	x86_sse_check(c, op);
@@ -95,9 +95,9 @@ static x86_fn row_handler(const struct x86_insn *d, struct x86_op *op, const str
 	op->imm = sse_pointer((const void *)row->k16);
 	if (sse_is_mem(d, 1)) {
 		op->size = row->mem;
-		return row->mem == 16 && !(row->flags & SSE_UNALIGNED) ? xm_aligned : xm;
+		return row->mem == 16 && !(row->flags & SSE_UNALIGNED) ? sse_xm_aligned : xm;
 	}
-	return (row->flags & SSE_SHIFT) && sse_is_imm(d, 1) ? xi : xx;
+	return (row->flags & SSE_SHIFT) && sse_is_imm(d, 1) ? sse_xi : sse_xx;
 }
 
 const struct sse_row *const sse_tables[] = {sse_int_rows, sse_shuffle_rows, sse_crypto_rows, NULL};
@@ -133,7 +133,7 @@ x86_fn x86_translate_sse(const struct x86_insn *d, struct x86_op *op, bool *ends
 	for (unsigned n = 0; n < sizeof parts / sizeof parts[0]; n++) {
 		x86_fn fn = parts[n](d, op);
 		if (fn)
-			return fn;
+			return sse_faster(d, fn);
 		*op = saved;
 	}
 	return NULL;

@@ -74,6 +74,22 @@ x86_fn sse_translate_sha(const struct x86_insn *d, struct x86_op *op);   /* sse_
 x86_fn sse_translate_save(const struct x86_insn *d, struct x86_op *op);  /* xsave.c */
 x86_fn vex_translate(const struct x86_insn *d, struct x86_op *op);       /* vex.c: everything with a VEX prefix */
 
+/* General handlers that have a twin for the frequent case in sse_fast.c, and the choice. */
+const struct x86_op *sse_xx(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_xm_aligned(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_xi(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_fp_xx(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_fp_xm(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_load_aligned(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_load_any(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_load_low4(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_load_low8(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_store_aligned(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_store_any(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_store_low4(struct x86_cpu *c, const struct x86_op *op);
+const struct x86_op *sse_store_low8(struct x86_cpu *c, const struct x86_op *op);
+x86_fn sse_faster(const struct x86_insn *d, x86_fn general);
+
 /* ------ operands ------ */
 
 static inline ZydisRegisterClass sse_class(const struct x86_insn *d, unsigned n)

@@ -51,7 +51,7 @@ static void compute(struct x86_cpu *c, const struct x86_op *op, x86_lane *d, con
 	}
 }
 
-static const struct x86_op *xx(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *sse_fp_xx(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_sse_check(c, op);
 	compute(c, op, sse_lane(c, op->dst), sse_lane(c, op->src));
@@ -67,7 +67,7 @@ static void source(struct x86_cpu *c, const struct x86_op *op, x86_lane *s)
 		sse_load(c, op, s, op->size);
 }
 
-static const struct x86_op *xm(struct x86_cpu *c, const struct x86_op *op)
+const struct x86_op *sse_fp_xm(struct x86_cpu *c, const struct x86_op *op)
 {
 	x86_lane s;
 	x86_sse_check(c, op);
@@ -185,14 +185,14 @@ static x86_fn handler(const struct x86_insn *d, struct x86_op *op, const struct 
 	case FP_APPROX:
 	case FP_WIDEN:
 	case FP_NARROW:
-		return !sse_is_xmm(d, 0) ? NULL : mem ? xm : xx;
+		return !sse_is_xmm(d, 0) ? NULL : mem ? sse_fp_xm : sse_fp_xx;
 	case FP_TO_GPR:
 		op->aux = d->o[0].size == 64 ? 64 : 32;
 		return mem ? to_gpr_m : to_gpr_x;
 	case FP_FROM_GPR:
 		op->aux = d->o[1].size == 64 ? 64 : 32;
 		op->size = op->aux / 8;
-		return mem ? xm : from_gpr;
+		return mem ? sse_fp_xm : from_gpr;
 	case FP_FLAGS:
 		return mem ? flags_m : flags_x;
 	case FP_FROM_MM:

@@ -1,8 +1,9 @@
 /* sse_move.c - moves of vectors and their parts. */
 #include "sse.h"
 
-#define HANDLER(name, ...)                                                                                             \
-	static const struct x86_op *name(struct x86_cpu *c, const struct x86_op *op)                                   \
+#define HANDLER(name, ...) static GENERAL(name, __VA_ARGS__)
+#define GENERAL(name, ...)                                                                                             \
+	const struct x86_op *name(struct x86_cpu *c, const struct x86_op *op)                                          \
 	{                                                                                                              \
 		x86_sse_check(c, op);                                                                                  \
 		__VA_ARGS__;                                                                                           \
@@ -13,16 +14,16 @@
 
 /* Whole registers. */
 HANDLER(mov_xx, *DST = *SRC)
-HANDLER(load_aligned, sse_load16(c, op, DST))
-HANDLER(load_any, sse_load(c, op, DST, 16))
-HANDLER(store_aligned, x86_st(c, op, sse_ea_aligned(c, op), SRC, 16))
-HANDLER(store_any, x86_st(c, op, x86_ea(c, op), SRC, 16))
+GENERAL(sse_load_aligned, sse_load16(c, op, DST))
+GENERAL(sse_load_any, sse_load(c, op, DST, 16))
+GENERAL(sse_store_aligned, x86_st(c, op, sse_ea_aligned(c, op), SRC, 16))
+GENERAL(sse_store_any, x86_st(c, op, x86_ea(c, op), SRC, 16))
 
 /* Low parts: a load clears the rest, a register move keeps it (MOVSS, MOVSD) or clears it (MOVQ). */
-HANDLER(load_low4, sse_load(c, op, DST, 4))
-HANDLER(load_low8, sse_load(c, op, DST, 8))
-HANDLER(store_low4, x86_st32(c, op, x86_ea(c, op), SRC->d[0]))
-HANDLER(store_low8, x86_st64(c, op, x86_ea(c, op), SRC->q[0]))
+GENERAL(sse_load_low4, sse_load(c, op, DST, 4))
+GENERAL(sse_load_low8, sse_load(c, op, DST, 8))
+GENERAL(sse_store_low4, x86_st32(c, op, x86_ea(c, op), SRC->d[0]))
+GENERAL(sse_store_low8, x86_st64(c, op, x86_ea(c, op), SRC->q[0]))
 HANDLER(merge4, DST->d[0] = SRC->d[0])
 HANDLER(merge8, DST->q[0] = SRC->q[0])
 HANDLER(movq_xx, DST->q[0] = SRC->q[0]; DST->q[1] = 0)
@@ -119,23 +120,23 @@ struct move {
 	x86_fn xx, load, store;
 };
 static const struct move moves[] = {
-	{ZYDIS_MNEMONIC_MOVAPS, mov_xx, load_aligned, store_aligned},
-	{ZYDIS_MNEMONIC_MOVAPD, mov_xx, load_aligned, store_aligned},
-	{ZYDIS_MNEMONIC_MOVDQA, mov_xx, load_aligned, store_aligned},
-	{ZYDIS_MNEMONIC_MOVUPS, mov_xx, load_any, store_any},
-	{ZYDIS_MNEMONIC_MOVUPD, mov_xx, load_any, store_any},
-	{ZYDIS_MNEMONIC_MOVDQU, mov_xx, load_any, store_any},
-	{ZYDIS_MNEMONIC_LDDQU, NULL, load_any, NULL},
-	{ZYDIS_MNEMONIC_MOVNTDQA, NULL, load_aligned, NULL},
-	{ZYDIS_MNEMONIC_MOVNTPS, NULL, NULL, store_aligned},
-	{ZYDIS_MNEMONIC_MOVNTPD, NULL, NULL, store_aligned},
-	{ZYDIS_MNEMONIC_MOVNTDQ, NULL, NULL, store_aligned},
-	{ZYDIS_MNEMONIC_MOVSS, merge4, load_low4, store_low4},
-	{ZYDIS_MNEMONIC_MOVSD, merge8, load_low8, store_low8},
-	{ZYDIS_MNEMONIC_MOVQ, movq_xx, load_low8, store_low8},
-	{ZYDIS_MNEMONIC_MOVD, NULL, load_low4, store_low4},
-	{ZYDIS_MNEMONIC_MOVLPS, NULL, load_half_low, store_low8},
-	{ZYDIS_MNEMONIC_MOVLPD, NULL, load_half_low, store_low8},
+	{ZYDIS_MNEMONIC_MOVAPS, mov_xx, sse_load_aligned, sse_store_aligned},
+	{ZYDIS_MNEMONIC_MOVAPD, mov_xx, sse_load_aligned, sse_store_aligned},
+	{ZYDIS_MNEMONIC_MOVDQA, mov_xx, sse_load_aligned, sse_store_aligned},
+	{ZYDIS_MNEMONIC_MOVUPS, mov_xx, sse_load_any, sse_store_any},
+	{ZYDIS_MNEMONIC_MOVUPD, mov_xx, sse_load_any, sse_store_any},
+	{ZYDIS_MNEMONIC_MOVDQU, mov_xx, sse_load_any, sse_store_any},
+	{ZYDIS_MNEMONIC_LDDQU, NULL, sse_load_any, NULL},
+	{ZYDIS_MNEMONIC_MOVNTDQA, NULL, sse_load_aligned, NULL},
+	{ZYDIS_MNEMONIC_MOVNTPS, NULL, NULL, sse_store_aligned},
+	{ZYDIS_MNEMONIC_MOVNTPD, NULL, NULL, sse_store_aligned},
+	{ZYDIS_MNEMONIC_MOVNTDQ, NULL, NULL, sse_store_aligned},
+	{ZYDIS_MNEMONIC_MOVSS, merge4, sse_load_low4, sse_store_low4},
+	{ZYDIS_MNEMONIC_MOVSD, merge8, sse_load_low8, sse_store_low8},
+	{ZYDIS_MNEMONIC_MOVQ, movq_xx, sse_load_low8, sse_store_low8},
+	{ZYDIS_MNEMONIC_MOVD, NULL, sse_load_low4, sse_store_low4},
+	{ZYDIS_MNEMONIC_MOVLPS, NULL, load_half_low, sse_store_low8},
+	{ZYDIS_MNEMONIC_MOVLPD, NULL, load_half_low, sse_store_low8},
 	{ZYDIS_MNEMONIC_MOVHPS, NULL, load_half_high, store_half_high},
 	{ZYDIS_MNEMONIC_MOVHPD, NULL, load_half_high, store_half_high},
 	{ZYDIS_MNEMONIC_MOVHLPS, movhlps, NULL, NULL},
