@@ -76,8 +76,18 @@ static _Noreturn void defer_data(struct x86_cpu *c, const struct x86_op *op, enu
 	x86_defer(c, op);
 }
 
+/* Accesses that it has made already (INS to a device) are replayed. */
+_Noreturn void x86_redo_single(struct x86_cpu *c, const struct x86_op *op)
+{
+	if (c->log_op != op || c->log_insns != c->insns)
+		x86_log_reset(c);
+	c->rip = x86_op_rip(c, op);
+	longjmp(c->jb, X86_JMP_SINGLE);
+}
+
 void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned len, bool write, uint8_t *data)
 {
+	x86_exact(c, op);
 	log_begin(c, op);
 	struct x86_log_entry *e = log_next(c, 'M', gpa, write);
 	if (e) {

@@ -138,7 +138,15 @@ _Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op);
 /* Stop with the instruction committed (c->rip is set): HLT, debug. c->stop.kind = kind, the rest filled by the caller;
  * longjmp(c->jb, X86_JMP_STOP). */
 _Noreturn void x86_leave(struct x86_cpu *c, enum x86_stop_kind kind); /* sys_deliver.c */
-enum { X86_JMP_FAULT = 1, X86_JMP_DEFER = 2, X86_JMP_STOP = 3 };
+enum { X86_JMP_FAULT = 1, X86_JMP_DEFER = 2, X86_JMP_STOP = 3, X86_JMP_SINGLE = 4 };
+/* Call before a callback that may see time: with c->exact the instruction is begun again in a block of its own unless
+ * it is in one, since inside a longer block the count is ahead. */
+_Noreturn void x86_redo_single(struct x86_cpu *c, const struct x86_op *op);
+static inline void x86_exact(struct x86_cpu *c, const struct x86_op *op)
+{
+	if (unlikely(c->exact) && op && c->block && c->block->imm > 1)
+		x86_redo_single(c, op);
+}
 /* Deliver what is due: c->exc_* (a raised exception) or else c->inject_* (the run loop fills these with an acknowledged
  * interrupt or NMI too and calls this). Either stays valid until the delivery is complete, so one that defers is begun
  * again by the next x86_run: call it there first when c->exc_valid or c->inject_valid. Returns false with c->stop.kind

@@ -6,7 +6,8 @@
 /* Debugging, interrupt shadows, replay and the end of the budget need blocks of one instruction. */
 static bool wants_single(const struct x86_cpu *c)
 {
-	return c->tf_active || c->want_alone || c->shadow || c->replay || c->once || c->insn_limit - c->insns < X86_BLOCK_INSNS;
+	return c->tf_active || c->want_alone || c->redo_single || c->shadow || c->replay || c->once ||
+	       c->insn_limit - c->insns < X86_BLOCK_INSNS;
 }
 
 static bool stop(struct x86_cpu *c, enum x86_stop_kind kind)
@@ -124,6 +125,7 @@ static bool single(struct x86_cpu *c)
 	bool debug = c->tf_active;
 	c->block = NULL;
 	c->code_tag = NO_JUMPS;
+	c->redo_single = false;
 	if (debug && !x86_debug_before(c))
 		return false;
 	if (likely(!c->want_alone))
@@ -161,6 +163,13 @@ static void left(struct x86_cpu *c, int how)
 	bool counted = c->trap || c->in_delivery;
 	c->trap = c->in_delivery = false;
 	x86_uncount(c, c->rip);
+	if (how == X86_JMP_SINGLE) {
+		c->redo_single = true;
+		c->log_pos = 0;
+		c->replay = c->log_len > 0;
+		c->replay_rip = c->rip;
+		return;
+	}
 	if (how == X86_JMP_STOP)
 		c->shadow = 0;
 	if (how == X86_JMP_FAULT && !counted)
@@ -212,7 +221,7 @@ enum x86_stop_kind x86_run(struct x86_cpu *c)
 	int how = setjmp(c->jb);
 	if (how) {
 		left(c, how);
-		if (how != X86_JMP_FAULT)
+		if (how != X86_JMP_FAULT && how != X86_JMP_SINGLE)
 			return leave(c);
 	}
 	while (between(c)) {

@@ -39,7 +39,7 @@ const struct x86_op *x86_sys_mwait(struct x86_cpu *c, const struct x86_op *op)
 	need_monitor(c, op);
 	if ((c->mode == X86_MODE_LONG ? c->r[1] : (uint32_t)c->r[1]) & ~UINT64_C(1))
 		x86_gp(c, op, 0);
-	if (c->env->mwait && !c->poll_again && !atomic_load(c->attn))
+	if (c->env->mwait && (c->exact || (!c->poll_again && !atomic_load(c->attn))))
 		c->env->mwait(c->env_opaque);
 	return x86_end(c, op);
 }
@@ -58,6 +58,7 @@ const struct x86_op *x86_sys_rdrand(struct x86_cpu *c, const struct x86_op *op)
 {
 	uint64_t v = 0;
 	bool ok = true;
+	x86_exact(c, op);
 	if (c->env->random)
 		ok = c->env->random(c->env_opaque, &v);
 	else

@@ -132,6 +132,7 @@ static void rdtsc(struct x86_cpu *c, const struct x86_op *op)
 {
 	if ((c->cr4 & CR4_TSD) && c->cpl)
 		x86_gp(c, op, 0);
+	x86_exact(c, op);
 	uint64_t t = x86_read_tsc(c);
 	c->r[0] = (uint32_t)t;
 	c->r[2] = t >> 32;

@@ -259,6 +259,8 @@ struct x86_cpu {
 	bool off_break;     /* the user was told of an execution breakpoint at off_pc: the next run steps off it */
 	uint64_t off_pc;
 	uint64_t rep_rip;               /* of a string instruction with iterations left; UINT64_MAX: none */
+	bool exact;                     /* the user's clock counts instructions: c->insns is exact in every callback */
+	bool redo_single;               /* the next instruction runs in a block of its own, for that reason */
 	bool trap;                      /* what is raised now comes behind the instruction (x86_debug_after) */
 	bool in_delivery;               /* x86_deliver_fault is at work */
 	bool rf_loaded;                 /* this instruction (IRET) set RF for the next one */

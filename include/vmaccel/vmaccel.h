@@ -103,7 +103,8 @@ typedef enum vma_arch { VMA_ARCH_X86_64 = 1, VMA_ARCH_ARM64 = 2 } vma_arch;
 	X(XSAVE, 14, "extended state")                                                                                 \
 	X(TSC_SCALE, 15, "a guest TSC frequency of choice")                                                            \
 	X(CLOCK, 16, "a guest clock that can be read, set and stopped")                                                \
-	X(PARTIAL_UNMAP, 17, "unmap and protect of parts of a mapping")
+	X(PARTIAL_UNMAP, 17, "unmap and protect of parts of a mapping")                                                \
+	X(INSN_COUNT, 18, "exact instruction budgets and a clock of instructions")
 
 enum {
 #define VMA_X(name, bit, text) VMA_CAP_##name = 1u << (bit),
@@ -202,7 +203,12 @@ typedef struct vma_vm_config {
 	uint32_t cpuid_exits;    /* 1: every CPUID exits (VMA_CAP_CPUID_EXIT) */
 	uint32_t hypercall_exits;/* 1: VMCALL / VMMCALL exit (VMA_CAP_HYPERCALL_EXIT) instead of #UD */
 	int kick_signal;         /* KVM: the signal of a kick; 0: SIGUSR1. A handler is installed if it has none. */
-	uint64_t tsc_hz;         /* 0: the host's */
+	uint64_t tsc_hz;         /* 0: the host's; with insn_hz: insn_hz */
+	/* Instructions a second of guest time (10^6 .. 10^10): all time that the guest can see - TSC, APIC timer, PIT, its
+	 * clock - is a function of the instructions executed, HLT goes to the next timer's deadline at once, and RDRAND
+	 * is a fixed sequence, so that a run with the same input can be repeated (docs/vcpu.md). One vCPU;
+	 * VMA_CAP_INSN_COUNT. 0: time is the host's. */
+	uint64_t insn_hz;
 } vma_vm_config;
 
 /* Make a VM in its configuring state. VMA_E_NO_HOST / VMA_E_PERM: the accelerator is missing or not permitted
@@ -295,7 +301,8 @@ VMA_API uint32_t vma_vcpu_index(const vma_vcpu *vcpu);
 	X(CANCELED, 12, "kicked")                                                                                      \
 	X(FAIL_ENTRY, 13, "the processor refuses the state")                                                           \
 	X(INTERNAL, 14, "the platform gave up on an instruction")                                                      \
-	X(OTHER, 15, "an exit this library does not know")
+	X(OTHER, 15, "an exit this library does not know")                                                             \
+	X(BUDGET, 16, "the instruction budget is used up")
 
 typedef enum vma_exit_kind {
 #define VMA_X(name, number, text) VMA_EXIT_##name = (number),
@@ -373,6 +380,15 @@ VMA_API vma_exit *vma_vcpu_exit(vma_vcpu *vcpu);
 /* Commit the pending exit without running the guest further. Returns 0: done (or nothing was pending); 1: the same
  * instruction needs another answer, found in vma_vcpu_exit: loop. */
 VMA_API int vma_vcpu_complete(vma_vcpu *vcpu);
+
+/* Instructions since the vCPU was made (VMA_CAP_INSN_COUNT): those executed, each iteration of a string instruction, and
+ * those that ended in a fault. One that is half done in a pending exit is not counted yet. */
+VMA_API int vma_vcpu_insns(vma_vcpu *vcpu, uint64_t *insns);
+/* From now on runs return VMA_EXIT_BUDGET as soon as that count has reached `insns`, between two instructions, never
+ * later; and, with vma_vm_config.insn_hz, as soon as the guest's clock (vma_vm_clock_get) has reached `clock_ns`.
+ * UINT64_MAX: no limit, as at first. Owner thread. VMA_E_NO_ACCEL: without VMA_CAP_INSN_COUNT; VMA_E_STATE: clock_ns
+ * without insn_hz. */
+VMA_API int vma_vcpu_budget(vma_vcpu *vcpu, uint64_t insns, uint64_t clock_ns);
 
 /* A kick makes the current or the next run return VMA_EXIT_CANCELED, exactly once however many kicks came before it. */
 VMA_API int vma_vcpu_kick_handle(vma_vcpu *vcpu, vma_kick **kick); /* a new reference */

@@ -28,7 +28,7 @@ typedef struct vma_x86_pit_channel {
 	uint16_t latched_count;
 	uint8_t count_latched, status_latched, status, read_state, write_state, write_latch;
 	uint8_t rw_mode, mode, bcd, gate;
-	int64_t count_load_time; /* ns of the host's monotonic clock when the count was loaded */
+	int64_t count_load_time; /* ns when the count was loaded: of the host's monotonic clock, or the clock of instructions */
 } vma_x86_pit_channel;
 typedef struct vma_x86_pit {
 	vma_x86_pit_channel channels[3];

@@ -173,6 +173,8 @@ struct vma_backend {
 	int (*ioeventfd)(struct vma_vm *vm, const vma_ioeventfd *io, int assign); /* optional */
 	int (*clock_get)(struct vma_vm *vm, uint64_t *ns);                        /* optional */
 	int (*clock_set)(struct vma_vm *vm, uint64_t ns);                         /* optional */
+	/* ns on the clock of vma_x86_pit_channel.count_load_time; NULL: os_now_ns. optional */
+	uint64_t (*now)(struct vma_vm *vm);
 	int (*irqchip_get)(struct vma_vm *vm, vma_x86_irqchip *chip);             /* optional */
 	int (*irqchip_set)(struct vma_vm *vm, const vma_x86_irqchip *chip);       /* optional */
 
@@ -208,6 +210,9 @@ struct vma_backend {
 	int (*interrupt_ready)(struct vma_vcpu *v);
 	int (*nmi)(struct vma_vcpu *v);
 	int (*debug)(struct vma_vcpu *v); /* v->debug changed */
+	/* VMA_CAP_INSN_COUNT only. UINT64_MAX: no limit. optional */
+	int (*insns)(struct vma_vcpu *v, uint64_t *insns);
+	int (*budget)(struct vma_vcpu *v, uint64_t insns, uint64_t clock_ns);
 	/* Make a run in progress on k's owner return, and the next one if none is. Any thread or signal handler; the
 	 * vCPU may be gone, only k is safe to touch. k->pending or k->calls and k->attention are already set. */
 	void (*kick)(struct vma_kick *k);

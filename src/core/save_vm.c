@@ -22,10 +22,16 @@ static void save_ioapic(struct vma_writer *w, const vma_x86_ioapic *io)
 	vma_w_close(w);
 }
 
-/* The time of loading is saved as an age, since clocks do not travel; without VMA_STATE_TIME it is left out. */
-static void save_pit(struct vma_writer *w, const vma_x86_pit *pit, bool time)
+/* The clock of count_load_time. */
+static int64_t clock_of(vma_vm *vm)
 {
-	int64_t now = (int64_t)os_now_ns();
+	return (int64_t)(vm->be->now ? vm->be->now(vm) : os_now_ns());
+}
+
+/* The time of loading is saved as an age, since clocks do not travel; without VMA_STATE_TIME it is left out. */
+static void save_pit(struct vma_writer *w, vma_vm *vm, const vma_x86_pit *pit, bool time)
+{
+	int64_t now = clock_of(vm);
 
 	vma_w_open(w, VMA_EL_PIT, 0);
 	vma_w_u32(w, pit->flags);
@@ -63,7 +69,7 @@ static int save_chips(struct vma_writer *w, vma_vm *vm, uint32_t flags)
 	vma_w_bytes(w, chip.pic, sizeof(chip.pic));
 	vma_w_close(w);
 	save_ioapic(w, &chip.ioapic);
-	save_pit(w, &chip.pit, flags & VMA_STATE_TIME);
+	save_pit(w, vm, &chip.pit, flags & VMA_STATE_TIME);
 	return 0;
 }
 
@@ -148,7 +154,7 @@ static int read_ioapic(struct plan *p, const struct vma_reader *r)
 
 static int read_pit(struct plan *p, const struct vma_reader *r)
 {
-	int64_t now = (int64_t)os_now_ns();
+	int64_t now = clock_of(p->vm);
 
 	if (r->length != 8 + 3 * PIT_CHANNEL_BYTES)
 		return vma_r_bad(r, "not the size of 3 channels");

@@ -290,6 +290,35 @@ int vma_vcpu_run(vma_vcpu *v)
 	return rc;
 }
 
+/* ------ counting instructions ------ */
+
+static int enter_counting(vma_vcpu *v)
+{
+	int rc = vma_vcpu_enter(v);
+
+	if (!rc && !(v->vm->info.caps & VMA_CAP_INSN_COUNT))
+		rc = vma_fail(VMA_E_NO_ACCEL, "%s does not count instructions", v->vm->info.name);
+	return rc;
+}
+
+int vma_vcpu_insns(vma_vcpu *v, uint64_t *insns)
+{
+	int rc = enter_counting(v);
+
+	if (!rc && !insns)
+		rc = vma_fail(VMA_E_INVALID, "no place for the count");
+	return rc ? rc : v->vm->be->insns(v, insns);
+}
+
+int vma_vcpu_budget(vma_vcpu *v, uint64_t insns, uint64_t clock_ns)
+{
+	int rc = enter_counting(v);
+
+	if (!rc && clock_ns != UINT64_MAX && !v->vm->config.insn_hz)
+		rc = vma_fail(VMA_E_STATE, "a limit of time needs a clock of instructions (insn_hz)");
+	return rc ? rc : v->vm->be->budget(v, insns, clock_ns);
+}
+
 int vma_vcpu_complete(vma_vcpu *v)
 {
 	int rc = vma_vcpu_enter(v);

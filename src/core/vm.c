@@ -14,6 +14,10 @@ static int check_config(const vma_vm_config *c)
 		return vma_fail(VMA_E_INVALID,
 				"irqchip %u, msr_policy %u, cpuid_exits %u or hypercall_exits %u is out of range",
 				(unsigned)c->irqchip, (unsigned)c->msr_policy, c->cpuid_exits, c->hypercall_exits);
+	if (c->insn_hz && (c->insn_hz < 1000000 || c->insn_hz > 10000000000))
+		return vma_fail(VMA_E_INVALID, "insn_hz %llu is not in 10^6 .. 10^10", (ull)c->insn_hz);
+	if (c->insn_hz && c->max_vcpus > 1)
+		return vma_fail(VMA_E_INVALID, "a clock of instructions is for one vCPU, not %u", c->max_vcpus);
 	if (c->kick_signal < 0 || c->kick_signal > 64)
 		return vma_fail(VMA_E_INVALID, "kick_signal %d is no signal", c->kick_signal);
 	return 0;
@@ -36,6 +40,8 @@ static int check_caps(const vma_vm *vm)
 		return vma_fail(VMA_E_NO_ACCEL, cannot, i->name, "exits for CPUID");
 	if (c->hypercall_exits && !(i->caps & VMA_CAP_HYPERCALL_EXIT))
 		return vma_fail(VMA_E_NO_ACCEL, cannot, i->name, "exits for hypercalls");
+	if (c->insn_hz && !(i->caps & VMA_CAP_INSN_COUNT))
+		return vma_fail(VMA_E_NO_ACCEL, cannot, i->name, "a clock of instructions");
 	if (c->tsc_hz && c->tsc_hz != os_tsc_hz() && !(i->caps & VMA_CAP_TSC_SCALE))
 		return vma_fail(VMA_E_NO_ACCEL, cannot, i->name, "a guest TSC frequency of choice");
 	return 0;

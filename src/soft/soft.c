@@ -4,7 +4,8 @@
 #define SOFT_CAPS                                                                                                      \
 	(VMA_CAP_IRQCHIP | VMA_CAP_IRQFD | VMA_CAP_IOEVENTFD | VMA_CAP_MSI | VMA_CAP_DIRTY_LOG | VMA_CAP_READONLY |    \
 	 VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT |          \
-	 VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE | VMA_CAP_TSC_SCALE | VMA_CAP_CLOCK)
+	 VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE | VMA_CAP_TSC_SCALE | VMA_CAP_CLOCK |    \
+	 VMA_CAP_INSN_COUNT)
 
 static void soft_probe(vma_platform_info *info)
 {
@@ -30,9 +31,10 @@ static int soft_vm_open(struct vma_vm *vm)
 	os_mutex_init(&sv->irq_lock);
 	os_cond_init(&sv->irq_cond);
 	os_mutex_init(&sv->event_lock);
-	sv->base_ns = os_now_ns();
-	uint64_t host = os_tsc_hz();
-	sv->tsc_hz = vm->config.tsc_hz ? vm->config.tsc_hz : host ? host : 1000000000;
+	sv->insn_hz = vm->config.insn_hz;
+	sv->base_ns = sv->insn_hz ? SOFT_EPOCH : os_now_ns();
+	uint64_t host = sv->insn_hz ? 0 : os_tsc_hz();
+	sv->tsc_hz = vm->config.tsc_hz ? vm->config.tsc_hz : host ? host : sv->insn_hz ? sv->insn_hz : 1000000000;
 	sv->tsc_is_host = host && sv->tsc_hz == host;
 	sv->vcpus = os_calloc(vm->config.max_vcpus, sizeof *sv->vcpus);
 	sv->share = sv->vcpus ? x86_share_new() : NULL;
@@ -89,20 +91,6 @@ static int soft_vm_finalize(struct vma_vm *vm)
 	return vm->config.irqchip == VMA_IRQCHIP_PLATFORM ? soft_irq_open(vm->priv) : 0;
 }
 
-static int soft_clock_get(struct vma_vm *vm, uint64_t *ns)
-{
-	struct soft_vm *sv = vm->priv;
-	*ns = os_now_ns() - sv->base_ns + (uint64_t)__atomic_load_n(&sv->clock_offset, __ATOMIC_RELAXED);
-	return 0;
-}
-
-static int soft_clock_set(struct vma_vm *vm, uint64_t ns)
-{
-	struct soft_vm *sv = vm->priv;
-	__atomic_store_n(&sv->clock_offset, (int64_t)(ns - (os_now_ns() - sv->base_ns)), __ATOMIC_RELAXED);
-	return 0;
-}
-
 const struct vma_backend vma_backend_soft = {
 	.name = "soft",
 	.accel = VMA_ACCEL_SOFT,
@@ -124,6 +112,7 @@ const struct vma_backend vma_backend_soft = {
 	.ioeventfd = soft_ioeventfd,
 	.clock_get = soft_clock_get,
 	.clock_set = soft_clock_set,
+	.now = soft_clock_now,
 	.irqchip_get = soft_irqchip_get,
 	.irqchip_set = soft_irqchip_set,
 	.vcpu_open = soft_vcpu_open,
@@ -138,5 +127,7 @@ const struct vma_backend vma_backend_soft = {
 	.interrupt_ready = soft_interrupt_ready,
 	.nmi = soft_nmi,
 	.debug = soft_debug,
+	.insns = soft_insns,
+	.budget = soft_budget,
 	.kick = soft_kick,
 };

@@ -14,6 +14,9 @@ struct soft_region {
 	_Atomic uint64_t *dirty; /* one bit a page, NULL without VMA_MAP_LOG */
 };
 
+/* Where the controllers' clock begins with insn_hz: late enough for what a restored state says was before. */
+#define SOFT_EPOCH (UINT64_C(1) << 50)
+
 struct soft_irqfd {
 	int fd;
 	uint32_t gsi;
@@ -30,6 +33,7 @@ struct soft_vcpu {
 	atomic_bool nmi, init, sipi; /* from other vCPUs' APICs or the host */
 	atomic_uint sipi_vector;
 	uint64_t apic_base;          /* without interrupt controllers: what the guest wrote there */
+	uint64_t budget_insns, budget_clock; /* the caller's limits; UINT64_MAX: none */
 	int stashed; /* the kind of a stop that completing an exit ended in; 0: none */
 };
 
@@ -65,6 +69,8 @@ struct soft_vm {
 	int event_wake; /* eventfd that makes the thread look again; -1: no thread yet */
 	bool event_quit;
 
+	uint64_t insn_hz; /* time is a function of the count of instructions; 0: the host's */
+	uint64_t idle_ns; /* with insn_hz: what the clock was moved on while the vCPU waited */
 	uint64_t tsc_hz;  /* the guest's */
 	bool tsc_is_host; /* the host's counter unchanged */
 	uint64_t base_ns;
@@ -100,9 +106,23 @@ int soft_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
 void soft_event_close(struct soft_vm *sv);
 bool soft_event_hit(struct soft_vm *sv, bool pio, uint64_t address, unsigned length, const uint8_t *data);
 
+/* soft_time.c */
+uint64_t soft_clock_now(struct vma_vm *vm);
+uint64_t soft_now(const struct soft_vm *sv);
+uint64_t soft_tsc(void *o);
+int soft_clock_get(struct vma_vm *vm, uint64_t *ns);
+int soft_clock_set(struct vma_vm *vm, uint64_t ns);
+void soft_time_keep(struct soft_vm *sv);
+int soft_insns(struct vma_vcpu *v, uint64_t *insns);
+int soft_budget(struct vma_vcpu *v, uint64_t insns, uint64_t clock_ns);
+bool soft_budget_over(const struct soft_vcpu *cv);
+void soft_set_limit(struct soft_vcpu *cv);
+void soft_time_step(struct soft_vcpu *cv);
+bool soft_time_skip(struct soft_vcpu *cv);
+uint64_t soft_random_at(const struct soft_vm *sv);
+
 /* soft_env.c: what the CPU asks of its surroundings */
 void soft_env_init(struct soft_vcpu *cv);
-uint64_t soft_tsc(void *o);
 int soft_env_rdmsr(void *o, uint32_t index, uint64_t *value);
 int soft_env_wrmsr(void *o, uint32_t index, uint64_t value);
 

@@ -182,21 +182,14 @@ static void env_set_tpr(void *o, uint64_t cr8)
 	os_unlock(&cv->vm->irq_lock);
 }
 
-/* The counter before the vCPU's own offset. */
-uint64_t soft_tsc(void *o)
-{
-	struct soft_vm *sv = ((struct soft_vcpu *)o)->vm;
-	if (sv->tsc_is_host)
-		return os_tsc();
-	uint64_t ns = os_now_ns() - sv->base_ns;
-	return ns / 1000000000 * sv->tsc_hz + ns % 1000000000 * sv->tsc_hz / 1000000000;
-}
-
 /* RDRAND and RDSEED. */
 static bool env_random(void *o, uint64_t *value)
 {
-	(void)o;
-	return os_random(value, sizeof *value) == 0;
+	const struct soft_vm *sv = ((struct soft_vcpu *)o)->vm;
+	if (!sv->insn_hz)
+		return os_random(value, sizeof *value) == 0;
+	*value = soft_random_at(sv);
+	return true;
 }
 
 /* A wait that another vCPU's store should end is a short sleep: nobody watches stores. */
@@ -204,6 +197,11 @@ static void env_mwait(void *o)
 {
 	struct soft_vcpu *cv = o;
 	enum { NAP_NS = 100000 };
+	bool pending = cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index);
+	if (cv->vm->insn_hz && !pending)
+		soft_time_skip(cv);
+	if (cv->vm->insn_hz)
+		return;
 	os_event_wait(&cv->v->kick->wake, os_now_ns() + NAP_NS);
 }
 

@@ -16,8 +16,7 @@ static struct soft_vcpu *vcpu_at(struct soft_vm *sv, unsigned index)
 
 static uint64_t op_now(void *o)
 {
-	(void)o;
-	return os_now_ns();
+	return soft_now(o);
 }
 
 static uint64_t op_tsc(void *o, unsigned index)
@@ -65,7 +64,10 @@ static void op_nmi(void *o, unsigned index)
 static void op_deadline(void *o, uint64_t ns)
 {
 	struct soft_vm *sv = o;
+	struct soft_vcpu *cv = vcpu_at(sv, 0);
 	(void)ns;
+	if (sv->insn_hz && cv && cv->v->owner == os_thread_self())
+		soft_set_limit(cv);
 	os_cond_broadcast(&sv->irq_cond);
 }
 
@@ -111,6 +113,8 @@ int soft_irq_open(struct soft_vm *sv)
 	if (irq_pc_init(&sv->pc, &config, &ops, sv, sv->lapics) < 0)
 		return vma_fail(VMA_E_INVALID, "the interrupt controllers refuse %u vCPUs", config.vcpus);
 	sv->has_pc = true;
+	if (sv->insn_hz)
+		return 0; /* the vCPU runs its timers itself */
 	int error = os_worker_start(timer_main, sv, &sv->timer);
 	return error < 0 ? vma_fail_os(error, "starting the timer thread") : 0;
 }

@@ -15,6 +15,8 @@ int soft_vcpu_open(struct vma_vcpu *v)
 	cv->cpu = x86_new(&cv->env, cv, &v->kick->attention);
 	if (!cv->cpu)
 		return vma_fail(VMA_E_NOMEM, "no memory for a software CPU");
+	cv->budget_insns = cv->budget_clock = UINT64_MAX;
+	cv->cpu->exact = sv->insn_hz != 0;
 	vma_cpuid_lookup(v->vm, 0x80000001, 0, features);
 	cv->cpu->has_nx = features[3] >> 20 & 1;
 	cv->cpu->has_1g = features[3] >> 26 & 1;
@@ -33,6 +35,7 @@ void soft_vcpu_close(struct vma_vcpu *v)
 	struct soft_vm *sv = cv->vm;
 	soft_stop_world(sv, false); /* the others' CPUs reach this one through the share */
 	os_lock(&sv->irq_lock);     /* the controllers' callbacks look vCPUs up */
+	soft_time_keep(sv);
 	sv->vcpus[v->index] = NULL;
 	os_unlock(&sv->irq_lock);
 	x86_share_leave(cv->cpu);
@@ -197,7 +200,7 @@ static void take_init_sipi(struct soft_vcpu *cv)
 	}
 }
 
-/* Sleep until the vCPU may run. false: a kick or a call for the owner comes first. */
+/* Sleep until the vCPU may run. false: a kick or a call for the owner comes first, or the caller's limit of time. */
 static bool wait_runnable(struct soft_vcpu *cv)
 {
 	struct vma_kick *k = cv->v->kick;
@@ -210,6 +213,11 @@ static bool wait_runnable(struct soft_vcpu *cv)
 			return true;
 		if (atomic_load(&k->pending) || atomic_load(&k->calls))
 			return false;
+		if (soft_time_skip(cv)) {
+			if (!interrupt_for(cv) && soft_budget_over(cv))
+				return false;
+			continue;
+		}
 		os_event_wait(&k->wake, UINT64_MAX);
 	}
 }
@@ -229,8 +237,11 @@ int soft_run(struct vma_vcpu *v)
 	cv->cpu->window_wanted = v->irq_window;
 	soft_host_wrote(cv->vm); /* the caller may have written code */
 	for (;;) {
-		if (!wait_runnable(cv))
+		soft_time_step(cv);
+		if (!soft_budget_over(cv) && !wait_runnable(cv) && !soft_budget_over(cv))
 			return VMA_EXIT_CANCELED;
+		if (soft_budget_over(cv))
+			return v->exit.kind = VMA_EXIT_BUDGET;
 		soft_enter(cv);
 		enum x86_stop_kind kind = x86_run(cv->cpu);
 		soft_leave(cv);

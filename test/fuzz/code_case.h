@@ -160,6 +160,7 @@ static void case_start(const struct code_case *k, struct machine *m)
 	machine_mode(m, &k->start);
 	c->cr4 &= k->start.mode == X86_MODE_REAL ? 0xffffffff : ~UINT64_C(0);
 	case_registers(k, c);
+	c->exact = k->salt >> 4 & 1;
 	x86_state_changed(c, true);
 }
 

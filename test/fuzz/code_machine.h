@@ -71,6 +71,8 @@ static uint8_t *m_page(void *o, uint64_t gpa, unsigned *flags)
 static void m_element(struct machine *m, uint64_t addr, unsigned width, bool write, uint8_t *data)
 {
 	uint64_t v = 0;
+	if (m->cpu->exact)
+		m_saw(m, m->cpu->insns, 0);
 	if (write) {
 		memcpy(&v, data, width);
 		m_saw(m, addr << 8 | width, v);
@@ -118,7 +120,7 @@ static int m_rdmsr(void *o, uint32_t index, uint64_t *value)
 {
 	struct machine *m = o;
 	int r = m_msr(m, index);
-	*value = mix64(m->salt + index);
+	*value = mix64(m->salt + index) + (m->cpu->exact ? m->cpu->insns : 0);
 	return r;
 }
 static int m_wrmsr(void *o, uint32_t index, uint64_t value)
@@ -169,7 +171,7 @@ static int m_ack(void *o)
 static uint64_t m_tsc(void *o)
 {
 	struct machine *m = o;
-	return m->tsc += 1000;
+	return m->cpu->exact ? m->cpu->insns * 7 : (m->tsc += 1000);
 }
 
 static const struct x86_env m_env = {.page = m_page,

@@ -1,0 +1,164 @@
+/* soft_time.c - the guest's time: the host's, or with vma_vm_config.insn_hz a function of the instructions executed. Then
+ * there is one vCPU and no timer thread: its own thread runs the timers, each exactly when the count has reached its
+ * deadline, and a vCPU that waits moves the clock on to the next one. */
+#include "soft.h"
+
+enum { NS = 1000000000 };
+
+/* a * b / c without overflow where b and c are below 2^34 and b * c below 2^64. */
+static uint64_t scale(uint64_t a, uint64_t b, uint64_t c)
+{
+	return a / c * b + a % c * b / c;
+}
+
+static uint64_t insns_of(const struct soft_vm *sv)
+{
+	const struct soft_vcpu *cv = sv->vcpus[0];
+	return cv ? cv->cpu->insns : 0;
+}
+
+/* Nanoseconds since the VM was made. */
+static uint64_t since_start(const struct soft_vm *sv)
+{
+	return sv->insn_hz ? sv->idle_ns + scale(insns_of(sv), NS, sv->insn_hz) : os_now_ns() - sv->base_ns;
+}
+
+/* The clock of the interrupt controllers. */
+uint64_t soft_now(const struct soft_vm *sv)
+{
+	return sv->base_ns + since_start(sv);
+}
+
+uint64_t soft_clock_now(struct vma_vm *vm)
+{
+	return soft_now(vm->priv);
+}
+
+/* The counter before the vCPU's own offset. */
+uint64_t soft_tsc(void *o)
+{
+	const struct soft_vm *sv = ((struct soft_vcpu *)o)->vm;
+	return sv->tsc_is_host ? os_tsc() : scale(since_start(sv), sv->tsc_hz, NS);
+}
+
+int soft_clock_get(struct vma_vm *vm, uint64_t *ns)
+{
+	const struct soft_vm *sv = vm->priv;
+	*ns = since_start(sv) + (uint64_t)__atomic_load_n(&sv->clock_offset, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int soft_clock_set(struct vma_vm *vm, uint64_t ns)
+{
+	struct soft_vm *sv = vm->priv;
+	__atomic_store_n(&sv->clock_offset, (int64_t)(ns - since_start(sv)), __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* The vCPU goes: its part of the time stays. */
+void soft_time_keep(struct soft_vm *sv)
+{
+	if (sv->insn_hz)
+		sv->idle_ns = since_start(sv);
+}
+
+/* ------ budgets ------ */
+
+int soft_insns(struct vma_vcpu *v, uint64_t *insns)
+{
+	*insns = ((struct soft_vcpu *)v->priv)->cpu->insns;
+	return 0;
+}
+
+int soft_budget(struct vma_vcpu *v, uint64_t insns, uint64_t clock_ns)
+{
+	struct soft_vcpu *cv = v->priv;
+	cv->budget_insns = insns;
+	cv->budget_clock = clock_ns;
+	return 0;
+}
+
+/* When the caller's limit of time is reached, on the clock of since_start. */
+static uint64_t budget_due(const struct soft_vcpu *cv)
+{
+	uint64_t offset = (uint64_t)cv->vm->clock_offset;
+	return cv->budget_clock == UINT64_MAX ? UINT64_MAX : cv->budget_clock - offset;
+}
+
+bool soft_budget_over(const struct soft_vcpu *cv)
+{
+	if (cv->cpu->insns >= cv->budget_insns)
+		return true;
+	return cv->vm->insn_hz && cv->budget_clock != UINT64_MAX &&
+	       (int64_t)(budget_due(cv) - since_start(cv->vm)) <= 0;
+}
+
+/* ------ the clock of instructions ------ */
+
+/* The next thing that time brings, of the controllers or the caller's limit; irq_lock is held. */
+static uint64_t next_due(const struct soft_vcpu *cv)
+{
+	const struct soft_vm *sv = cv->vm;
+	uint64_t due = sv->has_pc ? irq_pc_deadline(&sv->pc) : IRQ_NEVER, limit = budget_due(cv);
+	if (due != IRQ_NEVER)
+		due = due > sv->base_ns ? due - sv->base_ns : 0;
+	return due < limit ? due : limit;
+}
+
+/* The count at which since_start() has reached `ns`, rounded up; both divisions are exact enough not to stop early. */
+static uint64_t insns_at(const struct soft_vm *sv, uint64_t ns)
+{
+	uint64_t t = ns > sv->idle_ns ? ns - sv->idle_ns : 0;
+	return t / NS * sv->insn_hz + (t % NS * sv->insn_hz + NS - 1) / NS;
+}
+
+/* Where the CPU must stop. Also called inside the guest, when it has set a timer: its count is exact there. irq_lock is
+ * held. */
+void soft_set_limit(struct soft_vcpu *cv)
+{
+	struct x86_cpu *c = cv->cpu;
+	uint64_t limit = cv->budget_insns;
+	if (cv->vm->insn_hz) {
+		uint64_t due = next_due(cv), at = due == UINT64_MAX ? UINT64_MAX : insns_at(cv->vm, due);
+		limit = at < limit ? at : limit;
+	}
+	c->insn_limit = limit > c->insns ? limit : c->insns;
+}
+
+/* Timers that are due, and the limit for what comes. */
+void soft_time_step(struct soft_vcpu *cv)
+{
+	struct soft_vm *sv = cv->vm;
+	os_lock(&sv->irq_lock);
+	if (sv->insn_hz && sv->has_pc)
+		while (irq_pc_deadline(&sv->pc) <= soft_now(sv))
+			irq_pc_tick(&sv->pc, soft_now(sv));
+	soft_set_limit(cv);
+	os_unlock(&sv->irq_lock);
+}
+
+/* The vCPU waits: go to what comes next at once. false: nothing will, or time is the host's. */
+bool soft_time_skip(struct soft_vcpu *cv)
+{
+	struct soft_vm *sv = cv->vm;
+	if (!sv->insn_hz)
+		return false;
+	os_lock(&sv->irq_lock);
+	uint64_t due = next_due(cv), now = since_start(sv);
+	os_unlock(&sv->irq_lock);
+	if (due == UINT64_MAX)
+		return false;
+	if (due > now)
+		sv->idle_ns += due - now;
+	soft_time_step(cv);
+	return true;
+}
+
+/* Numbers for RDRAND that depend on the count of instructions only. */
+uint64_t soft_random_at(const struct soft_vm *sv)
+{
+	uint64_t z = (insns_of(sv) + 1) * 0x9e3779b97f4a7c15; /* splitmix64 */
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
