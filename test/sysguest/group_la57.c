@@ -54,7 +54,8 @@ static void far_there(void *o)
 		uint64_t ip;
 		uint16_t cs;
 	} target = {*(uint64_t *)o, SG_CODE};
-	__asm__ volatile("rex.w ljmp *%0" ::"m"(target));
+	/* REX.W FF /5 as bytes: only gas has a spelling for it. */
+	__asm__ volatile(".byte 0x48, 0xff, 0x28" ::"a"(&target), "m"(target));
 }
 
 static void lgdt(void *o)
