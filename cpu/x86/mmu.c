@@ -121,12 +121,17 @@ static void fill(struct x86_cpu *c, unsigned mmu, int rw, uint64_t gva, const st
 		install(c, mmu, W, gva, addend, kind);
 }
 
+static void check_canonical(struct x86_cpu *c, const struct x86_op *op, uint64_t gva)
+{
+	if (c->efer & EFER_LMA_ && !x86_canonical(c, gva))
+		x86_raise(c, op, op && op->seg == X86_SS ? X86_SS_FAULT : X86_GP_FAULT, 0);
+}
+
 static struct place resolve(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, int rw, bool system, uint64_t gva)
 {
 	struct x86_translation t;
 	unsigned error, flags = 0;
-	if (c->efer & EFER_LMA_ && !x86_canonical(c, gva))
-		x86_raise(c, op, op && op->seg == X86_SS ? X86_SS_FAULT : X86_GP_FAULT, 0);
+	check_canonical(c, op, gva);
 	if (!x86_translate(c, gva, access_of(mmu, rw, system), &t, &error))
 		x86_page_fault(c, op, gva, error);
 	struct place p = {t.gpa, NULL};
@@ -191,16 +196,29 @@ static uint64_t next_page(const struct x86_cpu *c, uint64_t gva, bool system)
 	return c->mode == X86_MODE_LONG || (system && c->efer & EFER_LMA_) ? next : (uint32_t)next;
 }
 
+/* Both places of an operand that may cross into another page; bytes in the first one. An address that is none comes
+ * before every page fault. */
+static unsigned places(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, int rw, bool system, uint64_t gva,
+		       unsigned size, struct place p[2])
+{
+	unsigned n = in_first_page(gva, size);
+	uint64_t next = next_page(c, gva, system);
+	if (n < size)
+		check_canonical(c, op, next);
+	p[0] = place_of(c, op, mmu, rw, system, gva);
+	if (n < size)
+		p[1] = place_of(c, op, mmu, rw, system, next);
+	return n;
+}
+
 static void load_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bool system, uint64_t gva, unsigned size,
 		    uint8_t *out)
 {
-	unsigned n = in_first_page(gva, size);
-	struct place a = place_of(c, op, mmu, R, system, gva), b = {0, NULL};
+	struct place p[2];
+	unsigned n = places(c, op, mmu, R, system, gva, size, p);
+	get(c, op, &p[0], n, out);
 	if (n < size)
-		b = place_of(c, op, mmu, R, system, next_page(c, gva, system));
-	get(c, op, &a, n, out);
-	if (n < size)
-		get(c, op, &b, size - n, out + n);
+		get(c, op, &p[1], size - n, out + n);
 }
 
 /* Devices first: a store that stops halfway and is done again must not have changed memory that the instruction reads.
@@ -208,18 +226,16 @@ static void load_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bo
 static void store_in(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, bool system, uint64_t gva, unsigned size,
 		     const uint8_t *in)
 {
-	unsigned n = in_first_page(gva, size);
-	struct place a = place_of(c, op, mmu, W, system, gva), b = {0, NULL};
-	if (n < size)
-		b = place_of(c, op, mmu, W, system, next_page(c, gva, system));
-	if (n < size && !b.hva && a.hva) {
-		put(c, op, &b, size - n, in + n);
-		put(c, op, &a, n, in);
+	struct place p[2];
+	unsigned n = places(c, op, mmu, W, system, gva, size, p);
+	if (n < size && !p[1].hva && p[0].hva) {
+		put(c, op, &p[1], size - n, in + n);
+		put(c, op, &p[0], n, in);
 		return;
 	}
-	put(c, op, &a, n, in);
+	put(c, op, &p[0], n, in);
 	if (n < size)
-		put(c, op, &b, size - n, in + n);
+		put(c, op, &p[1], size - n, in + n);
 }
 
 /* SDM vol. 3, table "Alignment Requirements by Data Type": the largest power of two that divides the size, at most 16,
@@ -256,9 +272,8 @@ void x86_store_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, un
 
 void x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size)
 {
-	place_of(c, op, c->mmu_mode, W, false, gva);
-	if (in_first_page(gva, size) < size)
-		place_of(c, op, c->mmu_mode, W, false, next_page(c, gva, false));
+	struct place p[2];
+	places(c, op, c->mmu_mode, W, false, gva, size, p);
 }
 
 /* Implicit supervisor accesses: EFLAGS.AC does not open user pages to them. */
@@ -281,9 +296,8 @@ void x86_st_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsign
 
 void x86_probe_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size)
 {
-	place_of(c, op, system_mmu(c), W, true, gva);
-	if (in_first_page(gva, size) < size)
-		place_of(c, op, system_mmu(c), W, true, next_page(c, gva, true));
+	struct place p[2];
+	places(c, op, system_mmu(c), W, true, gva, size, p);
 }
 
 /* ------ instruction fetch ------ */

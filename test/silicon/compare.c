@@ -32,8 +32,15 @@ static uint64_t get(const uint8_t *p, unsigned n)
 	return v;
 }
 
-static void open_by(struct open *o, const struct s_row *row, bool softfloat, bool unmasked, uint16_t fcw)
+/* What is inexact by the processor's way of computing underflows too when it is tiny. */
+static bool is_tiny(const uint8_t *xsave)
 {
+	return !(get(xsave + X_ST + 8, 2) & 0x7fff);
+}
+
+static void open_by(struct open *o, const struct s_row *row, bool softfloat, bool unmasked, const uint8_t *xsave)
+{
+	uint16_t fcw = (uint16_t)get(xsave + X_FCW, 2), inexact = is_tiny(xsave) ? 0x30 : 0x20;
 	if ((row->when == W_SOFTFLOAT && !softfloat) || (row->when == W_UNMASKED && !unmasked))
 		return;
 	switch (row->kind) {
@@ -48,8 +55,8 @@ static void open_by(struct open *o, const struct s_row *row, bool softfloat, boo
 		break;
 	case R_X87_BOUND:
 		o->st_ulps = row->mask;
-		o->fsw |= 0x220; /* C1 tells which way the result was rounded; PE, that it was */
-		o->fsw |= fcw & 0x20 ? 0 : 0x8080;
+		o->fsw |= 0x200 | inexact; /* C1 tells which way the result was rounded; PE, that it was */
+		o->fsw |= (~fcw & inexact) ? 0x8080 : 0;
 		break;
 	case R_ERASE:
 	case R_ERASE_TOP:
@@ -85,7 +92,7 @@ static void find_open(struct open *o, const struct s_program *p, const struct s_
 		return;
 	for (const struct s_row *row = row_next(NULL, &i); row; row = row_next(row, &i))
 		open_by(o, row, softfloat, get(seq->out.xsave + X_FSW, 2) & 0x80,
-			(uint16_t)get(seq->out.xsave + X_FCW, 2));
+			seq->out.xsave);
 }
 
 /* ------ within a bound ------ */
@@ -152,6 +159,11 @@ static bool wraps(const struct s_fault *soft)
 {
 	return soft->vector == 14 && (soft->cr2 > UINT32_MAX - 512 || soft->cr2 < 512);
 }
+/* Of one area, which with addresses of 32 bits may go on behind 4 GiB or at 0. */
+static bool is_near(uint64_t cr2, uint64_t soft)
+{
+	return cr2 - soft + 1023 < 2047 || (soft <= UINT32_MAX && (uint32_t)(cr2 - soft) + 1023 < 2047);
+}
 static bool same_fault(const struct s_program *p, const struct s_shared *sh, const struct s_fault *a,
 		       const struct s_fault *b)
 {
@@ -162,7 +174,7 @@ static bool same_fault(const struct s_program *p, const struct s_shared *sh, con
 	if ((a->vector != b->vector || a->cr2 != b->cr2) && is_memory_fault(a) && is_memory_fault(b) &&
 	    has_row(p, sh, a->rip, R_ORDER))
 		return true;
-	if (a->vector == 14 && b->vector == 14 && a->cr2 - b->cr2 + 1023 < 2047 && !((a->error ^ b->error) & ~1u) &&
+	if (a->vector == 14 && b->vector == 14 && is_near(a->cr2, b->cr2) && !((a->error ^ b->error) & ~1u) &&
 	    has_row(p, sh, a->rip, R_CR2))
 		return true;
 	return a->vector == b->vector && a->cr2 == b->cr2 && same_error(a, b);

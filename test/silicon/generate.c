@@ -18,6 +18,7 @@ struct gen {
 	bool done;
 	bool spoiled;    /* a pointer may have been overwritten */
 	bool may_unmask; /* x87 exceptions may be unmasked */
+	bool mxcsr_open; /* FXRSTOR may have set MXCSR.MM, by which compare.c leaves the sequence out */
 };
 
 static uint64_t rnd(struct gen *g)
@@ -541,6 +542,15 @@ static bool certain(const struct gen *g, const struct draft *d)
 	return !d->wild && !g->spoiled;
 }
 
+static bool is_fxrstor(ZydisMnemonic m)
+{
+	return m == ZYDIS_MNEMONIC_FXRSTOR || m == ZYDIS_MNEMONIC_FXRSTOR64;
+}
+static bool loads_mxcsr(ZydisMnemonic m)
+{
+	return is_fxrstor(m) || m == ZYDIS_MNEMONIC_LDMXCSR || m == ZYDIS_MNEMONIC_VLDMXCSR;
+}
+
 static bool draft_one(struct gen *g, struct draft *d)
 {
 	d->f = choose_form(g);
@@ -550,6 +560,8 @@ static bool draft_one(struct gen *g, struct draft *d)
 		    d->i.mnemonic != d->f->mnemonic)
 			continue;
 		bool harm = harms(g, d);
+		if (g->mxcsr_open && loads_mxcsr(d->i.mnemonic))
+			continue;
 		if ((harm && !chance(g, 2)) || (erases(&d->i) && !certain(g, d)))
 			continue;
 		g->spoiled |= harm;
@@ -590,11 +602,9 @@ static bool loads_control(ZydisMnemonic m)
 	case ZYDIS_MNEMONIC_FLDCW:
 	case ZYDIS_MNEMONIC_FLDENV:
 	case ZYDIS_MNEMONIC_FRSTOR:
-	case ZYDIS_MNEMONIC_FXRSTOR:
-	case ZYDIS_MNEMONIC_FXRSTOR64:
 		return true;
 	default:
-		return false;
+		return is_fxrstor(m);
 	}
 }
 
@@ -613,6 +623,7 @@ static void after(struct gen *g, const struct draft *d)
 			erase_top(g);
 	}
 	g->may_unmask |= loads_control(d->i.mnemonic);
+	g->mxcsr_open |= is_fxrstor(d->i.mnemonic);
 	if (last || (flags && chance(g, 25))) {
 		g->done = g->p->last_only = true;
 	} else if (flags) {

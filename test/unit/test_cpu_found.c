@@ -154,6 +154,19 @@ static void arpl_reads(void **state)
 	assert_false(x86_get_rflags(c) & X86_ZF);
 }
 
+/* SCASQ whose operand begins in the last page of the lower half: not canonical comes before not present. */
+static void operand_leaves_canonical_half(void **state)
+{
+	struct rig *r = *state;
+	r->cpu->gva_bits = 48;
+	r->cpu->r[7] = 0x00007fffffffffff;
+	assert_int_equal(STEP(r, 0x48, 0xaf), X86_GP_FAULT);
+	rig_start(r);
+	r->cpu->gva_bits = 48;
+	r->cpu->r[7] = 0x00007ffffffffff8;
+	assert_int_equal(STEP(r, 0x48, 0xaf), X86_PF);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -167,6 +180,7 @@ int main(void)
 		T(cvtpi2pd_pending_exception),
 		T(x87_store_fault_before_exception),
 		T(arpl_reads),
+		T(operand_leaves_canonical_half),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
