@@ -91,8 +91,7 @@ static void find_open(struct open *o, const struct s_program *p, const struct s_
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&s_tables[p->mode].decoder, sh->arena + seq->at + last, 15, &i, op)))
 		return;
 	for (const struct s_row *row = row_next(NULL, &i); row; row = row_next(row, &i))
-		open_by(o, row, softfloat, get(seq->out.xsave + X_FSW, 2) & 0x80,
-			seq->out.xsave);
+		open_by(o, row, softfloat, get(seq->out.xsave + X_FSW, 2) & 0x80, seq->out.xsave);
 }
 
 /* ------ within a bound ------ */
