@@ -175,7 +175,7 @@ static int store(const char *verb, const char *flag, const struct arg *arg, void
 	}
 	if (convert(arg, text, &value, &why) < 0 || (why = out_of_range(arg, value)))
 		return usage(verb, flag, "'%s': %s", text, why);
-	if (arg->kind == ARG_SIZE || arg->kind == ARG_ADDRESS)
+	if (arg->kind == ARG_SIZE || arg->kind == ARG_ADDRESS || arg->kind == ARG_NUMBER)
 		*(uint64_t *)member = value;
 	else
 		*(uint32_t *)member = (uint32_t)value;

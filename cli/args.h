@@ -14,6 +14,7 @@ enum arg_kind {
 	ARG_COUNT,   /* uint32_t */
 	ARG_SECONDS, /* uint32_t: milliseconds */
 	ARG_ADDRESS, /* uint64_t: 0x hexadecimal or decimal */
+	ARG_NUMBER,  /* uint64_t: the same */
 	ARG_CHOICE   /* int: the value of one of `choices` */
 };
 
@@ -27,7 +28,7 @@ struct arg {
 	const char *alias; /* QEMU's spelling, "-m"; NULL: none */
 	enum arg_kind kind;
 	size_t offset;     /* of the member in the verb's options */
-	uint64_t min, max; /* SIZE, COUNT, SECONDS (in ms), ADDRESS */
+	uint64_t min, max; /* SIZE, COUNT, SECONDS (in ms), ADDRESS, NUMBER */
 	const char *value; /* its name in the help: "SIZE" */
 	const char *help;
 	const struct arg_choice *choices;

@@ -1,6 +1,7 @@
 /* run.c - vmaccel run: a guest from its files to its end, and an exit status that says how it ended. */
 #include "cli.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct run_options {
 	int debug_exit, json, flat_given, entry, on_reset;
 	uint64_t flat;
 	uint32_t reset_limit, flat_bits;
+	uint64_t max_insns, insn_hz;
 };
 
 static const struct arg_choice entries[] = {
@@ -44,6 +46,8 @@ static const struct arg args[] = {
 	{"--entry", NULL, ARG_CHOICE, AT(entry), 0, 0, "E", "of a bzImage: auto, direct, classic or classic32", entries, 0},
 	{"--on-reset", NULL, ARG_CHOICE, AT(on_reset), 0, 0, "R", "the guest's reset: stop (default) or reboot", resets, 0},
 	{"--reset-limit", NULL, ARG_COUNT, AT(reset_limit), 1, UINT32_MAX, "N", "with --on-reset reboot: at most N times", NULL, 0},
+	{"--max-insns", NULL, ARG_NUMBER, AT(max_insns), 1, INT64_MAX, "N", "end with status 122 after exactly N instructions (soft)", NULL, 0},
+	{"--insn-hz", NULL, ARG_NUMBER, AT(insn_hz), 1000000, 10000000000, "HZ", "time is the instructions', HZ a second (10^9)", NULL, 0},
 	{"--marker", NULL, ARG_TEXT, AT(marker), 0, 0, "TEXT", "note when TEXT appears on the console (see --json)", NULL, 0},
 	{"--json", NULL, ARG_FLAG, AT(json), 0, 0, NULL, "how it ended, as one JSON object on the last line of stdout", NULL, 0},
 	{NULL, NULL, ARG_FLAG, 0, 0, 0, NULL, NULL, NULL, 0},
@@ -91,6 +95,8 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 		.on_reset = (enum vmm_on_reset)o->on_reset,
 		.reset_limit = o->reset_limit,
 		.handle_signals = 1,
+		.max_insns = o->max_insns,
+		.insn_hz = o->insn_hz,
 	};
 	if (!o->kernel)
 		return bad("--kernel", "is required");
@@ -130,12 +136,31 @@ static void print_result(const struct vmm *vmm, const struct vmm_result *result)
 	cJSON_AddNumberToObject(json, "run_ms", (double)result->run_ms);
 	cJSON_AddNumberToObject(json, "exits", (double)result->exits);
 	cJSON_AddStringToObject(json, "text", result->text);
+	if (result->state[0]) {
+		cJSON_AddNumberToObject(json, "insns", (double)result->insns);
+		cJSON_AddNumberToObject(json, "virtual_ns", (double)result->virtual_ns);
+		cJSON_AddStringToObject(json, "state", result->state);
+	}
 	cli_print_json(json, 0);
+}
+
+/* Where a run by instruction count stands. */
+static void tell_count(const struct vmm_result *result)
+{
+	fprintf(stderr,
+		"vmaccel: %s after %" PRIu64 " instructions and %" PRIu64 ".%09" PRIu64 " s of guest time at 0x%" PRIx64
+		", state %s\n",
+		vmm_end_text(result->end), result->insns, result->virtual_ns / 1000000000,
+		result->virtual_ns % 1000000000, result->pc, result->state);
 }
 
 /* What somebody who looks at the terminal needs to know; a power-off says nothing. */
 static void tell(const struct vmm_result *result)
 {
+	if (result->state[0])
+		tell_count(result);
+	if (result->end == VMM_END_BUDGET || result->end == VMM_END_HALTED)
+		return;
 	if (result->end == VMM_END_POWER_OFF || result->end == VMM_END_DEBUG_EXIT || result->end == VMM_END_QUIT)
 		return;
 	fprintf(stderr, "vmaccel: %s%s%s\n", vmm_end_text(result->end), result->text[0] ? ": " : "", result->text);

@@ -138,7 +138,9 @@ static void start_reading(struct input *input)
 
 static int open_stream(struct input *input)
 {
-	switch (uv_guess_handle(0)) {
+	uv_handle_type type = uv_guess_handle(0);
+
+	switch (input->file_only && type != UV_FILE ? UV_UNKNOWN_HANDLE : type) {
 	case UV_TTY:
 		if (uv_tty_init(input->loop, &input->in.tty, 0, 1))
 			return INPUT_NONE;

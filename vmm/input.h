@@ -17,6 +17,8 @@ struct input {
 	} in;
 	enum { INPUT_NONE, INPUT_TTY, INPUT_PIPE, INPUT_FILE } kind;
 	int open, reading, escaped;
+	int file_only; /* set before input_start: what is no file is no input, and input_more may run on another thread
+			*/
 	uint8_t pending[INPUT_CHUNK];
 	size_t pending_size;
 	char chunk[INPUT_CHUNK];

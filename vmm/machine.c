@@ -49,7 +49,9 @@ static int host_console_has_room(void *opaque)
 {
 	struct vmm *vmm = opaque;
 
-	return console_has_room(vmm->console);
+	/* Where time is the instructions', the guest must not see how fast the host takes its output: a byte without room
+	 * waits (write_element). */
+	return vmm->config.insn_hz ? 1 : console_has_room(vmm->console);
 }
 
 static void host_input_wanted(void *opaque)
@@ -118,6 +120,8 @@ static void connect_host(struct vmm *vmm)
 					 .reset = host_reset,
 					 .debug_exit = host_debug_exit,
 					 .opaque = vmm};
+	if (vmm->config.insn_hz)
+		counted_clock(vmm);
 	clock_init(&vmm->clock, &vmm->config.clock);
 	vmm->clock.changed = clock_changed;
 	vmm->clock.opaque = vmm;
@@ -153,7 +157,10 @@ static int choose_accel(struct vmm *vmm, struct vmm_error *error)
 
 	vmm->accel = config->accel;
 	snprintf(vmm->accel_reason, sizeof(vmm->accel_reason), "asked for");
-	if (vmm->accel == VMA_ACCEL_AUTO) {
+	if (vmm->accel == VMA_ACCEL_AUTO && config->insn_hz) {
+		vmm->accel = VMA_ACCEL_SOFT;
+		snprintf(vmm->accel_reason, sizeof(vmm->accel_reason), "the one that counts instructions");
+	} else if (vmm->accel == VMA_ACCEL_AUTO) {
 		result = vma_platform_choose(config->arch, &vmm->accel, vmm->accel_reason, sizeof(vmm->accel_reason));
 		if (result < 0)
 			return vmm_fail(error, VMM_STATUS_ACCEL, "no accelerator can be used here: %s", vma_why());
@@ -166,6 +173,8 @@ static int choose_accel(struct vmm *vmm, struct vmm_error *error)
 				info.remedy);
 	if (vmm->accel == VMA_ACCEL_NULL)
 		return vmm_fail(error, VMM_STATUS_ACCEL, "null runs no guest code: it is scripted, for tests");
+	if (config->insn_hz && !(info.caps & VMA_CAP_INSN_COUNT))
+		return vmm_fail(error, VMM_STATUS_USAGE, "%s does not count instructions; soft does", info.name);
 	if (config->cpus > info.max_vcpus)
 		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu32 " CPUs: %s has at most %" PRIu32, config->cpus,
 				info.name, info.max_vcpus);
@@ -189,7 +198,8 @@ static int make_vm(struct vmm *vmm, struct vmm_error *error)
 				.max_vcpus = vmm->config.cpus,
 				.cpu_model = vmm->config.cpu_model,
 				.irqchip = VMA_IRQCHIP_PLATFORM,
-				.msr_policy = VMA_MSR_GP};
+				.msr_policy = VMA_MSR_GP,
+				.insn_hz = vmm->config.insn_hz};
 	int result = vma_vm_create(&config, &vmm->vm);
 	uint64_t offset = 0;
 

@@ -40,6 +40,8 @@ struct machine_arch {
 	int (*start)(struct vmm *vmm, vma_vcpu *vcpu, uint32_t index);
 	/* Registers as text for people; on the vCPU's thread. */
 	void (*dump)(vma_vcpu *vcpu, char *text, size_t size);
+	/* The address of the next instruction. Returns 0 or the library's error. */
+	int (*pc)(vma_vcpu *vcpu, uint64_t *pc);
 	/* Console: input from outside (how much was taken), room for output. Under the lock. */
 	size_t (*input)(struct vmm *vmm, const uint8_t *data, size_t size);
 	void (*room)(struct vmm *vmm);
@@ -75,6 +77,9 @@ struct vmm {
 	uint32_t made, running;   /* vCPUs that were created; whose threads have not ended */
 	struct vmm_result result; /* valid once `ended` */
 	int ended;
+	struct {
+		uint64_t insns_before, ns_before; /* of the guest before its last reset */
+	} counted;
 
 	atomic_int stop;           /* vCPUs leave their loops */
 	atomic_int stop_requested; /* vmm_request_stop was called */
@@ -105,5 +110,10 @@ void machine_wake(uv_async_t *async);
 /* vcpu.c */
 int vcpus_start(struct vmm *vmm, struct vmm_error *error);
 void vcpus_join(struct vmm *vmm);
+void vcpu_handle_exit(struct vcpu *v, vma_exit *exit);
+/* counted.c: with config.insn_hz */
+void counted_clock(struct vmm *vmm); /* the clock that devices see */
+int counted_run(struct vcpu *v);     /* until the machine stops; or -1: vma_why says what failed */
+void counted_finish(struct vcpu *v); /* the vCPU's thread, before the vCPU goes */
 
 #endif

@@ -93,6 +93,8 @@ static void run_device_timers(struct vmm *vmm)
 {
 	uint64_t next = UINT64_MAX;
 
+	if (vmm->config.insn_hz)
+		return; /* the vCPU's thread does */
 	uv_mutex_lock(&vmm->lock);
 	if (!vmm->ended)
 		next = timers_run(&vmm->clock);
@@ -116,7 +118,7 @@ void machine_wake(uv_async_t *async)
 		return;
 	if (atomic_load(&vmm->stop_requested) && vmm->phase == PHASE_RUNNING)
 		end_machine(vmm, VMM_END_STOPPED, VMM_STATUS_OK);
-	if (atomic_exchange(&vmm->want_input, 0))
+	if (!vmm->config.insn_hz && atomic_exchange(&vmm->want_input, 0))
 		input_more(&vmm->input);
 	run_device_timers(vmm);
 	advance(vmm);
@@ -221,6 +223,7 @@ static void open_handles(struct vmm *vmm)
 	vmm->input.quit = quit;
 	vmm->input.say = say;
 	vmm->input.opaque = vmm;
+	vmm->input.file_only = vmm->config.insn_hz != 0;
 	if (vmm->config.console == VMM_CONSOLE_STDIO)
 		input_start(&vmm->input, &vmm->loop);
 }

@@ -90,7 +90,7 @@ static void handle_failure(struct vcpu *v, const vma_exit *exit)
 	fail_vcpu(v, VMM_END_ERROR, VMM_STATUS_VMM, why);
 }
 
-static void handle_exit(struct vcpu *v, vma_exit *exit)
+void vcpu_handle_exit(struct vcpu *v, vma_exit *exit)
 {
 	struct vmm *vmm = v->vmm;
 
@@ -129,18 +129,28 @@ static void handle_exit(struct vcpu *v, vma_exit *exit)
 	}
 }
 
-static void run(struct vcpu *v)
+/* -1: vma_why says what failed. */
+static int run_freely(struct vcpu *v)
 {
 	vma_exit *exit = vma_vcpu_exit(v->vcpu);
 
 	while (!atomic_load_explicit(&v->vmm->stop, memory_order_relaxed)) {
-		if (vma_vcpu_run(v->vcpu) < 0) {
-			fail_vcpu(v, VMM_END_ERROR, VMM_STATUS_VMM, vma_why());
-			return;
-		}
+		if (vma_vcpu_run(v->vcpu) < 0)
+			return -1;
 		v->exits++;
-		handle_exit(v, exit);
+		vcpu_handle_exit(v, exit);
 	}
+	return 0;
+}
+
+static void run(struct vcpu *v)
+{
+	int counted = v->vmm->config.insn_hz != 0;
+
+	if ((counted ? counted_run(v) : run_freely(v)) < 0)
+		fail_vcpu(v, VMM_END_ERROR, VMM_STATUS_VMM, vma_why());
+	if (counted)
+		counted_finish(v);
 }
 
 static int make(struct vcpu *v)

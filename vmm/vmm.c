@@ -10,6 +10,7 @@
 #define MEM_MIN (2ull << 20)
 #define MEM_MAX (1ull << 46)
 #define CPUS_MAX 254u
+#define INSN_HZ_DEFAULT 1000000000u
 
 static const struct machine_arch *const archs[] = {&machine_x86};
 
@@ -46,6 +47,20 @@ static void free_config(struct vmm_config *c)
 		free((char *)(uintptr_t)strings[i]);
 }
 
+static int check_counted(struct vmm_config *c, struct vmm_error *error)
+{
+	if (c->max_insns && !c->insn_hz)
+		c->insn_hz = INSN_HZ_DEFAULT;
+	if (!c->insn_hz)
+		return 0;
+	if (c->cpus > 1)
+		return vmm_fail(error, VMM_STATUS_USAGE, "%" PRIu32 " CPUs: a run by instruction count has one",
+				c->cpus);
+	if (c->clock.monotonic_ns || c->clock.realtime_ns)
+		return vmm_fail(error, VMM_STATUS_USAGE, "a run by instruction count has a clock of its own");
+	return 0;
+}
+
 static int check_config(struct vmm *vmm, struct vmm_error *error)
 {
 	struct vmm_config *c = &vmm->config;
@@ -62,6 +77,8 @@ static int check_config(struct vmm *vmm, struct vmm_error *error)
 	if (!vmm->arch)
 		return vmm_fail(error, VMM_STATUS_USAGE, "a machine of architecture %d is not written yet",
 				(int)c->arch);
+	if (check_counted(c, error) < 0)
+		return -1;
 	if (!c->kernel)
 		return vmm_fail(error, VMM_STATUS_USAGE, "no kernel was named");
 	if (c->cpus > CPUS_MAX)

@@ -21,8 +21,9 @@
 
 /* Exit statuses of the command, used in vmm_error.status and vmm_result.status. */
 enum {
-	VMM_STATUS_OK = 0,      /* power-off; also a reset that ended the run at its limit, and the user's Ctrl-a x */
-	VMM_STATUS_CRASH = 123, /* the guest crashed */
+	VMM_STATUS_OK = 0,       /* power-off; also a reset that ended the run at its limit, and the user's Ctrl-a x */
+	VMM_STATUS_BUDGET = 122, /* max_insns instructions are done, or the guest waits for what cannot come */
+	VMM_STATUS_CRASH = 123,  /* the guest crashed */
 	VMM_STATUS_TIMEOUT = 124,
 	VMM_STATUS_VMM = 125,   /* the VMM or the host failed */
 	VMM_STATUS_ACCEL = 126, /* the accelerator is missing or not permitted */
@@ -95,6 +96,12 @@ struct vmm_config {
 	uint32_t handle_signals; /* 1: vmm_run ends orderly on SIGTERM, SIGINT, SIGHUP */
 	struct vmm_clock_source clock;
 	uint32_t flat_bits; /* mode in which a flat binary is entered: 16 (address below 1 MiB), 32, 64; 0: 64 */
+
+	/* A run by instruction count, which repeats: time is the instructions', so many a second
+	 * (vma_vm_config.insn_hz; 0: as usual, or 10^9 with max_insns), for devices too, whose UTC begins at 2020-01-01
+	 * 00:00:00; it ends after max_insns instructions (0: no limit), resets included. One CPU on soft, no `clock`.
+	 * The console's input is what descriptor 0 has if it is a file, else nothing. */
+	uint64_t max_insns, insn_hz;
 };
 
 /* X(NAME, number, text): how a run ended. */
@@ -107,7 +114,9 @@ struct vmm_config {
 	X(SIGNAL, 6, "signal")                                                                                         \
 	X(STOPPED, 7, "stopped by vmm_request_stop")                                                                   \
 	X(QUIT, 8, "quit by the user (Ctrl-a x)")                                                                      \
-	X(ERROR, 9, "error of the VMM")
+	X(ERROR, 9, "error of the VMM")                                                                                \
+	X(BUDGET, 10, "instruction budget used up")                                                                    \
+	X(HALTED, 11, "halted, and nothing will end it")
 
 enum vmm_end {
 #define VMM_X(name, number, text) VMM_END_##name = (number),
@@ -126,6 +135,11 @@ struct vmm_result {
 	uint64_t exits;    /* of all vCPUs */
 	char text[512];    /* one sentence: why; "" where `end` says it all */
 	char dump[4096];   /* crash, or error of a vCPU: its registers, several lines; "" if there are none */
+	/* A run by instruction count: how many, the guest's time, where it stands, and all of its state (registers,
+	 * memory, devices) as one number, 16 hexadecimal digits, "" if it has none. Equal numbers: equal states, but
+	 * for chance. */
+	uint64_t insns, virtual_ns, pc;
+	char state[17];
 };
 
 struct vmm;

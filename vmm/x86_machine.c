@@ -150,6 +150,7 @@ const struct machine_arch machine_x86 = {.arch = VMA_ARCH_X86_64,
 					 .platform = platform,
 					 .start = start,
 					 .dump = x86_dump,
+					 .pc = x86_pc,
 					 .input = input,
 					 .room = room,
 					 .power_button = power_button};

@@ -217,3 +217,12 @@ void x86_dump(vma_vcpu *vcpu, char *to, size_t size)
 	dump_sregs(vcpu, &text);
 	dump_code(vcpu, &text);
 }
+
+int x86_pc(vma_vcpu *vcpu, uint64_t *pc)
+{
+	vma_x86_regs r;
+	int result = vma_x86_get_regs(vcpu, &r);
+
+	*pc = result < 0 ? 0 : r.rip;
+	return result;
+}

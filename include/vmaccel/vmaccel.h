@@ -205,9 +205,9 @@ typedef struct vma_vm_config {
 	int kick_signal;         /* KVM: the signal of a kick; 0: SIGUSR1. A handler is installed if it has none. */
 	uint64_t tsc_hz;         /* 0: the host's; with insn_hz: insn_hz */
 	/* Instructions a second of guest time (10^6 .. 10^10): all time that the guest can see - TSC, APIC timer, PIT, its
-	 * clock - is a function of the instructions executed, HLT goes to the next timer's deadline at once, and RDRAND
-	 * is a fixed sequence, so that a run with the same input can be repeated (docs/vcpu.md). One vCPU;
-	 * VMA_CAP_INSN_COUNT. 0: time is the host's. */
+	 * clock - is a function of the instructions executed, HLT goes to the next timer's deadline at once (and exits
+	 * as VMA_EXIT_HLT if no timer runs), and RDRAND is a fixed sequence, so that a run with the same input can be
+	 * repeated (docs/vcpu.md). One vCPU; VMA_CAP_INSN_COUNT. 0: time is the host's. */
 	uint64_t insn_hz;
 } vma_vm_config;
 

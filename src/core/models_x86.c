@@ -218,10 +218,11 @@ static void tsc_ratio(uint64_t hz, uint32_t *num, uint32_t *den)
 
 static void put_frequency(struct build *b)
 {
-	uint64_t hz = b->vm->config.tsc_hz ? b->vm->config.tsc_hz : os_tsc_hz();
+	const vma_vm_config *c = &b->vm->config;
+	uint64_t hz = c->tsc_hz ? c->tsc_hz : c->insn_hz ? c->insn_hz : os_tsc_hz();
 	uint32_t num = 0, den = 0;
 
-	if (hz && b->vm->config.irqchip != VMA_IRQCHIP_NONE)
+	if (hz && c->irqchip != VMA_IRQCHIP_NONE)
 		tsc_ratio(hz, &num, &den);
 	put(b, 0x15, num && den ? den : 0, num, num && den ? APIC_TIMER_HZ : 0, 0);
 	put(b, 0x16, 0, 0, 0, 0);

@@ -71,6 +71,7 @@ struct soft_vm {
 
 	uint64_t insn_hz; /* time is a function of the count of instructions; 0: the host's */
 	uint64_t idle_ns; /* with insn_hz: what the clock was moved on while the vCPU waited */
+	uint64_t seen_ns; /* with insn_hz: the clock for other threads than the vCPU's */
 	uint64_t tsc_hz;  /* the guest's */
 	bool tsc_is_host; /* the host's counter unchanged */
 	uint64_t base_ns;
@@ -108,7 +109,8 @@ bool soft_event_hit(struct soft_vm *sv, bool pio, uint64_t address, unsigned len
 
 /* soft_time.c */
 uint64_t soft_clock_now(struct vma_vm *vm);
-uint64_t soft_now(const struct soft_vm *sv);
+uint64_t soft_now(struct soft_vm *sv);
+void soft_time_show(struct soft_vm *sv);
 uint64_t soft_tsc(void *o);
 int soft_clock_get(struct vma_vm *vm, uint64_t *ns);
 int soft_clock_set(struct vma_vm *vm, uint64_t ns);

@@ -17,14 +17,34 @@ static uint64_t insns_of(const struct soft_vm *sv)
 	return cv ? cv->cpu->insns : 0;
 }
 
-/* Nanoseconds since the VM was made. */
-static uint64_t since_start(const struct soft_vm *sv)
+/* Whether another thread than the vCPU's own asks: to that one the count is not readable while the guest runs. */
+static bool elsewhere(const struct soft_vm *sv)
 {
-	return sv->insn_hz ? sv->idle_ns + scale(insns_of(sv), NS, sv->insn_hz) : os_now_ns() - sv->base_ns;
+	const struct soft_vcpu *cv = sv->vcpus[0];
+	return cv && cv->v->owner != os_thread_self();
+}
+
+/* Nanoseconds since the VM was made. With insn_hz another thread sees what the vCPU's own saw last; after a run that is
+ * the time of its end. */
+static uint64_t since_start(struct soft_vm *sv)
+{
+	if (!sv->insn_hz)
+		return os_now_ns() - sv->base_ns;
+	if (elsewhere(sv))
+		return __atomic_load_n(&sv->seen_ns, __ATOMIC_RELAXED);
+	uint64_t ns = sv->idle_ns + scale(insns_of(sv), NS, sv->insn_hz);
+	__atomic_store_n(&sv->seen_ns, ns, __ATOMIC_RELAXED);
+	return ns;
+}
+
+void soft_time_show(struct soft_vm *sv)
+{
+	if (sv->insn_hz)
+		since_start(sv);
 }
 
 /* The clock of the interrupt controllers. */
-uint64_t soft_now(const struct soft_vm *sv)
+uint64_t soft_now(struct soft_vm *sv)
 {
 	return sv->base_ns + since_start(sv);
 }
@@ -37,14 +57,18 @@ uint64_t soft_clock_now(struct vma_vm *vm)
 /* The counter before the vCPU's own offset. */
 uint64_t soft_tsc(void *o)
 {
-	const struct soft_vm *sv = ((struct soft_vcpu *)o)->vm;
+	struct soft_vm *sv = ((struct soft_vcpu *)o)->vm;
 	return sv->tsc_is_host ? os_tsc() : scale(since_start(sv), sv->tsc_hz, NS);
+}
+
+static uint64_t clock_now(struct soft_vm *sv)
+{
+	return since_start(sv) + (uint64_t)__atomic_load_n(&sv->clock_offset, __ATOMIC_RELAXED);
 }
 
 int soft_clock_get(struct vma_vm *vm, uint64_t *ns)
 {
-	const struct soft_vm *sv = vm->priv;
-	*ns = since_start(sv) + (uint64_t)__atomic_load_n(&sv->clock_offset, __ATOMIC_RELAXED);
+	*ns = clock_now(vm->priv);
 	return 0;
 }
 
@@ -81,16 +105,18 @@ int soft_budget(struct vma_vcpu *v, uint64_t insns, uint64_t clock_ns)
 /* When the caller's limit of time is reached, on the clock of since_start. */
 static uint64_t budget_due(const struct soft_vcpu *cv)
 {
-	uint64_t offset = (uint64_t)cv->vm->clock_offset;
-	return cv->budget_clock == UINT64_MAX ? UINT64_MAX : cv->budget_clock - offset;
+	if (cv->budget_clock == UINT64_MAX)
+		return UINT64_MAX;
+	uint64_t clock = clock_now(cv->vm), now = since_start(cv->vm);
+	uint64_t left = cv->budget_clock > clock ? cv->budget_clock - clock : 0;
+	return left < UINT64_MAX - now ? now + left : UINT64_MAX;
 }
 
 bool soft_budget_over(const struct soft_vcpu *cv)
 {
 	if (cv->cpu->insns >= cv->budget_insns)
 		return true;
-	return cv->vm->insn_hz && cv->budget_clock != UINT64_MAX &&
-	       (int64_t)(budget_due(cv) - since_start(cv->vm)) <= 0;
+	return cv->vm->insn_hz && cv->budget_clock != UINT64_MAX && clock_now(cv->vm) >= cv->budget_clock;
 }
 
 /* ------ the clock of instructions ------ */
@@ -105,15 +131,17 @@ static uint64_t next_due(const struct soft_vcpu *cv)
 	return due < limit ? due : limit;
 }
 
-/* The count at which since_start() has reached `ns`, rounded up; both divisions are exact enough not to stop early. */
+/* The count at which since_start() has reached `ns`, rounded up; both divisions are exact enough not to stop early. A
+ * restored count may be ahead of the clock: idle_ns is negative then. */
 static uint64_t insns_at(const struct soft_vm *sv, uint64_t ns)
 {
-	uint64_t t = ns > sv->idle_ns ? ns - sv->idle_ns : 0;
+	int64_t left = (int64_t)(ns - sv->idle_ns);
+	uint64_t t = left > 0 ? (uint64_t)left : 0;
 	return t / NS * sv->insn_hz + (t % NS * sv->insn_hz + NS - 1) / NS;
 }
 
 /* Where the CPU must stop. Also called inside the guest, when it has set a timer: its count is exact there. irq_lock is
- * held. */
+ * held with insn_hz. */
 void soft_set_limit(struct soft_vcpu *cv)
 {
 	struct x86_cpu *c = cv->cpu;
@@ -129,8 +157,12 @@ void soft_set_limit(struct soft_vcpu *cv)
 void soft_time_step(struct soft_vcpu *cv)
 {
 	struct soft_vm *sv = cv->vm;
+	if (!sv->insn_hz) {
+		soft_set_limit(cv);
+		return;
+	}
 	os_lock(&sv->irq_lock);
-	if (sv->insn_hz && sv->has_pc)
+	if (sv->has_pc)
 		while (irq_pc_deadline(&sv->pc) <= soft_now(sv))
 			irq_pc_tick(&sv->pc, soft_now(sv));
 	soft_set_limit(cv);
@@ -151,6 +183,7 @@ bool soft_time_skip(struct soft_vcpu *cv)
 	if (due > now)
 		sv->idle_ns += due - now;
 	soft_time_step(cv);
+	soft_time_show(sv);
 	return true;
 }
 

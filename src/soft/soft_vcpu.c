@@ -171,6 +171,7 @@ int soft_complete(struct vma_vcpu *v)
 	soft_enter(cv);
 	enum x86_stop_kind kind = x86_complete(cv->cpu);
 	soft_leave(cv);
+	soft_time_show(cv->vm);
 	if (!cv->cpu->stop.needs_answer) {
 		/* A step that was completed, or the fault it ended in, is for the next run to report. */
 		cv->stashed = kind == X86_STOP_BUDGET ? 0 : (int)kind;
@@ -200,25 +201,32 @@ static void take_init_sipi(struct soft_vcpu *cv)
 	}
 }
 
-/* Sleep until the vCPU may run. false: a kick or a call for the owner comes first, or the caller's limit of time. */
-static bool wait_runnable(struct soft_vcpu *cv)
+static bool halt_ends(struct soft_vcpu *cv)
+{
+	return interrupt_for(cv) || atomic_load(&cv->nmi) || cv->cpu->nmi_pending || cv->cpu->inject_valid;
+}
+
+/* Sleep until the vCPU may run: 0. Else the exit that comes first: a kick or a call for the owner, the caller's limit of
+ * time, or, when time is the instructions', a halt that no timer will end. */
+static int wait_runnable(struct soft_vcpu *cv)
 {
 	struct vma_kick *k = cv->v->kick;
 	for (;;) {
 		take_init_sipi(cv);
-		if (cv->mp == VMA_MP_HALTED && (interrupt_for(cv) || atomic_load(&cv->nmi) || cv->cpu->nmi_pending ||
-						cv->cpu->inject_valid))
+		if (cv->mp == VMA_MP_HALTED && halt_ends(cv))
 			cv->mp = VMA_MP_RUNNABLE;
 		if (cv->mp == VMA_MP_RUNNABLE)
-			return true;
+			return 0;
 		if (atomic_load(&k->pending) || atomic_load(&k->calls))
-			return false;
+			return VMA_EXIT_CANCELED;
 		if (soft_time_skip(cv)) {
-			if (!interrupt_for(cv) && soft_budget_over(cv))
-				return false;
-			continue;
+			if (!halt_ends(cv) && soft_budget_over(cv))
+				return VMA_EXIT_BUDGET;
+		} else if (cv->vm->insn_hz && cv->mp == VMA_MP_HALTED) {
+			return VMA_EXIT_HLT;
+		} else {
+			os_event_wait(&k->wake, UINT64_MAX);
 		}
-		os_event_wait(&k->wake, UINT64_MAX);
 	}
 }
 
@@ -238,13 +246,17 @@ int soft_run(struct vma_vcpu *v)
 	soft_host_wrote(cv->vm); /* the caller may have written code */
 	for (;;) {
 		soft_time_step(cv);
-		if (!soft_budget_over(cv) && !wait_runnable(cv) && !soft_budget_over(cv))
-			return VMA_EXIT_CANCELED;
-		if (soft_budget_over(cv))
-			return v->exit.kind = VMA_EXIT_BUDGET;
+		int waited = soft_budget_over(cv) ? VMA_EXIT_BUDGET : wait_runnable(cv);
+		if (!waited && soft_budget_over(cv))
+			waited = VMA_EXIT_BUDGET;
+		if (waited == VMA_EXIT_CANCELED)
+			return waited;
+		if (waited)
+			return (int)(v->exit.kind = (uint32_t)waited);
 		soft_enter(cv);
 		enum x86_stop_kind kind = x86_run(cv->cpu);
 		soft_leave(cv);
+		soft_time_show(cv->vm);
 		if (kind == X86_STOP_POLL)
 			return VMA_EXIT_CANCELED;
 		if (kind == X86_STOP_HLT && cv->vm->has_pc)
