@@ -201,6 +201,7 @@ static int dr_number(struct x86_cpu *c, const struct x86_op *op, int n)
 	x86_need_cpl0(c, op);
 	if (c->dr[7] & DR7_GD) {
 		x86_debug_trap(c, DR6_BD);
+		c->eflags |= X86_RF; /* a fault, and not of a breakpoint: RF is pushed (SDM vol. 3, 18.3.1.1) */
 		x86_raise(c, op, X86_DB, -1);
 	}
 	return n == 4 || n == 5 ? n + 2 : n;

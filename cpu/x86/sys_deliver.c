@@ -110,6 +110,13 @@ struct event {
 	unsigned size; /* of pushes */
 };
 
+/* Traps and aborts are no faults (SDM vol. 3, table 6-1); #DB is either. */
+static bool is_fault(int vector, int type)
+{
+	static const uint32_t others = 1u << X86_DB | 1u << X86_BP | 1u << X86_OF | 1u << X86_DF | 1u << X86_MC;
+	return type == TYPE_HW_EXCEPTION && !(others >> vector & 1);
+}
+
 static bool is_soft(const struct event *e)
 {
 	return e->type == TYPE_SOFT_INT || e->type == TYPE_SOFT_EXCEPTION;
@@ -309,9 +316,9 @@ void x86_deliver(struct x86_cpu *c, int vector, int type, int error, uint64_t sa
 	struct event e = {.vector = vector, .type = type, .error = error, .rip = saved_rip};
 	e.ext = !is_soft(&e);
 	e.flags = x86_get_rflags(c);
-	/* Faults push RF, so that a breakpoint on the instruction is not met again (SDM vol. 3, 18.3.1.1); #DB and
-	 * completed instructions do not; between iterations of REP whatever comes does. */
-	if ((type == TYPE_HW_EXCEPTION && vector != X86_DB) || saved_rip == c->rep_rip)
+	/* Faults push RF, so that a breakpoint on the instruction is not met again (SDM vol. 3, 18.3.1.1); #DB of a
+	 * breakpoint and completed instructions do not; between iterations of REP whatever comes does. */
+	if (is_fault(vector, type) || saved_rip == c->rep_rip)
 		e.flags |= X86_RF;
 	c->rep_rip = UINT64_MAX;
 	if (c->mode == X86_MODE_REAL)

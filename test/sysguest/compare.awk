@@ -40,7 +40,7 @@ function read_lines(engine, into, order,   line, name, at, n) {
 
 function find_row(name, engine, kind,   i) {
 	for (i = 1; i <= rows; i++)
-		if (row_engine[i] == engine && name ~ row_name[i] && (kind == "absent") == (row_kind[i] == "absent"))
+		if ((row_engine[i] == engine || row_engine[i] == "*") && name ~ row_name[i] && (kind == "absent") == (row_kind[i] == "absent"))
 			return i
 	return 0
 }

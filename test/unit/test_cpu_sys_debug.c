@@ -99,6 +99,7 @@ static void general_detect(void **state)
 	assert_int_equal(frame(r, 0, 8), CODE + 3);
 	assert_int_equal(r->c->dr[6], 0xffff2ff0);
 	assert_int_equal(r->c->dr[7], 0x400);
+	assert_int_equal(frame(r, 2, 8), 0x10002); /* a fault: RF */
 }
 static void debug_register_values(void **state)
 {
@@ -230,6 +231,28 @@ static void step_comes_before_an_interrupt(void **state)
 	assert_int_equal(frame(r, 6, 8), CODE + 1); /* below one word of alignment */
 }
 
+static void aborts_push_no_rf(void **state)
+{
+	struct rig *r = *state;
+	struct x86_cpu *c = r->c;
+	static const struct {
+		uint8_t vector;
+		bool error, rf;
+	} rows[] = {{8, true, false}, {18, false, false}, {13, true, true}, {6, false, true}};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		rig_long(r, 0);
+		c->cr4 |= 0x40; /* MCE */
+		c->inject_valid = true;
+		c->inject_type = 3;
+		c->inject_vector = rows[i].vector;
+		c->inject_has_error = rows[i].error;
+		c->inject_error = 0;
+		GUEST(r, 0x90);
+		assert_int_equal(run_to_handler(r), rows[i].vector);
+		assert_int_equal(frame(r, rows[i].error ? 3 : 2, 8), rows[i].rf ? 0x10002 : 2);
+	}
+}
+
 static void user_steps(void **state)
 {
 	struct rig *r = *state;
@@ -310,6 +333,7 @@ int main(void)
 		RIG_TEST(icebp_needs_no_dpl),
 		RIG_TEST(trap_held_by_mov_ss_comes_behind_int),
 		RIG_TEST(step_comes_before_an_interrupt),
+		RIG_TEST(aborts_push_no_rf),
 		RIG_TEST(user_steps),
 		RIG_TEST(user_breakpoints),
 		RIG_TEST(user_int3),
