@@ -159,7 +159,7 @@ static void tell(const struct vmm_result *result)
 {
 	if (result->state[0])
 		tell_count(result);
-	if (result->end == VMM_END_BUDGET || result->end == VMM_END_HALTED)
+	if (result->state[0] && !result->text[0])
 		return;
 	if (result->end == VMM_END_POWER_OFF || result->end == VMM_END_DEBUG_EXIT || result->end == VMM_END_QUIT)
 		return;
