@@ -207,5 +207,8 @@ uint64_t irq_pc_get_apic_base(const struct irq_pc *pc, unsigned vcpu);
 int irq_pc_set_apic_base(struct irq_pc *pc, unsigned vcpu, uint64_t value);
 /* IA32_TSC_DEADLINE by the host; after the TSC and the local APIC. Reading: irq_pc_rdmsr. */
 void irq_pc_set_tsc_deadline(struct irq_pc *pc, unsigned vcpu, uint64_t value);
+/* The local APIC's timer, after its page and the TSC deadline: the exact ns until it expires, which the page and
+ * the deadline round up to ticks. Taken only if it is within a tick of what is there. */
+void irq_pc_refine_timer(struct irq_pc *pc, unsigned vcpu, uint64_t ns);
 
 #endif

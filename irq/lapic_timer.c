@@ -3,6 +3,7 @@
 #include "irq.h"
 #include "irq_internal.h"
 
+enum { SLOWEST_TSC_NS = 1000 }; /* between two of its ticks */
 enum { MODE_ONE_SHOT, MODE_PERIODIC, MODE_DEADLINE }; /* LVT timer bits 18:17; 3 is reserved and counts once */
 
 static unsigned timer_mode(uint32_t lvt)
@@ -142,4 +143,14 @@ void irq_timer_restore(struct irq_pc *pc, struct irq_lapic *l)
 	if (!count && timer_mode(l->reg[R_LVT_TIMER]) == MODE_PERIODIC)
 		count = initial;
 	irq_timer_start(pc, l, count < initial ? count : initial);
+}
+
+void irq_pc_refine_timer(struct irq_pc *pc, unsigned vcpu, uint64_t ns)
+{
+	struct irq_lapic *l = &pc->lapic[vcpu];
+	uint64_t due = after(pc->ops.now_ns(pc->opaque), ns);
+	uint64_t tick = irq_timer_is_deadline(l) ? SLOWEST_TSC_NS : 1ull << divide_shift(l);
+
+	if (l->due != IRQ_NEVER && (due < l->due ? l->due - due : due - l->due) <= tick)
+		set_due(pc, l, due);
 }

@@ -141,6 +141,14 @@ enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM };
 /* ------ the back end's table ------
  * Unless stated: called on the vCPU's owner thread, arguments already checked by the core, returns 0 or a VMA_E_ code
  * after vma_fail. Slots marked "optional" may be NULL: the core then answers VMA_E_NO_ACCEL. */
+#define VMA_INSN_HZ_MIN 1000000u
+#define VMA_INSN_HZ_MAX UINT64_C(10000000000)
+/* The clock of instructions: how many, its nanoseconds (those of vma_vm_clock_get but for what was set there), its rate,
+ * and the nanoseconds until the local APIC's timer expires (UINT64_MAX: it does not), which its registers round. */
+struct vma_insn_state {
+	uint64_t insns, ns, hz, timer_ns;
+};
+
 struct vma_backend {
 	const char *name;
 	vma_accel accel;
@@ -213,6 +221,12 @@ struct vma_backend {
 	/* VMA_CAP_INSN_COUNT only. UINT64_MAX: no limit. optional */
 	int (*insns)(struct vma_vcpu *v, uint64_t *insns);
 	int (*budget)(struct vma_vcpu *v, uint64_t insns, uint64_t clock_ns);
+	/* With insn_hz: the count and the clock as they are saved. Setting them moves neither the VM's clock nor what the
+	 * controllers outside the vCPU wait for; insn_timer comes after the local APIC and the MSRs. Without insn_hz,
+	 * insn_clock takes the count alone. optional */
+	void (*insn_state)(struct vma_vcpu *v, struct vma_insn_state *s);
+	void (*insn_clock)(struct vma_vcpu *v, const struct vma_insn_state *s);
+	void (*insn_timer)(struct vma_vcpu *v, const struct vma_insn_state *s);
 	/* Make a run in progress on k's owner return, and the next one if none is. Any thread or signal handler; the
 	 * vCPU may be gone, only k is safe to touch. k->pending or k->calls and k->attention are already set. */
 	void (*kick)(struct vma_kick *k);

@@ -27,6 +27,7 @@ static const struct {
 	{VMA_EL_LAPIC, "local APIC"},
 	{VMA_EL_MSRS, "MSRs"},
 	{VMA_EL_MSRS_TIME, "time MSRs"},
+	{VMA_EL_INSNS, "instruction clock"},
 	{VMA_EL_PICS, "PICs"},
 	{VMA_EL_IOAPIC, "I/O APIC"},
 	{VMA_EL_PIT, "PIT"},

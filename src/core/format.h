@@ -18,6 +18,7 @@ enum vma_element {
 	VMA_EL_LAPIC = 11, /* 0x400 bytes */
 	VMA_EL_MSRS = 12,  /* u32 index, u32 0, u64 value each */
 	VMA_EL_MSRS_TIME = 13,
+	VMA_EL_INSNS = 14, /* u64 each, as struct vma_insn_state; of a VM with insn_hz, time-like */
 	VMA_EL_PICS = 32, /* of a VM */
 	VMA_EL_IOAPIC = 33,
 	VMA_EL_PIT = 34,

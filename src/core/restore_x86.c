@@ -7,6 +7,7 @@
 typedef unsigned long long ull;
 
 enum { MAX_MSRS = 64, XSAVE_ROOM = 4096 };
+#define INSNS_MAX (UINT64_C(1) << 62) /* so that sums of two do not wrap */
 
 struct msr_list {
 	uint32_t index[MAX_MSRS];
@@ -22,6 +23,8 @@ struct plan {
 	uint32_t classes; /* in s */
 	uint64_t seen;    /* elements, by bit */
 	struct msr_list msrs, time;
+	bool has_insns;
+	struct vma_insn_state insns;
 };
 
 /* ------ elements ------ */
@@ -161,6 +164,30 @@ static int read_msrs(const struct vma_reader *r, struct msr_list *list)
 	return 0;
 }
 
+/* Where nothing counts, or time is the host's, that much is lost and told. */
+static int read_insns(struct plan *p, const struct vma_reader *r)
+{
+	const vma_vm *vm = p->v->vm;
+	struct vma_insn_state *s = &p->insns;
+
+	if (!(p->flags & VMA_STATE_TIME))
+		return 0;
+	if (r->length != 32)
+		return vma_r_bad(r, "not 32 bytes");
+	*s = (struct vma_insn_state){vma_r_u64(r, 0), vma_r_u64(r, 8), vma_r_u64(r, 16), vma_r_u64(r, 24)};
+	if (s->insns > INSNS_MAX || s->ns > INSNS_MAX || s->hz < VMA_INSN_HZ_MIN || s->hz > VMA_INSN_HZ_MAX)
+		return vma_r_bad(r, "an impossible count, time or rate");
+	p->has_insns = vm->info.caps & VMA_CAP_INSN_COUNT && vm->be->insn_clock;
+	if (!p->has_insns)
+		vma_report_line(p->report, r->id, "%s does not count instructions", vm->info.name);
+	else if (!vm->config.insn_hz)
+		vma_report_line(p->report, r->id, "time is the host's here: the count goes on, its clock does not");
+	else if (vm->config.insn_hz != s->hz)
+		vma_report_line(p->report, r->id, "the clock goes on at %llu instructions a second instead of %llu",
+				(ull)vm->config.insn_hz, (ull)s->hz);
+	return 0;
+}
+
 static int read_element(struct plan *p, const struct vma_reader *r)
 {
 	if (r->version != 1)
@@ -194,6 +221,8 @@ static int read_element(struct plan *p, const struct vma_reader *r)
 		return read_msrs(r, &p->msrs);
 	case VMA_EL_MSRS_TIME:
 		return p->flags & VMA_STATE_TIME ? read_msrs(r, &p->time) : 0;
+	case VMA_EL_INSNS:
+		return read_insns(p, r);
 	default:
 		return vma_r_unknown(r, p->report);
 	}
@@ -282,6 +311,18 @@ static int put_msrs(struct plan *p, uint32_t element, const struct msr_list *lis
 	return 0;
 }
 
+static void put_clock(const struct plan *p)
+{
+	if (p->has_insns)
+		p->v->vm->be->insn_clock(p->v, &p->insns);
+}
+
+static void put_timer(const struct plan *p)
+{
+	if (p->has_insns && p->v->vm->config.insn_hz)
+		p->v->vm->be->insn_timer(p->v, &p->insns);
+}
+
 /* What is there now, for the way back. */
 static int keep(struct plan *old, const struct plan *p)
 {
@@ -294,6 +335,9 @@ static int keep(struct plan *old, const struct plan *p)
 		return rc;
 	old->v = v;
 	old->classes = p->classes;
+	old->has_insns = p->has_insns;
+	if (old->has_insns)
+		v->vm->be->insn_state(v, &old->insns);
 	old->s = v->x86;
 	old->s.xsave = xsave;
 	memcpy(xsave, v->x86.xsave, v->vm->xsave_size);
@@ -314,19 +358,24 @@ static int apply(struct plan *p, struct plan *old)
 
 	if (rc)
 		return rc;
+	put_clock(p); /* first: the other time-like state is relative to it */
 	rc = put_state(p);
 	if (!rc)
 		rc = put_msrs(p, VMA_EL_MSRS, &p->msrs);
 	if (!rc)
 		rc = put_msrs(p, VMA_EL_MSRS_TIME, &p->time);
-	if (!rc)
+	if (!rc) {
+		put_timer(p);
 		return 0;
+	}
 	strncpy(why, vma_why(), sizeof(why) - 1);
 	why[sizeof(why) - 1] = 0;
+	put_clock(old);
 	if (put_state(old) || put_msrs(old, VMA_EL_MSRS, &old->msrs))
 		return vma_fail(rc,
 				"%s; and the state before could not be put back: the vCPU is to be reset or destroyed",
 				why);
+	put_timer(old);
 	return vma_fail(rc, "%s", why);
 }
 

@@ -32,15 +32,16 @@ static int64_t clock_of(vma_vm *vm)
 static void save_pit(struct vma_writer *w, vma_vm *vm, const vma_x86_pit *pit, bool time)
 {
 	int64_t now = clock_of(vm);
+	bool exact = time && vm->config.insn_hz; /* our own controllers keep there which interrupts have been sent */
 
 	vma_w_open(w, VMA_EL_PIT, 0);
 	vma_w_u32(w, pit->flags);
 	vma_w_u32(w, 0);
 	for (size_t i = 0; i < 3; i++) {
 		const vma_x86_pit_channel *c = pit->channels + i;
-		/* What is not latched has no value, whatever the last latch left there. */
+		/* What is not latched has no value, whatever KVM's last latch left there. */
 		const uint16_t latched = c->count_latched ? c->latched_count : 0;
-		const uint8_t status = c->status_latched ? c->status : 0;
+		const uint8_t status = c->status_latched || exact ? c->status : 0;
 		const uint8_t bytes[12] = {c->count_latched, c->status_latched, status,
 					   c->read_state,    c->write_state,    c->write_latch,
 					   c->rw_mode,       c->mode,           c->bcd,

@@ -152,6 +152,21 @@ static int save_msrs(struct vma_writer *w, vma_vcpu *v, bool time)
 	return 0;
 }
 
+static void save_insns(struct vma_writer *w, vma_vcpu *v)
+{
+	struct vma_insn_state s;
+
+	if (!v->vm->config.insn_hz)
+		return;
+	v->vm->be->insn_state(v, &s);
+	vma_w_open(w, VMA_EL_INSNS, 0);
+	vma_w_u64(w, s.insns);
+	vma_w_u64(w, s.ns);
+	vma_w_u64(w, s.hz);
+	vma_w_u64(w, s.timer_ns);
+	vma_w_close(w);
+}
+
 static int gather(vma_vcpu *v)
 {
 	uint32_t classes = VMA_C_ALL;
@@ -188,5 +203,7 @@ int vma_vcpu_save(vma_vcpu *v, void *buf, size_t *size, uint32_t flags)
 	rc = save_msrs(&w, v, false);
 	if (!rc && flags & VMA_STATE_TIME)
 		rc = save_msrs(&w, v, true);
+	if (flags & VMA_STATE_TIME)
+		save_insns(&w, v);
 	return rc ? rc : vma_w_end(&w, VMA_FORMAT_VCPU, buf, size);
 }

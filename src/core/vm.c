@@ -14,7 +14,7 @@ static int check_config(const vma_vm_config *c)
 		return vma_fail(VMA_E_INVALID,
 				"irqchip %u, msr_policy %u, cpuid_exits %u or hypercall_exits %u is out of range",
 				(unsigned)c->irqchip, (unsigned)c->msr_policy, c->cpuid_exits, c->hypercall_exits);
-	if (c->insn_hz && (c->insn_hz < 1000000 || c->insn_hz > 10000000000))
+	if (c->insn_hz && (c->insn_hz < VMA_INSN_HZ_MIN || c->insn_hz > VMA_INSN_HZ_MAX))
 		return vma_fail(VMA_E_INVALID, "insn_hz %llu is not in 10^6 .. 10^10", (ull)c->insn_hz);
 	if (c->insn_hz && c->max_vcpus > 1)
 		return vma_fail(VMA_E_INVALID, "a clock of instructions is for one vCPU, not %u", c->max_vcpus);

@@ -129,5 +129,8 @@ const struct vma_backend vma_backend_soft = {
 	.debug = soft_debug,
 	.insns = soft_insns,
 	.budget = soft_budget,
+	.insn_state = soft_insn_state,
+	.insn_clock = soft_insn_clock,
+	.insn_timer = soft_insn_timer,
 	.kick = soft_kick,
 };

@@ -127,7 +127,7 @@ static uint64_t next_due(const struct soft_vcpu *cv)
 	const struct soft_vm *sv = cv->vm;
 	uint64_t due = sv->has_pc ? irq_pc_deadline(&sv->pc) : IRQ_NEVER, limit = budget_due(cv);
 	if (due != IRQ_NEVER)
-		due = due > sv->base_ns ? due - sv->base_ns : 0;
+		due = (int64_t)(due - sv->base_ns) > 0 ? due - sv->base_ns : 0;
 	return due < limit ? due : limit;
 }
 
@@ -194,4 +194,50 @@ uint64_t soft_random_at(const struct soft_vm *sv)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
+}
+
+/* ------ saved ------ */
+
+void soft_insn_state(struct vma_vcpu *v, struct vma_insn_state *s)
+{
+	struct soft_vcpu *cv = v->priv;
+	struct soft_vm *sv = cv->vm;
+	*s = (struct vma_insn_state){cv->cpu->insns, since_start(sv), sv->insn_hz, UINT64_MAX};
+	if (!sv->has_pc)
+		return;
+	os_lock(&sv->irq_lock);
+	uint64_t due = irq_pc_deadline_vcpu(&sv->pc, v->index), now = soft_now(sv);
+	os_unlock(&sv->irq_lock);
+	if (due != IRQ_NEVER)
+		s->timer_ns = due > now ? due - now : 0;
+}
+
+/* The controllers' clock and the VM's go on from where they are: these have state of their own, restored before or after
+ * this. */
+void soft_insn_clock(struct vma_vcpu *v, const struct vma_insn_state *s)
+{
+	struct soft_vcpu *cv = v->priv;
+	struct soft_vm *sv = cv->vm;
+	if (!sv->insn_hz) {
+		cv->cpu->insns = s->insns;
+		return;
+	}
+	os_lock(&sv->irq_lock);
+	uint64_t before = since_start(sv);
+	cv->cpu->insns = s->insns;
+	sv->idle_ns = s->ns - scale(s->insns, NS, sv->insn_hz);
+	uint64_t moved = since_start(sv) - before;
+	sv->base_ns -= moved;
+	__atomic_fetch_sub(&sv->clock_offset, (int64_t)moved, __ATOMIC_RELAXED);
+	os_unlock(&sv->irq_lock);
+}
+
+void soft_insn_timer(struct vma_vcpu *v, const struct vma_insn_state *s)
+{
+	struct soft_vm *sv = ((struct soft_vcpu *)v->priv)->vm;
+	if (!sv->has_pc || s->timer_ns == UINT64_MAX)
+		return;
+	os_lock(&sv->irq_lock);
+	irq_pc_refine_timer(&sv->pc, v->index, s->timer_ns);
+	os_unlock(&sv->irq_lock);
 }

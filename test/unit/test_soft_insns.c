@@ -1,7 +1,9 @@
 /* test_soft_insns.c - instruction budgets and the clock of instructions: exact stops, time out of the count, runs that
- * repeat, in one piece, in many, and across a save. */
+ * repeat, in one piece, in many, and across a save. test-labels: threads */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -265,39 +267,243 @@ static void a_halt_ends_at_the_limit_of_time(void **state)
 	close_guest(&g);
 }
 
-/* Save at N, restore into another VM, go on: as if nothing had been. */
-static void save_and_go_on(void **state)
+/* ------ saved state ------ */
+
+/* The local APIC's timer, every 777 * 16 ns, beside the PIT; the handlers note TSC and RDRAND. ES is its page. */
+static const uint8_t apic_setup[] = {
+    0x66, 0x26, 0xc7, 0x06, 0xf0, 0x00, 0xff, 0x01, 0x00, 0x00,  /* SVR: enabled */
+    0x66, 0x26, 0xc7, 0x06, 0x50, 0x03, 0x00, 0x07, 0x00, 0x00,  /* LINT0: ExtINT */
+    0x66, 0x26, 0xc7, 0x06, 0xe0, 0x03, 0x03, 0x00, 0x00, 0x00,  /* divide by 16 */
+    0x66, 0x26, 0xc7, 0x06, 0x20, 0x03, 0x40, 0x00, 0x02, 0x00,  /* LVT timer: periodic, vector 40H */
+    0x66, 0x26, 0xc7, 0x06, 0x80, 0x03, 0x09, 0x03, 0x00, 0x00}; /* initial count */
+static const uint8_t apic_handler[] = {0x50, 0x52, 0x0f, 0x31, 0x01, 0x06, 0x14, 0x06, /* RDTSC; ADD [614H], AX */
+				       0x0f, 0xc7, 0xf0, 0x31, 0x06, 0x18, 0x06,       /* RDRAND AX; XOR [618H], AX */
+				       0xff, 0x06, 0x1a, 0x06,                         /* INC [61AH] */
+				       0x66, 0x26, 0xc7, 0x06, 0xb0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x5a, 0x58, 0xcf};
+
+static void open_apic(struct guest *g, uint64_t hz)
 {
-	/* a generator of numbers in memory, strings, TSC: MOV CX, 9; MOV DI, AX; AND DI, 7FFFH; OR DI, 8000H; REP STOSB;
-	 * RDTSC; ADD BX, AX; IMUL AX, BX, 4E6DH; JMP */
+	vma_x86_sregs s;
+	open_ticking(g, hz);
+	memcpy(g->ram + CODE, apic_setup, sizeof apic_setup);
+	memcpy(g->ram + CODE + sizeof apic_setup, ticking, sizeof ticking);
+	memcpy(g->ram + HANDLER + 0x80, apic_handler, sizeof apic_handler);
+	memcpy(g->ram + 0x40 * 4, "\x80\x11\0\0", 4);
+	assert_int_equal(vma_x86_get_sregs(g->v, &s), 0);
+	s.es.base = 0xfee00000;
+	assert_int_equal(vma_x86_set_sregs(g->v, &s), 0);
+}
+
+/* A generator of numbers in memory, strings, TSC: MOV CX, 9; MOV DI, AX; AND DI, 7FFFH; OR DI, 8000H; REP STOSB; RDTSC;
+ * ADD BX, AX; IMUL AX, BX, 4E6DH; JMP */
+static void open_strings(struct guest *g, uint64_t hz)
+{
 	static const uint8_t code[] = {0xb9, 9, 0, 0x89, 0xc7, 0x81, 0xe7, 0xff, 0x7f, 0x81, 0xcf, 0x00, 0x80, 0xf3, 0xaa,
 				       0x0f, 0x31, 0x01, 0xc3, 0x69, 0xc3, 0x6d, 0x4e, 0xeb, 0xe7};
+	open_guest(g, hz, VMA_IRQCHIP_NONE);
+	memcpy(g->ram + CODE, code, sizeof code);
+}
+
+/* Into a new VM of the same kind, the VM's part before or after the vCPU's; or into an old one, whose clock is elsewhere. */
+static void restore_into(struct guest *g, const struct state *s, bool vm_first)
+{
+	memcpy(g->ram, s->ram, RAM);
+	if (vm_first)
+		assert_int_equal(vma_vm_restore(g->vm, s->vm, s->vm_size, VMA_STATE_TIME, NULL), 0);
+	assert_int_equal(vma_vcpu_restore(g->v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, NULL), 0);
+	if (!vm_first)
+		assert_int_equal(vma_vm_restore(g->vm, s->vm, s->vm_size, VMA_STATE_TIME, NULL), 0);
+}
+
+/* Save at n, restore into another VM, go on: as if nothing had been. */
+static void goes_on(void (*open)(struct guest *g, uint64_t hz), uint64_t hz, uint64_t n, unsigned how)
+{
+	enum { MORE = 3001 };
 	struct guest a, b;
-	vma_x86_regs ra, rb;
-	(void)state;
-	open_guest(&a, HZ, VMA_IRQCHIP_NONE);
-	memcpy(a.ram + CODE, code, sizeof code);
-	for (uint64_t n = 4990; n < 5016; n++) {
-		run_to(&a, n);
-		struct state *s = state_of(&a);
-		open_guest(&b, HZ, VMA_IRQCHIP_NONE);
-		memcpy(b.ram, s->ram, RAM);
-		assert_int_equal(vma_vcpu_restore(b.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, NULL), 0);
-		assert_int_equal(vma_vm_restore(b.vm, s->vm, s->vm_size, VMA_STATE_TIME, NULL), 0);
-		run_to(&b, 300);
-		free(s);
-		struct guest c; /* the straight run */
-		open_guest(&c, HZ, VMA_IRQCHIP_NONE);
-		memcpy(c.ram + CODE, code, sizeof code);
-		run_to(&c, n + 300);
-		assert_int_equal(vma_x86_get_regs(c.v, &ra), 0);
-		assert_int_equal(vma_x86_get_regs(b.v, &rb), 0);
-		assert_memory_equal(&ra, &rb, sizeof ra);
-		assert_memory_equal(c.ram, b.ram, RAM);
-		close_guest(&b);
-		close_guest(&c);
-	}
+	open(&a, hz);
+	run_to(&a, n);
+	struct state *s = state_of(&a);
+	open(&b, hz);
+	if (how & 2)
+		run_to(&b, n / 3);
+	restore_into(&b, s, how & 1);
+	same_state(&b, s);
+	free(s);
+	run_to(&a, n + MORE);
+	run_to(&b, n + MORE);
+	s = state_of(&a);
+	same_state(&b, s);
+	free(s);
 	close_guest(&a);
+	close_guest(&b);
+}
+
+static void save_and_go_on(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 52; i++) {
+		uint64_t hz = i & 4 ? HZ : i & 8 ? 3333333 : 7 * HZ + 1;
+		goes_on(open_strings, hz, 4990 + i, i);
+		goes_on(open_ticking, hz, 50000 + 7 * i, i);
+		goes_on(open_apic, hz, 50000 + 7 * i, i);
+	}
+}
+
+static void apic_timer_repeats(void **state)
+{
+	struct guest a, b;
+	uint16_t ticks;
+	(void)state;
+	open_apic(&a, HZ);
+	run_to(&a, 100000);
+	memcpy(&ticks, a.ram + 0x61a, 2);
+	assert_true(ticks > 500);
+	struct state *s = state_of(&a);
+	open_apic(&b, HZ);
+	for (uint64_t n = 1; n < 100000; n += 1 + n % 97)
+		run_to(&b, n);
+	run_to(&b, 100000);
+	same_state(&b, s);
+	free(s);
+	close_guest(&a);
+	close_guest(&b);
+}
+
+static void note(void *opaque, const char *element, const char *reason)
+{
+	(void)reason;
+	if (!strcmp(element, "instruction clock"))
+		++*(int *)opaque;
+}
+
+/* Other kinds of time: what can be carried is, the rest is told, nothing fails. */
+static void state_of_another_clock(void **state)
+{
+	struct guest a, b;
+	int told = 0;
+	const vma_report report = {.line = note, .opaque = &told};
+	(void)state;
+	open_strings(&a, HZ);
+	run_to(&a, 5000);
+	struct state *s = state_of(&a);
+
+	open_strings(&b, 2 * HZ); /* the clock goes on from there, twice as many instructions to the second */
+	assert_int_equal(vma_vcpu_restore(b.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, &report), 0);
+	assert_int_equal(vma_vm_restore(b.vm, s->vm, s->vm_size, VMA_STATE_TIME, NULL), 0);
+	assert_int_equal(told, 1);
+	assert_int_equal(insns(&b), 5000);
+	assert_int_equal(now(&b), 5000);
+	run_to(&b, 6000);
+	assert_int_equal(now(&b), 5500);
+	close_guest(&b);
+
+	open_strings(&b, HZ / 2); /* the count is ahead of the clock */
+	assert_int_equal(vma_vcpu_restore(b.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, &report), 0);
+	assert_int_equal(vma_vm_restore(b.vm, s->vm, s->vm_size, VMA_STATE_TIME, NULL), 0);
+	assert_int_equal(told, 2);
+	assert_int_equal(vma_vcpu_budget(b.v, UINT64_MAX, 5500), 0);
+	assert_int_equal(vma_vcpu_run(b.v), VMA_EXIT_BUDGET);
+	assert_int_equal(insns(&b), 5250);
+	close_guest(&b);
+
+	open_strings(&b, 0); /* the host's time */
+	assert_int_equal(vma_vcpu_restore(b.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, &report), 0);
+	assert_int_equal(told, 3);
+	assert_int_equal(insns(&b), 5000);
+	run_to(&b, 5100);
+	close_guest(&b);
+
+	open_strings(&b, HZ); /* a copy that keeps its own time */
+	assert_int_equal(vma_vcpu_restore(b.v, s->vcpu, s->vcpu_size, 0, &report), 0);
+	assert_int_equal(told, 3);
+	assert_int_equal(insns(&b), 0);
+	close_guest(&b);
+
+	struct guest nothing = {0}; /* nobody counts */
+	vma_vm_config config = config_of(0, VMA_IRQCHIP_NONE);
+	config.accel = VMA_ACCEL_NULL;
+	assert_int_equal(vma_vm_create(&config, &nothing.vm), 0);
+	assert_int_equal(vma_vm_finalize(nothing.vm), 0);
+	assert_int_equal(vma_vcpu_create(nothing.vm, 0, &nothing.v), 0);
+	assert_int_equal(vma_vcpu_restore(nothing.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, &report), 0);
+	assert_int_equal(told, 4);
+	vma_vm_destroy(nothing.vm);
+	free(s);
+	close_guest(&a);
+}
+
+/* The element is the last: its payload is the last 32 bytes. */
+static void impossible_counts(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint64_t value;
+	} bad[] = {{32, UINT64_MAX}, {24, UINT64_MAX}, {16, 0}, {16, UINT64_C(10000000001)}};
+	struct guest g;
+	(void)state;
+	open_strings(&g, HZ);
+	run_to(&g, 5000);
+	struct state *s = state_of(&g);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		uint8_t *at = s->vcpu + s->vcpu_size - bad[i].at;
+		uint64_t good;
+		memcpy(&good, at, 8);
+		memcpy(at, &bad[i].value, 8);
+		assert_int_equal(vma_vcpu_restore(g.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, NULL), VMA_E_FORMAT);
+		memcpy(at, &good, 8);
+	}
+	same_state(&g, s);
+	free(s);
+	close_guest(&g);
+}
+
+/* ------ waiting, other threads ------ */
+
+/* A halt that no timer ends comes back; the caller can end it. */
+static void a_halt_for_good_exits(void **state)
+{
+	struct guest g;
+	(void)state;
+	open_guest(&g, HZ, VMA_IRQCHIP_PLATFORM);
+	memcpy(g.ram + CODE, "\xfb\x90\xf4\x90\x90", 5); /* STI; NOP; HLT; NOP; NOP */
+	memcpy(g.ram + 2 * 4, "\x00\x11\0\0", 4);
+	g.ram[HANDLER] = 0xcf;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_HLT);
+		assert_int_equal(insns(&g), 3);
+		assert_int_equal(now(&g), 3);
+	}
+	assert_int_equal(vma_x86_nmi(g.v), 0);
+	run_to(&g, 6); /* IRET, two NOPs */
+	assert_int_equal(rip(&g), CODE + 5);
+	close_guest(&g);
+}
+
+static void *ask(void *opaque)
+{
+	const struct guest *g = opaque;
+	uint64_t last = 0, ns = 0;
+	while (ns < 3000000) {
+		assert_int_equal(vma_vm_clock_get(g->vm, &ns), 0);
+		assert_true(ns >= last);
+		last = ns;
+	}
+	assert_int_equal(vma_vm_irq_line(g->vm, 5, 1), 0);
+	return NULL;
+}
+
+/* Another thread sees time go forward, and the end of a run exactly. */
+static void another_thread_asks(void **state)
+{
+	struct guest g;
+	pthread_t thread;
+	(void)state;
+	open_ticking(&g, HZ);
+	assert_int_equal(pthread_create(&thread, NULL, ask, &g), 0);
+	for (uint64_t n = 1000; now(&g) < 5000000; n += 1000)
+		run_to(&g, n);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close_guest(&g);
 }
 
 int main(void)
@@ -306,6 +512,8 @@ int main(void)
 	    cmocka_unit_test(stops_exactly),	 cmocka_unit_test(refusals),
 	    cmocka_unit_test(time_is_the_count), cmocka_unit_test(repeats),
 	    cmocka_unit_test(a_halt_ends_at_the_limit_of_time), cmocka_unit_test(save_and_go_on),
+	    cmocka_unit_test(apic_timer_repeats), cmocka_unit_test(state_of_another_clock), cmocka_unit_test(impossible_counts),
+	    cmocka_unit_test(a_halt_for_good_exits), cmocka_unit_test(another_thread_asks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
