@@ -1,8 +1,10 @@
 #!/bin/sh
-# demo.sh SOURCE-FOLDER BUILD-FOLDER ACCELERATOR: the demo on one accelerator, and that it says so. 77: no guest was fetched.
+# demo.sh SOURCE-FOLDER BUILD-FOLDER ACCELERATOR CPUS: the demo on one accelerator, that it says so, and that the guest has started
+# all its processors. 77: no guest was fetched.
 set -eu
 cd "$1"
 [ -f "${VMA_GUEST:-build/guest}/vmlinuz" ] || { echo "no guest: scripts/deps guest"; exit 77; }
-out=$(VMA_BUILD=$2 scripts/demo --accel "$3")
+out=$(VMA_BUILD=$2 scripts/demo --accel "$3" --cpus "$4")
 echo "$out"
 echo "$out" | tail -n 1 | grep -Eq "^demo: Linux [0-9][^ ]* reached /init on $3 in [0-9]+ ms$"
+echo "$out" | tr -d '\r' | grep -Eq "^cpu: .* x $4$"
