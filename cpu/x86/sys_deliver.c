@@ -73,14 +73,25 @@ void x86_leave(struct x86_cpu *c, enum x86_stop_kind kind)
 	longjmp(c->jb, X86_JMP_STOP);
 }
 
+static bool shutdown(struct x86_cpu *c)
+{
+	c->exc_valid = c->exc_triple = c->inject_valid = false;
+	c->stop.kind = X86_STOP_TRIPLE;
+	c->stop.needs_answer = false;
+	return false;
+}
+
+/* SDM vol. 3, 2.5, CR4.MCE, and table 6-1: without it a machine check shuts down. */
+static bool unwanted_mc(const struct x86_cpu *c)
+{
+	return c->inject_valid && c->inject_type == TYPE_HW_EXCEPTION && c->inject_vector == X86_MC &&
+	       !(c->cr4 & CR4_MCE);
+}
+
 bool x86_deliver_fault(struct x86_cpu *c)
 {
-	if (c->exc_valid && c->exc_triple) {
-		c->exc_valid = c->exc_triple = c->inject_valid = false;
-		c->stop.kind = X86_STOP_TRIPLE;
-		c->stop.needs_answer = false;
-		return false;
-	}
+	if (c->exc_valid ? c->exc_triple : unwanted_mc(c))
+		return shutdown(c);
 	c->in_delivery = true;
 	if (c->exc_valid) {
 		c->delivering = (uint8_t)class_of(c->exc_vector);

@@ -5,6 +5,8 @@
 #include <vmaccel/vmaccel.h>
 #include <vmaccel/x86_lists.h>
 
+enum { VMA_MC_BANKS = 10 }; /* of machine check registers: VMA_X86_MSRS has their state */
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -156,7 +158,7 @@ VMA_API int vma_x86_get_events(vma_vcpu *vcpu, vma_x86_events *events);
 VMA_API int vma_x86_set_events(vma_vcpu *vcpu, const vma_x86_events *events);
 /* Inject at the next entry. vma_x86_interrupt is for VMA_IRQCHIP_NONE: VMA_E_BUSY when the guest cannot take one now
  * (RFLAGS.IF, shadow, one already injected): ask for a window. An NMI is latched while masked. A second exception
- * before a run is VMA_E_BUSY. */
+ * before a run is VMA_E_BUSY. A machine check (18) while CR4.MCE is clear is a shutdown: the exit is TRIPLE_FAULT. */
 VMA_API int vma_x86_interrupt(vma_vcpu *vcpu, uint8_t vector);
 VMA_API int vma_x86_nmi(vma_vcpu *vcpu);
 VMA_API int vma_x86_exception(vma_vcpu *vcpu, uint8_t vector, int has_error, uint32_t error, uint64_t cr2);

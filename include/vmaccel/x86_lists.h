@@ -69,7 +69,9 @@
 	X(DR7, dr7, dr7, WHvX64RegisterDr7, DR7, 0x400)
 
 /* MSRs that are part of a vCPU's state. X(NAME, index, whpx, reset, kind): kind STATE is saved and restored always;
- * TIME only when asked for. They are written in this order: TSC before TSC_DEADLINE. */
+ * TIME only when asked for. They are written in this order: TSC before TSC_DEADLINE. Ten banks of machine check
+ * registers,
+ * as the software CPU has and KVM is asked for. */
 #define VMA_X86_MSRS(X)                                                        \
 	X(SYSENTER_CS, 0x174, WHvX64RegisterSysenterCs, 0, STATE)              \
 	X(SYSENTER_ESP, 0x175, WHvX64RegisterSysenterEsp, 0, STATE)            \
@@ -85,7 +87,78 @@
 	X(MTRR_DEF_TYPE, 0x2ff, WHvX64RegisterMsrMtrrDefType, 0, STATE)        \
 	X(TSC, 0x10, WHvX64RegisterTsc, 0, TIME)                               \
 	X(TSC_ADJUST, 0x3b, WHvX64RegisterTscAdjust, 0, TIME)                  \
-	X(TSC_DEADLINE, 0x6e0, WHvX64RegisterTscDeadline, 0, TIME)
+	X(TSC_DEADLINE, 0x6e0, WHvX64RegisterTscDeadline, 0, TIME)             \
+	X(MTRR_PHYSBASE0, 0x200, WHvX64RegisterMsrMtrrPhysBase0, 0, STATE)     \
+	X(MTRR_PHYSMASK0, 0x201, WHvX64RegisterMsrMtrrPhysMask0, 0, STATE)     \
+	X(MTRR_PHYSBASE1, 0x202, WHvX64RegisterMsrMtrrPhysBase1, 0, STATE)     \
+	X(MTRR_PHYSMASK1, 0x203, WHvX64RegisterMsrMtrrPhysMask1, 0, STATE)     \
+	X(MTRR_PHYSBASE2, 0x204, WHvX64RegisterMsrMtrrPhysBase2, 0, STATE)     \
+	X(MTRR_PHYSMASK2, 0x205, WHvX64RegisterMsrMtrrPhysMask2, 0, STATE)     \
+	X(MTRR_PHYSBASE3, 0x206, WHvX64RegisterMsrMtrrPhysBase3, 0, STATE)     \
+	X(MTRR_PHYSMASK3, 0x207, WHvX64RegisterMsrMtrrPhysMask3, 0, STATE)     \
+	X(MTRR_PHYSBASE4, 0x208, WHvX64RegisterMsrMtrrPhysBase4, 0, STATE)     \
+	X(MTRR_PHYSMASK4, 0x209, WHvX64RegisterMsrMtrrPhysMask4, 0, STATE)     \
+	X(MTRR_PHYSBASE5, 0x20a, WHvX64RegisterMsrMtrrPhysBase5, 0, STATE)     \
+	X(MTRR_PHYSMASK5, 0x20b, WHvX64RegisterMsrMtrrPhysMask5, 0, STATE)     \
+	X(MTRR_PHYSBASE6, 0x20c, WHvX64RegisterMsrMtrrPhysBase6, 0, STATE)     \
+	X(MTRR_PHYSMASK6, 0x20d, WHvX64RegisterMsrMtrrPhysMask6, 0, STATE)     \
+	X(MTRR_PHYSBASE7, 0x20e, WHvX64RegisterMsrMtrrPhysBase7, 0, STATE)     \
+	X(MTRR_PHYSMASK7, 0x20f, WHvX64RegisterMsrMtrrPhysMask7, 0, STATE)     \
+	X(MTRR_FIX64K_00000, 0x250, WHvX64RegisterMsrMtrrFix64k00000, 0, STATE) \
+	X(MTRR_FIX16K_80000, 0x258, WHvX64RegisterMsrMtrrFix16k80000, 0, STATE) \
+	X(MTRR_FIX16K_A0000, 0x259, WHvX64RegisterMsrMtrrFix16kA0000, 0, STATE) \
+	X(MTRR_FIX4K_C0000, 0x268, WHvX64RegisterMsrMtrrFix4kC0000, 0, STATE)  \
+	X(MTRR_FIX4K_C8000, 0x269, WHvX64RegisterMsrMtrrFix4kC8000, 0, STATE)  \
+	X(MTRR_FIX4K_D0000, 0x26a, WHvX64RegisterMsrMtrrFix4kD0000, 0, STATE)  \
+	X(MTRR_FIX4K_D8000, 0x26b, WHvX64RegisterMsrMtrrFix4kD8000, 0, STATE)  \
+	X(MTRR_FIX4K_E0000, 0x26c, WHvX64RegisterMsrMtrrFix4kE0000, 0, STATE)  \
+	X(MTRR_FIX4K_E8000, 0x26d, WHvX64RegisterMsrMtrrFix4kE8000, 0, STATE)  \
+	X(MTRR_FIX4K_F0000, 0x26e, WHvX64RegisterMsrMtrrFix4kF0000, 0, STATE)  \
+	X(MTRR_FIX4K_F8000, 0x26f, WHvX64RegisterMsrMtrrFix4kF8000, 0, STATE)  \
+	X(DEBUGCTL, 0x1d9, NONE, 0, STATE)                                     \
+	X(PKRS, 0x6e1, NONE, 0, STATE)                                         \
+	X(MCG_STATUS, 0x17a, NONE, 0, STATE)                                   \
+	X(MCG_CTL, 0x17b, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC0_CTL, 0x400, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC0_STATUS, 0x401, NONE, 0, STATE)                                   \
+	X(MC0_ADDR, 0x402, NONE, 0, STATE)                                     \
+	X(MC0_MISC, 0x403, NONE, 0, STATE)                                     \
+	X(MC1_CTL, 0x404, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC1_STATUS, 0x405, NONE, 0, STATE)                                   \
+	X(MC1_ADDR, 0x406, NONE, 0, STATE)                                     \
+	X(MC1_MISC, 0x407, NONE, 0, STATE)                                     \
+	X(MC2_CTL, 0x408, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC2_STATUS, 0x409, NONE, 0, STATE)                                   \
+	X(MC2_ADDR, 0x40a, NONE, 0, STATE)                                     \
+	X(MC2_MISC, 0x40b, NONE, 0, STATE)                                     \
+	X(MC3_CTL, 0x40c, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC3_STATUS, 0x40d, NONE, 0, STATE)                                   \
+	X(MC3_ADDR, 0x40e, NONE, 0, STATE)                                     \
+	X(MC3_MISC, 0x40f, NONE, 0, STATE)                                     \
+	X(MC4_CTL, 0x410, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC4_STATUS, 0x411, NONE, 0, STATE)                                   \
+	X(MC4_ADDR, 0x412, NONE, 0, STATE)                                     \
+	X(MC4_MISC, 0x413, NONE, 0, STATE)                                     \
+	X(MC5_CTL, 0x414, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC5_STATUS, 0x415, NONE, 0, STATE)                                   \
+	X(MC5_ADDR, 0x416, NONE, 0, STATE)                                     \
+	X(MC5_MISC, 0x417, NONE, 0, STATE)                                     \
+	X(MC6_CTL, 0x418, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC6_STATUS, 0x419, NONE, 0, STATE)                                   \
+	X(MC6_ADDR, 0x41a, NONE, 0, STATE)                                     \
+	X(MC6_MISC, 0x41b, NONE, 0, STATE)                                     \
+	X(MC7_CTL, 0x41c, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC7_STATUS, 0x41d, NONE, 0, STATE)                                   \
+	X(MC7_ADDR, 0x41e, NONE, 0, STATE)                                     \
+	X(MC7_MISC, 0x41f, NONE, 0, STATE)                                     \
+	X(MC8_CTL, 0x420, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC8_STATUS, 0x421, NONE, 0, STATE)                                   \
+	X(MC8_ADDR, 0x422, NONE, 0, STATE)                                     \
+	X(MC8_MISC, 0x423, NONE, 0, STATE)                                     \
+	X(MC9_CTL, 0x424, NONE, 0xffffffffffffffff, STATE)                     \
+	X(MC9_STATUS, 0x425, NONE, 0, STATE)                                   \
+	X(MC9_ADDR, 0x426, NONE, 0, STATE)                                     \
+	X(MC9_MISC, 0x427, NONE, 0, STATE)
 
 /* Features that a model offers. X(NAME, leaf, subleaf, register, bit, lowest model): register is EAX 0 .. EDX 3;
  * models V1 < V2 < V3. MAX: in no portable model, shown by "max" where the accelerator has it. Text names are the

@@ -136,14 +136,17 @@ int vma_check_dregs(const vma_x86_dregs *d)
 	return 0;
 }
 
+/* A model without XSAVE has no XCR0 to set; what an XSAVE image may hold there (xcr0_mask) is the x87's and SSE's. */
 int vma_check_xcr0(const vma_vm *vm, uint64_t xcr0)
 {
+	enum { ECX_XSAVE = 26 };
+	uint64_t allowed = vma_vm_has(vm, 1, 0, 2, ECX_XSAVE) ? vm->xcr0_mask : 1;
+
 	/* SDM vol. 1, 13.3 */
 	if (!(xcr0 & 1))
 		return vma_fail(VMA_E_INVALID, "XCR0 %#llx: bit 0 (x87) is always set", (ull)xcr0);
-	if (xcr0 & ~vm->xcr0_mask)
-		return vma_fail(VMA_E_FEATURE, "XCR0 %#llx: this VM's CPU model allows %#llx", (ull)xcr0,
-				(ull)vm->xcr0_mask);
+	if (xcr0 & ~allowed)
+		return vma_fail(VMA_E_FEATURE, "XCR0 %#llx: this VM's CPU model allows %#llx", (ull)xcr0, (ull)allowed);
 	if (xcr0 & 4 && !(xcr0 & 2))
 		return vma_fail(VMA_E_INVALID, "XCR0 %#llx: AVX without SSE", (ull)xcr0);
 	if (xcr0 & 0xe0 && (xcr0 & 0xe6) != 0xe6)

@@ -2,7 +2,7 @@
 #include <string.h>
 #include "core/internal.h"
 
-enum { DB_VECTOR = 1, NMI_VECTOR = 2, PF_VECTOR = 14 };
+enum { DB_VECTOR = 1, NMI_VECTOR = 2, PF_VECTOR = 14, MC_VECTOR = 18 };
 
 static int enter_x86(vma_vcpu *v)
 {
@@ -118,6 +118,15 @@ static bool pushes_error(uint8_t vector)
 	return (0x60227d00u >> vector) & 1; /* 8, 10-14, 17, 21, 29, 30 */
 }
 
+static int wants_machine_checks(vma_vcpu *v)
+{
+	enum { CR4_MCE = 0x40 };
+	struct vma_x86_state *base;
+	int rc = vma_state_base(v, VMA_C_SREGS, &base);
+
+	return rc ? rc : !!(base->sregs.cr4 & CR4_MCE);
+}
+
 int vma_x86_exception(vma_vcpu *v, uint8_t vector, int has_error, uint32_t error, uint64_t cr2)
 {
 	struct vma_x86_state *base;
@@ -136,6 +145,14 @@ int vma_x86_exception(vma_vcpu *v, uint8_t vector, int has_error, uint32_t error
 	e = base->events;
 	if (e.exception_injected || e.exception_pending)
 		return vma_fail(VMA_E_BUSY, "exception %u is on its way already", e.exception_vector);
+	if (vector == MC_VECTOR) {
+		rc = wants_machine_checks(v);
+		if (rc <= 0) {
+			e.triple_fault_pending = 1;
+			return rc ? rc : vma_state_put(v, VMA_C_EVENTS, &e);
+		}
+		rc = 0;
+	}
 	e.exception_injected = 1;
 	e.exception_vector = vector;
 	e.exception_has_error = (uint8_t)has_error;

@@ -6,7 +6,7 @@
 
 typedef unsigned long long ull;
 
-enum { MAX_MSRS = 64, XSAVE_ROOM = 4096 };
+enum { MAX_MSRS = 256, XSAVE_ROOM = 4096 };
 #define INSNS_MAX (UINT64_C(1) << 62) /* so that sums of two do not wrap */
 
 struct msr_list {
@@ -155,7 +155,7 @@ static int read_msrs(const struct vma_reader *r, struct msr_list *list)
 	size_t n = r->length / 16;
 
 	if (r->length % 16 || n > MAX_MSRS)
-		return vma_r_bad(r, "not 16 bytes for each of 64 MSRs at most");
+		return vma_r_bad(r, "not 16 bytes for each of 256 MSRs at most");
 	for (size_t i = 0; i < n; i++) {
 		list->index[i] = vma_r_u32(r, i * 16);
 		list->value[i] = vma_r_u64(r, i * 16 + 8);
@@ -294,18 +294,40 @@ static uint64_t reset_value(uint32_t index)
 	return 0;
 }
 
+/* KVM takes some (DEBUGCTL without LBR virtualization) and forgets them. */
+static int check_kept(const struct plan *p, uint32_t index, uint64_t value)
+{
+	vma_vcpu *v = p->v;
+	uint64_t now;
+	int rc = v->vm->be->get_msrs(v, &index, &now, 1);
+
+	if (rc > 0 && now != value)
+		vma_report_line(p->report, VMA_EL_MSRS, "MSR %#x = %#llx: %s keeps %#llx", index, (ull)value,
+				v->vm->info.name, (ull)now);
+	return rc < 0 ? rc : 0;
+}
+
 /* An MSR that this platform does not have is a loss only if it held something. */
 static int put_msrs(struct plan *p, uint32_t element, const struct msr_list *list)
 {
 	vma_vcpu *v = p->v;
 
-	for (size_t i = 0; i < list->count; i++) {
-		int rc = v->vm->be->set_msrs(v, list->index + i, list->value + i, 1);
+	for (size_t at = 0; at < list->count;) {
+		int rc = v->vm->be->set_msrs(v, list->index + at, list->value + at, list->count - at);
 		if (rc < 0)
 			return rc;
-		if (!rc && list->value[i] != reset_value(list->index[i]))
-			vma_report_line(p->report, element, "MSR %#x = %#llx: %s does not take it", list->index[i],
-					(ull)list->value[i], v->vm->info.name);
+		at += (size_t)rc;
+		if (at < list->count && list->value[at] != reset_value(list->index[at]))
+			vma_report_line(p->report, element, "MSR %#x = %#llx: %s does not take it", list->index[at],
+					(ull)list->value[at], v->vm->info.name);
+		at++;
+	}
+	for (size_t i = 0; i < list->count && element == VMA_EL_MSRS; i++) {
+		int rc = list->value[i] == reset_value(list->index[i])
+				 ? 0
+				 : check_kept(p, list->index[i], list->value[i]);
+		if (rc < 0)
+			return rc;
 	}
 	v->valid &= ~(uint32_t)VMA_C_LAPIC;
 	return 0;
@@ -341,12 +363,13 @@ static int keep(struct plan *old, const struct plan *p)
 	old->s = v->x86;
 	old->s.xsave = xsave;
 	memcpy(xsave, v->x86.xsave, v->vm->xsave_size);
-	for (size_t i = 0; i < from->count; i++) {
-		rc = v->vm->be->get_msrs(v, from->index + i, old->msrs.value + old->msrs.count, 1);
+	for (size_t at = 0; at < from->count; at++) { /* stops at one that is not there */
+		rc = v->vm->be->get_msrs(v, from->index + at, old->msrs.value + old->msrs.count, from->count - at);
 		if (rc < 0)
 			return rc;
-		old->msrs.index[old->msrs.count] = from->index[i];
+		memcpy(old->msrs.index + old->msrs.count, from->index + at, (size_t)rc * sizeof(*from->index));
 		old->msrs.count += (size_t)rc;
+		at += (size_t)rc;
 	}
 	return 0;
 }

@@ -11,7 +11,8 @@ const struct vma_saved_msr vma_saved_msrs[] = {
 #undef STATE
 #undef TIME
 };
-const size_t vma_saved_msr_count = VMA_COUNT(vma_saved_msrs);
+enum { MAX_SAVED_MSRS = VMA_COUNT(vma_saved_msrs) };
+const size_t vma_saved_msr_count = MAX_SAVED_MSRS;
 
 /* ------ model ------ */
 
@@ -129,24 +130,27 @@ static bool guest_has_msr(const vma_vm *vm, uint32_t index)
 	       vma_vm_has(vm, 7, 0, 2, 22); /* RDTSCP, RDPID */
 }
 
-/* The MSRs that the platform has; a missing one has no state. */
+/* The MSRs that the platform has; a missing one has no state, and ends what the back end reads at once. */
 static int save_msrs(struct vma_writer *w, vma_vcpu *v, bool time)
 {
-	int rc = 0;
+	uint32_t index[MAX_SAVED_MSRS];
+	uint64_t value[MAX_SAVED_MSRS];
+	size_t n = 0;
 
+	for (size_t i = 0; i < vma_saved_msr_count; i++)
+		if (vma_saved_msrs[i].time == time && guest_has_msr(v->vm, vma_saved_msrs[i].index))
+			index[n++] = vma_saved_msrs[i].index;
 	vma_w_open(w, time ? VMA_EL_MSRS_TIME : VMA_EL_MSRS, 0);
-	for (size_t i = 0; i < vma_saved_msr_count; i++) {
-		uint64_t value;
-		if (vma_saved_msrs[i].time != time || !guest_has_msr(v->vm, vma_saved_msrs[i].index))
-			continue;
-		rc = v->vm->be->get_msrs(v, &vma_saved_msrs[i].index, &value, 1);
+	for (size_t at = 0; at < n; at++) {
+		int rc = v->vm->be->get_msrs(v, index + at, value, n - at);
 		if (rc < 0)
 			return rc;
-		if (!rc)
-			continue;
-		vma_w_u32(w, vma_saved_msrs[i].index);
-		vma_w_u32(w, 0);
-		vma_w_u64(w, value);
+		for (int i = 0; i < rc; i++) {
+			vma_w_u32(w, index[at + (size_t)i]);
+			vma_w_u32(w, 0);
+			vma_w_u64(w, value[i]);
+		}
+		at += (size_t)rc;
 	}
 	vma_w_close(w);
 	return 0;

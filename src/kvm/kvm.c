@@ -65,6 +65,7 @@ static void probe_host(int fd, struct vma_kvm_host *h)
 	h->payload = extension(fd, KVM_CAP_EXCEPTION_PAYLOAD);
 	h->triple_fault = extension(fd, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
 	h->tsc_control = extension(fd, KVM_CAP_TSC_CONTROL);
+	h->mce = extension(fd, KVM_CAP_MCE) >= VMA_MC_BANKS;
 	h->msr_exits = extension(fd, KVM_CAP_X86_USER_SPACE_MSR) && extension(fd, KVM_CAP_X86_MSR_FILTER);
 	h->manual_log = extension(fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
 	h->enforce_pv = extension(fd, KVM_CAP_ENFORCE_PV_FEATURE_CPUID);

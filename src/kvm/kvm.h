@@ -13,7 +13,7 @@ struct vma_kvm_host {
 	uint32_t xsave_size; /* bytes of KVM_GET_XSAVE2's image; 0: KVM_GET_XSAVE, 4096 bytes */
 	uint32_t debug;      /* KVM_GUESTDBG_ bits */
 	uint32_t quirks;     /* KVM_X86_QUIRK_ bits that can be turned off */
-	bool xcrs, payload, triple_fault, tsc_control, msr_exits, manual_log, enforce_pv, tsc_deadline, mp_state;
+	bool xcrs, payload, triple_fault, tsc_control, msr_exits, manual_log, enforce_pv, tsc_deadline, mp_state, mce;
 };
 extern struct vma_kvm_host vma_kvm_host;
 

@@ -183,6 +183,15 @@ static int set_tsc(struct vma_vcpu *v)
 	return vma_kvm_vcpu_ioctl(v, KVM_SET_TSC_KHZ, (void *)(uintptr_t)khz);
 }
 
+/* The banks that the software CPU has, so that their state moves (MCG_CAP: SDM vol. 3, 16.3.1.1). */
+static int set_machine_check(struct vma_vcpu *v)
+{
+	enum { MCG_CTL_P = 1 << 8 };
+	uint64_t cap = VMA_MC_BANKS | MCG_CTL_P;
+
+	return vma_kvm_host.mce ? vma_kvm_vcpu_ioctl(v, KVM_X86_SETUP_MCE, &cap) : 0;
+}
+
 static void close_parts(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;
@@ -224,6 +233,8 @@ static int open_parts(struct vma_vcpu *v, bool ready)
 		rc = vma_kvm_cpuid_set(v);
 	if (!rc)
 		rc = join_interrupts(v);
+	if (!rc)
+		rc = set_machine_check(v);
 	return rc ? rc : set_tsc(v);
 }
 

@@ -380,6 +380,8 @@ static int commit_events(struct vma_vcpu *v)
 	} else {
 		e.exception.injected |= x->exception_pending;
 	}
+	if (x->triple_fault_pending && !vma_kvm_host.triple_fault)
+		return vma_fail(VMA_E_NO_HOST, "a pending shutdown: this host's KVM cannot be given one");
 	if (vma_kvm_host.triple_fault) {
 		e.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
 		e.triple_fault.pending = x->triple_fault_pending;

@@ -136,7 +136,14 @@ static void fetch_events(struct soft_vcpu *cv, vma_x86_events *e)
 	e->init_pending = atomic_load(&cv->init);
 	e->sipi_pending = atomic_load(&cv->sipi);
 	e->sipi_vector = atomic_load(&cv->sipi_vector);
-	if (!c->inject_valid)
+	e->triple_fault_pending = c->exc_valid && c->exc_triple;
+	if (c->exc_valid && !c->exc_triple) { /* the guest's own, behind an exit of the caller's debugging */
+		e->exception_injected = 1;
+		e->exception_vector = c->exc_vector;
+		e->exception_has_error = c->exc_error >= 0;
+		e->exception_error = c->exc_error >= 0 ? (uint32_t)c->exc_error : 0;
+	}
+	if (!c->inject_valid || (c->exc_valid && c->inject_type == TYPE_EXCEPTION))
 		return;
 	if (c->inject_type == TYPE_NMI) {
 		e->nmi_injected = 1;
@@ -168,6 +175,15 @@ static void commit_exception(struct x86_cpu *c, const vma_x86_events *e)
 		c->dr[6] = (c->dr[6] & ~0xfull) | e->exception_payload;
 }
 
+/* An interrupt is in flight, too: there is one place for what is injected, and one for what was raised. */
+static void exception_first(struct x86_cpu *c)
+{
+	c->exc_valid = true;
+	c->exc_vector = c->inject_vector;
+	c->exc_type = TYPE_EXCEPTION;
+	c->exc_error = c->inject_has_error ? (int32_t)c->inject_error : -1;
+}
+
 static void commit_events(struct soft_vcpu *cv, const vma_x86_events *e)
 {
 	struct x86_cpu *c = cv->cpu;
@@ -183,9 +199,12 @@ static void commit_events(struct soft_vcpu *cv, const vma_x86_events *e)
 		atomic_store(&cv->sipi, true);
 	}
 	c->inject_valid = false;
-	if (e->exception_injected || e->exception_pending) {
+	c->exc_valid = c->exc_triple = e->triple_fault_pending;
+	if (e->exception_injected || e->exception_pending)
 		commit_exception(c, e);
-	} else if (e->nmi_injected || e->interrupt_injected) {
+	if (e->nmi_injected || e->interrupt_injected) {
+		if (c->inject_valid)
+			exception_first(c);
 		c->inject_valid = true;
 		c->inject_type = e->nmi_injected ? TYPE_NMI : e->interrupt_soft ? TYPE_SOFT : TYPE_INTERRUPT;
 		c->inject_vector = e->nmi_injected ? 2 : e->interrupt_vector;

@@ -4,9 +4,9 @@
 
 static void registers_round_trip(void **state)
 {
-	uint32_t ids[128];
-	uint64_t before[128], after[128];
-	size_t count = 128;
+	uint32_t ids[256];
+	uint64_t before[256], after[256];
+	size_t count = 256;
 	vma_x86_regs r, r2;
 	GUEST(g, 0x90, 0xee, 0xf4);
 
