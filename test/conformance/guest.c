@@ -88,6 +88,7 @@ static int open_vm(struct guest *g, const struct guest_options *o)
 		.msr_policy = o->msr_policy,
 		.cpuid_exits = o->cpuid_exits,
 		.hypercall_exits = o->hypercall_exits,
+		.insn_hz = o->insn_hz,
 	};
 	CONF_OK(conf, vma_vm_create(&config, &g->vm));
 	if (o->configure)

@@ -8,7 +8,7 @@
 /* One group a file: conf_lifecycle.c defines conf_lifecycle. */
 #define GROUPS(X)                                                                                                      \
 	X(lifecycle) X(kick) X(io) X(mmio) X(exit) X(memory) X(state) X(cpuid) X(irq) X(clock) \
-	X(debug) X(snapshot) X(misc)
+	X(debug) X(snapshot) X(misc) X(insns)
 
 #define DECLARE(name) extern const struct conf_group conf_##name;
 GROUPS(DECLARE)
