@@ -38,8 +38,12 @@ for engine in "$@"; do
 	qemu) run_qemu ;;
 	*) run_kvm_or_soft "$engine" ;;
 	esac
+	status=$?
 	[ -f "$work/raw.$engine" ] || : >"$work/raw.$engine"
 	tr -d '\r' <"$work/raw.$engine" | sed 's/.*\(fatal: \)/\1/' | grep -E '^(end|fatal|[a-z0-9]+\.[A-Za-z0-9_.*]+): ' >"$work/lines.$engine"
+	# A group may end its run itself, by a triple fault, behind its last line.
+	[ $status -ne 124 ] || echo "fatal: $engine does not end" >>"$work/lines.$engine"
+	! grep -q '^fatal: .*' "$work/lines.$engine" || sed -i '/^end: 0/d' "$work/lines.$engine"
 	[ "$engine" = soft ] || engines="$engines $engine"
 	[ -z "${SYSGUEST_KEEP:-}" ] || sed "s/^/$engine: /" "$work/lines.$engine" "$work/err.$engine"
 	if [ "$engine" != soft ] && ! grep -q '^end: 0' "$work/lines.$engine"; then
