@@ -7,7 +7,7 @@
 typedef unsigned long long ull;
 
 enum { MAX_MSRS = 256, XSAVE_ROOM = 4096 };
-#define INSNS_MAX (UINT64_C(1) << 62) /* so that sums of two do not wrap */
+#define INSNS_MAX (UINT64_C(1) << 62) /* counts and ns, so that sums of two do not wrap */
 
 struct msr_list {
 	uint32_t index[MAX_MSRS];
@@ -177,6 +177,8 @@ static int read_insns(struct plan *p, const struct vma_reader *r)
 	*s = (struct vma_insn_state){vma_r_u64(r, 0), vma_r_u64(r, 8), vma_r_u64(r, 16), vma_r_u64(r, 24)};
 	if (s->insns > INSNS_MAX || s->ns > INSNS_MAX || s->hz < VMA_INSN_HZ_MIN || s->hz > VMA_INSN_HZ_MAX)
 		return vma_r_bad(r, "an impossible count, time or rate");
+	if (vm->config.insn_hz && s->insns / vm->config.insn_hz >= INSNS_MAX / 1000000000)
+		return vma_r_bad(r, "the count is more time than a clock holds");
 	p->has_insns = vm->info.caps & VMA_CAP_INSN_COUNT && vm->be->insn_clock;
 	if (!p->has_insns)
 		vma_report_line(p->report, r->id, "%s does not count instructions", vm->info.name);

@@ -453,6 +453,15 @@ static void impossible_counts(void **state)
 		memcpy(at, &good, 8);
 	}
 	same_state(&g, s);
+	const uint64_t most = UINT64_C(1) << 61; /* 73 years of nanoseconds */
+	memcpy(s->vcpu + s->vcpu_size - 32, &most, 8);
+	assert_int_equal(vma_vcpu_restore(g.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, NULL), 0);
+	assert_int_equal(vma_vcpu_budget(g.v, UINT64_MAX, now(&g) + 1000), 0);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_BUDGET);
+	assert_int_equal(insns(&g), most + 1000);
+	close_guest(&g);
+	open_strings(&g, 1000000); /* of microseconds, a thousand times as many */
+	assert_int_equal(vma_vcpu_restore(g.v, s->vcpu, s->vcpu_size, VMA_STATE_TIME, NULL), VMA_E_FORMAT);
 	free(s);
 	close_guest(&g);
 }

@@ -17,7 +17,7 @@
 static char path[] = "/tmp/test_vmm_counted_XXXXXX";
 
 struct taker {
-	unsigned sleep_ms;
+	unsigned naps; /* of half a second: long enough for the guest to fill the console's buffer */
 	uint64_t bytes, sum;
 };
 
@@ -26,8 +26,10 @@ static void take(void *opaque, const void *data, size_t size)
 	struct taker *t = opaque;
 	const uint8_t *byte = data;
 
-	if (t->sleep_ms)
-		uv_sleep(t->sleep_ms);
+	if (t->naps) {
+		t->naps--;
+		uv_sleep(500);
+	}
 	t->bytes += size;
 	for (size_t i = 0; i < size; i++)
 		t->sum = t->sum * 31 + byte[i];
@@ -86,7 +88,7 @@ static const uint8_t triple[] = {0x90, 0x0f, 0x0b};
 /* Twice the console's buffer through a taker that sleeps, through one that does not, and to nobody. */
 static void the_taker_does_not_show(void **state)
 {
-	struct taker fast = {0}, slow = {.sleep_ms = 30};
+	struct taker fast = {0}, slow = {.naps = 2};
 	struct vmm_config config = GUEST(talks, &fast);
 	struct vmm_result first, second, third;
 
