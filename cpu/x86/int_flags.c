@@ -90,6 +90,14 @@ static op_t nop(struct x86_cpu *c, op_t op)
 	(void)c;
 	return NEXT(op);
 }
+/* Once in so many: to ask the host costs more than a turn of a guest's loop. */
+static op_t spin(struct x86_cpu *c, op_t op)
+{
+	enum { PAUSES = 64 };
+	if (unlikely(++c->pauses % PAUSES == 0) && c->env->pause)
+		c->env->pause(c->env_opaque);
+	return NEXT(op);
+}
 static op_t fence(struct x86_cpu *c, op_t op)
 {
 	(void)c;
@@ -127,7 +135,7 @@ x86_fn x86_int_flags(const struct x86_insn *d, struct x86_op *op, bool *ends)
 	case ZYDIS_MNEMONIC_CLD: return cld;
 	case ZYDIS_MNEMONIC_STD: return std;
 	case ZYDIS_MNEMONIC_SALC: return salc;
-	case ZYDIS_MNEMONIC_PAUSE: return nop;
+	case ZYDIS_MNEMONIC_PAUSE: return spin;
 	case ZYDIS_MNEMONIC_NOP: return d->i.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT || is_reserved_nop(d) ? nop : NULL;
 	case ZYDIS_MNEMONIC_LFENCE:
 	case ZYDIS_MNEMONIC_MFENCE:

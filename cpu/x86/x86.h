@@ -61,12 +61,14 @@ struct x86_env {
 	/* MWAIT: wait a little while for poll to have something to say, at most some 100 us; the guest looks for itself
 	 * what ended it. NULL: MWAIT returns at once. */
 	void (*mwait)(void *o);
+	/* PAUSE, now and then: the guest spins, maybe for what a CPU does that has no processor of the host's now. May be
+	 * NULL. */
+	void (*pause)(void *o);
 	/* Stop all other CPUs on this memory, or let them go on: around an instruction whose locked access the host cannot
 	 * make at once (split, unaligned, beside code). NULL: there are no others. The stopped ones may have waited for
 	 * the same, so memory may have changed when it returns. */
 	void (*alone)(void *o, bool begin);
 	bool vmcall_exits;
-	bool hlt_waits; /* unused by the CPU; HLT always stops */
 };
 
 enum x86_stop_kind {
@@ -203,6 +205,7 @@ struct x86_cpu {
 	union x86_vec v[16];
 	uint64_t pkru, pkrs;
 	uint64_t random_state; /* of the CPU's own generator, see env->random */
+	uint32_t pauses;       /* PAUSEs executed */
 	/* what fpenv.c has borrowed of the host's FPU: the control bits now loaded (0: nothing) and what they replaced
 	 */
 	uint32_t fp_loaded, fp_host_mxcsr, fp_x87_loaded;

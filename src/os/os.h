@@ -86,6 +86,7 @@ void os_cond_destroy(struct os_cond *c);
 void os_cond_wait(struct os_cond *c, struct os_mutex *m);
 int os_cond_wait_until(struct os_cond *c, struct os_mutex *m, uint64_t deadline_ns); /* 0: deadline passed */
 void os_cond_broadcast(struct os_cond *c);
+void os_yield(void); /* let another thread have this processor, if one waits for it */
 /* A helper thread of the library's own (the soft back end's timer); all signals blocked. */
 struct os_worker;
 int os_worker_start(void (*fn)(void *), void *arg, struct os_worker **out);

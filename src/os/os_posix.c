@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -125,6 +126,11 @@ uint64_t os_now_ns(void)
 }
 
 /* ------ threads ------ */
+
+void os_yield(void)
+{
+	sched_yield();
+}
 
 /* Static TLS: os_thread_self is on the path of every call on a vCPU. */
 static _Thread_local struct os_thread *self __attribute__((tls_model("initial-exec")));

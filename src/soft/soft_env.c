@@ -205,6 +205,12 @@ static void env_mwait(void *o)
 	os_event_wait(&cv->v->kick->wake, os_now_ns() + NAP_NS);
 }
 
+static void env_pause(void *o)
+{
+	(void)o;
+	os_yield();
+}
+
 void soft_env_init(struct soft_vcpu *cv)
 {
 	bool pc = cv->vm->has_pc;
@@ -224,6 +230,7 @@ void soft_env_init(struct soft_vcpu *cv)
 		.set_tpr = pc ? env_set_tpr : NULL,
 		.random = env_random,
 		.mwait = env_mwait,
+		.pause = cv->vm->vm->config.max_vcpus > 1 ? env_pause : NULL,
 		.alone = cv->vm->vm->config.max_vcpus > 1 ? soft_alone : NULL,
 		.vmcall_exits = cv->vm->vm->config.hypercall_exits,
 	};
