@@ -176,6 +176,13 @@ static bool write_efer(struct x86_cpu *c, uint64_t v)
 	return true;
 }
 
+static bool tsc_changed(struct x86_cpu *c, bool guest)
+{
+	if (guest && c->env->tsc_changed)
+		c->env->tsc_changed(c->env_opaque);
+	return true;
+}
+
 /* `guest`: TSC and TSC_ADJUST move together (SDM vol. 3, 18.17.3); the user's writes set one alone, so that state can
  * be restored in any order. */
 static bool write_special(struct x86_cpu *c, uint32_t index, uint64_t v, bool guest)
@@ -186,12 +193,12 @@ static bool write_special(struct x86_cpu *c, uint32_t index, uint64_t v, bool gu
 		delta = v - x86_read_tsc(c);
 		c->tsc_offset += delta;
 		c->tsc_adjust += guest ? delta : 0;
-		return true;
+		return tsc_changed(c, guest);
 	case MSR_TSC_ADJUST:
 		delta = v - c->tsc_adjust;
 		c->tsc_adjust = v;
 		c->tsc_offset += guest ? delta : 0;
-		return true;
+		return tsc_changed(c, guest);
 	case MSR_MTRR_DEF:
 		if ((v & ~UINT64_C(0xcff)) || !types_ok(v & 0xff, MTRR_TYPES))
 			return false;

@@ -53,6 +53,7 @@ struct x86_env {
 	unsigned (*poll)(void *o);
 	int (*intr_ack)(void *o);     /* vector, or -1: none any more */
 	uint64_t (*tsc)(void *o);     /* guest TSC before TSC_ADJUST-independent offset: the raw clock */
+	void (*tsc_changed)(void *o); /* the guest wrote TSC or TSC_ADJUST; may be NULL */
 	uint64_t (*get_tpr)(void *o); /* CR8; NULL: kept in cpu->cr8 */
 	void (*set_tpr)(void *o, uint64_t cr8);
 	/* For RDRAND and RDSEED; false: no number now. NULL: a generator of the CPU's own that gives the same numbers

@@ -123,14 +123,31 @@ static bool env_msr_exits(void *o, uint32_t index, bool write)
 	return false;
 }
 
-/* APIC ids are a vCPU's own (SDM vol. 2, CPUID leaves 1 and 0BH). */
+/* A deadline is due by the TSC as it is now. */
+static void env_tsc_changed(void *o)
+{
+	struct soft_vcpu *cv = o;
+	os_lock(&cv->vm->irq_lock);
+	irq_pc_tsc_changed(&cv->vm->pc, cv->v->index);
+	os_unlock(&cv->vm->irq_lock);
+}
+
+static bool apic_off(struct soft_vcpu *cv)
+{
+	enum { APIC_BASE_EN = 1 << 11 };
+	uint64_t base;
+	return cv->vm->has_pc && soft_env_rdmsr(cv, 0x1b, &base) == X86_DONE && !(base & APIC_BASE_EN);
+}
+
+/* APIC ids are a vCPU's own, and a local APIC that is off is not shown (SDM vol. 2, CPUID leaves 1 and 0BH; vol. 3, 11.4.3). */
 static int env_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
 	struct soft_vcpu *cv = o;
 	vma_cpuid_lookup(cv->vm->vm, leaf, subleaf, out);
-	if (leaf == 1)
+	if (leaf == 1) {
 		out[1] = (out[1] & 0x00ffffff) | cv->v->index << 24;
-	else if (leaf == 0xb || leaf == 0x1f)
+		out[3] &= apic_off(cv) ? ~(uint32_t)(1 << 9) : ~(uint32_t)0;
+	} else if (leaf == 0xb || leaf == 0x1f)
 		out[3] = cv->v->index;
 	return cv->vm->vm->config.cpuid_exits ? X86_DEFER : X86_DONE;
 }
@@ -226,6 +243,7 @@ void soft_env_init(struct soft_vcpu *cv)
 		.poll = env_poll,
 		.intr_ack = env_ack,
 		.tsc = soft_tsc,
+		.tsc_changed = pc ? env_tsc_changed : NULL,
 		.get_tpr = pc ? env_get_tpr : NULL,
 		.set_tpr = pc ? env_set_tpr : NULL,
 		.random = env_random,
