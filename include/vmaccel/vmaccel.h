@@ -381,8 +381,8 @@ VMA_API vma_exit *vma_vcpu_exit(vma_vcpu *vcpu);
  * instruction needs another answer, found in vma_vcpu_exit: loop. */
 VMA_API int vma_vcpu_complete(vma_vcpu *vcpu);
 
-/* Instructions since the vCPU was made (VMA_CAP_INSN_COUNT): those executed, each iteration of a string instruction, and
- * those that ended in a fault. One that is half done in a pending exit is not counted yet. */
+/* Instructions since the vCPU was made (VMA_CAP_INSN_COUNT), or as restored: those executed, each iteration of a string
+ * instruction, and those that ended in a fault. One that is half done in a pending exit is not counted yet. */
 VMA_API int vma_vcpu_insns(vma_vcpu *vcpu, uint64_t *insns);
 /* From now on runs return VMA_EXIT_BUDGET as soon as that count has reached `insns`, between two instructions, never
  * later; and, with vma_vm_config.insn_hz, as soon as the guest's clock (vma_vm_clock_get) has reached `clock_ns`.
