@@ -35,20 +35,38 @@ void counted_clock(struct vmm *vmm)
 
 /* ------ the run ------ */
 
+/* The count at which the run ends at the latest; with `slice` somewhere before, at no regular distance. */
+static int last_insn(struct vcpu *v, uint64_t *limit)
+{
+	const struct vmm_config *config = &v->vmm->config;
+	uint64_t now, slice;
+	int result;
+
+	*limit = config->max_insns ? config->max_insns - v->vmm->counted.insns_before : UINT64_MAX;
+	if (!config->slice)
+		return 0;
+	result = vma_vcpu_insns(v->vcpu, &now);
+	if (result < 0)
+		return result;
+	slice = 1 + now * 0x9e3779b97f4a7c15u % config->slice;
+	if (*limit - now > slice && *limit > now)
+		*limit = now + slice;
+	return 0;
+}
+
 /* How far the next run may go: to the next timer of a device, and to the last instruction. */
 static int set_budget(struct vcpu *v)
 {
 	struct vmm *vmm = v->vmm;
-	uint64_t next = UINT64_MAX, now, limit = UINT64_MAX;
-	int result;
+	uint64_t next = UINT64_MAX, now, limit;
+	int result = last_insn(v, &limit);
 
 	uv_mutex_lock(&vmm->lock);
 	if (!vmm->ended)
 		next = timers_run(&vmm->clock);
 	uv_mutex_unlock(&vmm->lock);
-	if (vmm->config.max_insns)
-		limit = vmm->config.max_insns - vmm->counted.insns_before;
-	result = vma_vm_clock_get(vmm->vm, &now);
+	if (result >= 0)
+		result = vma_vm_clock_get(vmm->vm, &now);
 	return result < 0 ? result : vma_vcpu_budget(v->vcpu, limit, next == UINT64_MAX ? next : now + next);
 }
 

@@ -102,6 +102,8 @@ struct vmm_config {
 	 * 00:00:00; it ends after max_insns instructions (0: no limit), resets included. One CPU on soft, no `clock`.
 	 * The console's input is what descriptor 0 has if it is a file, else nothing. */
 	uint64_t max_insns, insn_hz;
+	uint32_t slice; /* for tests: the vCPU returns after at most so many instructions, which must not show; 0: no
+			   limit */
 };
 
 /* X(NAME, number, text): how a run ended. */

@@ -108,6 +108,10 @@ static void the_taker_does_not_show(void **state)
 	config.console = VMM_CONSOLE_NONE;
 	third = run(&config);
 	assert_string_equal(third.state, first.state);
+	config.slice = 7;
+	third = run(&config);
+	assert_string_equal(third.state, first.state);
+	assert_int_equal(third.insns, first.insns);
 	config.max_insns = first.insns - 1;
 	second = run(&config);
 	assert_int_equal(second.end, VMM_END_BUDGET);
@@ -144,6 +148,9 @@ static void timers_fire_in_virtual_time(void **state)
 	assert_in_range(first.insns, 1000, 2000);
 	second = run(&config);
 	assert_int_equal(second.virtual_ns, first.virtual_ns);
+	assert_string_equal(second.state, first.state);
+	config.slice = 50;
+	second = run(&config);
 	assert_string_equal(second.state, first.state);
 	config.insn_hz = 10000000; /* 100 ns each: more time in handlers, no tick lost */
 	second = run(&config);
