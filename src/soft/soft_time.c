@@ -1,6 +1,6 @@
-/* soft_time.c - the guest's time: the host's, or with vma_vm_config.insn_hz a function of the instructions executed. Then
- * there is one vCPU and no timer thread: its own thread runs the timers, each exactly when the count has reached its
- * deadline, and a vCPU that waits moves the clock on to the next one. */
+/* soft_time.c - the guest's time: the host's, or with vma_vm_config.insn_hz a function of the instructions executed.
+ * Then there is one vCPU and no timer thread: its own thread runs the timers, each exactly when the count has reached
+ * its deadline, and a vCPU that waits moves the clock on to the next one. */
 #include "soft.h"
 
 enum { NS = 1000000000 };
@@ -212,8 +212,8 @@ void soft_insn_state(struct vma_vcpu *v, struct vma_insn_state *s)
 		s->timer_ns = due > now ? due - now : 0;
 }
 
-/* The controllers' clock and the VM's go on from where they are: these have state of their own, restored before or after
- * this. */
+/* The controllers' clock and the VM's go on from where they are: these have state of their own, restored before or
+ * after this. */
 void soft_insn_clock(struct vma_vcpu *v, const struct vma_insn_state *s)
 {
 	struct soft_vcpu *cv = v->priv;

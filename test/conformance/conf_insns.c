@@ -1,5 +1,5 @@
-/* conf_insns.c - checks of counted instructions (T122-T123). Who does not count must say so; then there is nothing more to
- * check. */
+/* conf_insns.c - checks of counted instructions (T122-T123). Who does not count must say so; then there is nothing more
+ * to check. */
 #include <stdlib.h>
 #include <string.h>
 #include "guest.h"
@@ -56,7 +56,7 @@ static int exact_stops(struct conf *conf)
 	CONF_TRY(counting(conf));
 	CONF_TRY(guest_open(&g, conf, NULL, stepping, sizeof stepping - 1));
 	CONF_TRY(at(&g, 1, 5, 5));
-	CONF_TRY(at(&g, 1, 5, 5)); /* used up already */
+	CONF_TRY(at(&g, 1, 5, 5));  /* used up already */
 	CONF_TRY(at(&g, 5, 10, 2)); /* three iterations of REP STOSB done */
 	CONF_TRY(at(&g, 7, 12, 0));
 	CONF_OK(conf, vma_vcpu_budget(g.v, 8, UINT64_MAX));
@@ -80,8 +80,10 @@ struct end {
 	uint64_t ns;
 };
 
-/* 0 rdtsc; 2 add rbx, rax; 5 mov ecx, eax; 7 and ecx, ffffh; d mov [rcx+10000h], rbx; 14 mov ecx, 7; 19 loop 19; 1b jmp 0 */
-static const char timely[] = "\x0f\x31\x48\x01\xc3\x89\xc1\x81\xe1\xff\xff\0\0\x48\x89\x99\0\0\1\0\xb9\7\0\0\0\xe2\xfe\xeb\xe3";
+/* 0 rdtsc; 2 add rbx, rax; 5 mov ecx, eax; 7 and ecx, ffffh; d mov [rcx+10000h], rbx; 14 mov ecx, 7; 19 loop 19; 1b jmp
+ * 0 */
+static const char timely[] =
+	"\x0f\x31\x48\x01\xc3\x89\xc1\x81\xe1\xff\xff\0\0\x48\x89\x99\0\0\1\0\xb9\7\0\0\0\xe2\xfe\xeb\xe3";
 
 static int run_in(struct conf *conf, unsigned pieces, struct end *end)
 {
@@ -130,10 +132,10 @@ static int repeats(struct conf *conf)
 }
 
 static const struct conf_check checks[] = {
-	{122, "A budget of instructions ends the run exactly there, inside REP and behind an exit too", "x86 count guest",
-	 exact_stops, NULL},
-	{123, "Time out of the count: a run in one piece, again, in two and in 7777 ends in the same state", "x86 count guest",
-	 repeats, NULL},
+	{122, "A budget of instructions ends the run exactly there, inside REP and behind an exit too",
+	 "x86 count guest", exact_stops, NULL},
+	{123, "Time out of the count: a run in one piece, again, in two and in 7777 ends in the same state",
+	 "x86 count guest", repeats, NULL},
 };
 
 CONF_GROUP(insns, checks, NULL, 0);
