@@ -244,7 +244,14 @@ struct x86_block *x86_find_block(struct x86_cpu *c, bool single)
 	uint32_t key = x86_block_key(c, single);
 	const struct x86_itlbe *t = x86_fetch_page(c, lin);
 	uint64_t gpa = t->gpa | (lin & 0xfff);
-	struct x86_block *b = lookup(c, t, gpa, lin, key);
+	struct x86_block *b = likely(t->hva) ? lookup(c, t, gpa, lin, key) : NULL;
+	if (unlikely(!b)) {
+		if (!single) { /* the run loop looks first whether there is room for one more */
+			x86_log_reset(c);
+			longjmp(c->jb, X86_JMP_SINGLE);
+		}
+		b = x86_decode_device(c, lin, key);
+	}
 	if (unlikely(!within_limit(c, b))) {
 		if (single)
 			x86_raise(c, NULL, X86_GP_FAULT, 0);

@@ -162,6 +162,8 @@ struct builder {
 	const uint8_t *hva;
 	unsigned room; /* bytes of the page from the block's start */
 	const struct x86_itlbe *behind;
+	uint64_t lin;    /* device: of the instruction */
+	bool device;     /* its bytes are asked for one by one, or some would have to be */
 	bool ends, stop; /* stop: without this instruction */
 	bool branch;     /* the last operation leaves by the exits or by itself */
 	struct {
@@ -171,6 +173,45 @@ struct builder {
 	bool relink;           /* state that blocks depend on may have changed: leave through the run loop */
 	struct x86_block head; /* last: it ends in a flexible array */
 };
+
+/* The next bytes from a device: up to 8, and no more than to the next boundary of as many. */
+static unsigned device_piece(struct x86_cpu *c, uint64_t gpa, unsigned room, uint8_t *bytes)
+{
+	unsigned n = 8;
+	while (gpa & (n - 1) || n > room)
+		n /= 2;
+	x86_mmio(c, NULL, gpa, n, false, bytes);
+	return n;
+}
+
+static unsigned piece(struct builder *b, unsigned have, uint8_t *bytes)
+{
+	uint64_t lin = b->lin + have;
+	if (b->c->mode != X86_MODE_LONG)
+		lin = (uint32_t)lin;
+	const struct x86_itlbe *t = x86_fetch_page(b->c, lin);
+	unsigned off = lin & 0xfff, room = 15 - have < 0x1000 - off ? 15 - have : 0x1000 - off;
+	if (!t->hva)
+		return device_piece(b->c, t->gpa | off, room, bytes + have);
+	host_read(bytes + have, t->hva + off, room);
+	return room;
+}
+
+/* Reading a device may do something, so only what the instruction needs is read, and once: an instruction that is begun
+ * again finds the bytes in the log, before its own accesses. */
+static ZyanStatus fetch_device(struct builder *b, struct x86_insn *d)
+{
+	const ZydisDecoder *dec = decoder_for(b->c);
+	ZyanStatus s = ZYDIS_STATUS_NO_MORE_DATA;
+	if (!b->c->replay)
+		x86_log_reset(b->c);
+	b->c->log_insns = b->c->insns;
+	for (unsigned have = 0; have < 15 && s == ZYDIS_STATUS_NO_MORE_DATA;) {
+		have += piece(b, have, d->bytes);
+		s = ZydisDecoderDecodeFull(dec, d->bytes, have, &d->i, d->o);
+	}
+	return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;
+}
 
 /* The bytes of one instruction; of the next page only what is needed, and for the first instruction of a block only. */
 static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
@@ -189,6 +230,10 @@ static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
 	if (b->c->mode != X86_MODE_LONG)
 		lin = (uint32_t)lin;
 	b->behind = x86_fetch_page(b->c, (lin | 0xfff) + 1);
+	if (!b->behind->hva) {
+		b->stop = b->device = true;
+		return s;
+	}
 	x86_share_decoding(b->c, b->behind->hva);
 	b->head.host[1] = b->behind->hva;
 	host_read(d->bytes + have, b->behind->hva, 15 - have);
@@ -278,7 +323,7 @@ static void one(struct builder *b)
 	struct x86_insn d;
 	struct x86_op *op = &b->ops[b->head.n + 1];
 	d.c = b->c;
-	ZyanStatus s = fetch(b, &d);
+	ZyanStatus s = b->device ? fetch_device(b, &d) : fetch(b, &d);
 	if (b->stop)
 		return;
 	memset(op, 0, sizeof *op);
@@ -366,10 +411,35 @@ struct x86_block *x86_decode_block(struct x86_cpu *c, uint64_t gpa, const uint8_
 	x86_share_decoding(c, hva);
 	b.hva = hva + (gpa & 0xfff);
 	b.room = 0x1000 - (gpa & 0xfff);
-	b.ends = b.stop = b.branch = b.relink = false;
+	b.ends = b.stop = b.branch = b.relink = b.device = false;
 	unsigned max = key & X86_KEY_SINGLE ? 1 : X86_BLOCK_INSNS;
 	while (b.head.n < max && !b.ends && !b.stop && b.head.bytes < b.room)
 		one(&b);
+	if (unlikely(b.device))
+		return NULL;
 	finish(&b);
 	return x86_cache_add(c, &b.head, b.ops, b.head.n + 3u, b.code);
+}
+
+struct x86_block *x86_decode_device(struct x86_cpu *c, uint64_t lin, uint32_t key)
+{
+	struct x86_block *block = (struct x86_block *)(void *)c->cache->device;
+	struct builder b;
+	memset(&b.head, 0, sizeof b.head);
+	b.c = c;
+	b.lin = lin;
+	b.head.gpa = lin;
+	b.head.gpa2 = UINT64_MAX;
+	b.head.key = key | X86_KEY_SINGLE;
+	b.ends = b.stop = b.branch = b.relink = false;
+	b.device = true;
+	one(&b);
+	finish(&b);
+	memcpy(block, &b.head, sizeof b.head);
+	memcpy(block->ops, b.ops, 4 * sizeof *b.ops);
+	memcpy(block->ops + 4, b.code, b.head.bytes);
+	c->log_op = &block->ops[1]; /* the log goes on with what it accesses */
+	c->log_insns = c->insns + 1;
+	c->once = true; /* each iteration fetches again, however many are to be done: x86_run forgets it */
+	return block;
 }

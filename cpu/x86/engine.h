@@ -54,7 +54,7 @@ struct x86_jc {
 struct x86_itlbe {
 	uint64_t tag; /* linear page | user; UINT64_MAX: empty */
 	uint64_t gpa;
-	uint8_t *hva;
+	uint8_t *hva; /* NULL: no memory, a device's page */
 };
 struct x86_victim {
 	uint64_t tag; /* gva of the page | write; 1: empty */
@@ -81,6 +81,8 @@ struct x86_cache {
 	uint64_t flushes;      /* of the arena */
 	uint8_t *arena;
 	size_t used;
+	/* the block of x86_decode_device: head, one instruction, two exits, behind these its bytes */
+	_Alignas(32) uint8_t device[sizeof(struct x86_block) + 4 * sizeof(struct x86_op) + 16];
 };
 
 /* cache.c */
@@ -94,8 +96,12 @@ void x86_code_store(struct x86_cpu *c, const uint8_t *host, unsigned off, unsign
 void x86_cache_flush(struct x86_cpu *c);
 
 void x86_decoders_init(void);
-/* decode.c; hva: host address of the page that holds gpa */
+/* decode.c; hva: host address of the page that holds gpa. NULL: the bytes go on in a device's page. */
 struct x86_block *x86_decode_block(struct x86_cpu *c, uint64_t gpa, const uint8_t *hva, uint32_t key);
+
+/* decode.c: the instruction at c->rip (linear: lin), some of whose bytes are a device's. Not in the cache; good until the
+ * next one. */
+struct x86_block *x86_decode_device(struct x86_cpu *c, uint64_t lin, uint32_t key);
 
 /* mmu.c */
 const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin); /* raises at c->rip */

@@ -316,9 +316,9 @@ const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin)
 		x86_page_fault(c, NULL, lin, error);
 	uint64_t gpa = t.gpa & ~(uint64_t)0xfff;
 	uint8_t *hva = c->env->page(c->env_opaque, gpa, &flags);
-	if (!hva || !(flags & X86_PAGE_X)) {
+	if (hva && !(flags & X86_PAGE_X)) {
 		c->stop.addr = gpa;
-		x86_leave(c, X86_STOP_INTERNAL); /* code in a device */
+		x86_leave(c, X86_STOP_INTERNAL); /* memory that its owner forbids to execute */
 	}
 	*e = (struct x86_itlbe){tag, gpa, hva};
 	if (t.bits > 12)

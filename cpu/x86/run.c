@@ -120,9 +120,19 @@ static void be_alone(struct x86_cpu *c, bool begin)
 	c->alone = begin;
 }
 
+/* The bytes of an instruction that is begun again are not asked for again where they came from a device. */
+static void again(struct x86_cpu *c)
+{
+	const struct x86_block *b = (const struct x86_block *)(const void *)c->cache->device;
+	if (c->log_op != &b->ops[1] || c->log_insns != c->insns + 1)
+		return;
+	c->log_pos = 0;
+	c->replay = c->log_len > 0;
+}
+
 static bool single(struct x86_cpu *c)
 {
-	bool debug = c->tf_active;
+	bool debug = c->tf_active, once = c->once;
 	c->block = NULL;
 	c->code_tag = NO_JUMPS;
 	c->redo_single = false;
@@ -132,9 +142,11 @@ static bool single(struct x86_cpu *c)
 		one_block(c);
 	if (unlikely(c->want_alone)) {
 		be_alone(c, true);
+		again(c);
 		one_block(c);
 		be_alone(c, false);
 	}
+	c->once = once;
 	if (c->shadow & 0x80)
 		c->shadow = 0;
 	if (c->replay)
@@ -221,6 +233,7 @@ enum x86_stop_kind x86_run(struct x86_cpu *c)
 	int how = setjmp(c->jb);
 	if (how) {
 		left(c, how);
+		c->once = false;
 		if (how != X86_JMP_FAULT && how != X86_JMP_SINGLE)
 			return leave(c);
 	}

@@ -231,7 +231,7 @@ struct x86_cpu {
 	    *block; /* head of the running block, for the count of instructions when it is left early; NULL: none */
 	uint64_t code_tag;           /* what a jump-cache entry must carry: generation of translations and block key */
 	bool replay;                 /* the log belongs to the next instruction or delivery */
-	bool once;                   /* x86_step, x86_complete: leave after one iteration of REP */
+	bool once;                   /* x86_step, x86_complete, code in a device: leave after one iteration of REP */
 	bool poll_again;             /* an interrupt or window is waiting for IF */
 	bool want_alone, alone;      /* a locked instruction needs, or has, the memory for itself */
 	const struct x86_op *log_op; /* whose accesses the log holds: operation and the count of instructions then */

@@ -264,6 +264,90 @@ static void interrupt_beside_masked_nmi(void **state)
 	assert_true(c->nmi_pending);
 }
 
+/* ------ code in a device ------ */
+
+/* Give a device's bytes until something else happens; how many reads that took. */
+static unsigned serve_code(struct rig *r, uint64_t at, const uint8_t *code, unsigned size)
+{
+	unsigned reads = 0;
+	while (x86_run(r->c) == X86_STOP_MMIO && !r->c->stop.write && r->c->stop.addr - at < size) {
+		uint8_t bytes[8] = {0};
+		uint64_t v;
+		for (unsigned i = 0; i < r->c->stop.len && r->c->stop.addr - at + i < size; i++)
+			bytes[i] = code[r->c->stop.addr - at + i];
+		assert_true(!(r->c->stop.addr & (r->c->stop.len - 1))); /* in the device's own alignment */
+		memcpy(&v, bytes, 8);
+		answer(r, v);
+		reads++;
+	}
+	return reads;
+}
+
+static void code_in_a_device(void **state)
+{
+	static const uint8_t code[] = {0xff, 0xc0, 0xff, 0xc0, 0xf4}; /* inc eax; inc eax; hlt */
+	struct rig *r = *state;
+	rig_code(r, 0xff, 0xe3); /* jmp rbx */
+	r->c->r[3] = RIG_DEVICE;
+	for (unsigned again = 1; again <= 2; again++) {
+		r->c->rip = RIG_CODE;
+		assert_int_equal(serve_code(r, RIG_DEVICE, code, sizeof code), 3); /* nothing is kept */
+		assert_int_equal(r->c->stop.kind, X86_STOP_HLT);
+		assert_int_equal(r->c->rip, RIG_DEVICE + 5);
+		assert_int_equal(r->c->r[0], 2 * again);
+		assert_int_equal(r->c->insns, 4 * again);
+	}
+}
+
+/* The instruction is read once, whatever it does to a device itself. */
+static void code_in_a_device_that_accesses_it(void **state)
+{
+	static const uint8_t code[] = {0xff, 0x43, 0x40, 0x90, 0xf4}; /* inc dword [rbx+0x40]; nop; hlt */
+	struct rig *r = *state;
+	r->c->r[3] = RIG_DEVICE;
+	r->c->rip = RIG_DEVICE;
+	assert_int_equal(serve_code(r, RIG_DEVICE, code, sizeof code), 1);
+	assert_int_equal(r->c->stop.addr, RIG_DEVICE + 0x40);
+	assert_int_equal(r->c->rip, RIG_DEVICE);
+	answer(r, 41);
+	assert_int_equal(x86_run(r->c), X86_STOP_MMIO);
+	assert_true(r->c->stop.write);
+	assert_int_equal(*(uint32_t *)(void *)r->c->stop.data, 42);
+	x86_answer(r->c);
+	assert_int_equal(serve_code(r, RIG_DEVICE, code, sizeof code), 2); /* the byte of NOP, four from HLT on */
+	assert_int_equal(r->c->stop.kind, X86_STOP_HLT);
+}
+
+/* From memory into a device: the first bytes are memory's. */
+static void code_across_into_a_device(void **state)
+{
+	static const uint8_t behind[] = {0x34, 0x12, 0x00, 0x00, 0xf4};
+	struct rig *r = *state;
+	memcpy(r->ram + RIG_RAM - 1, "\xb8", 1); /* mov eax, imm32 */
+	r->c->rip = RIG_RAM - 1;
+	assert_int_equal(serve_code(r, RIG_RAM, behind, sizeof behind), 2);
+	assert_int_equal(r->c->stop.kind, X86_STOP_HLT);
+	assert_int_equal(r->c->r[0], 0x1234);
+}
+
+/* Without deferral, and with a budget: exactly as many instructions. */
+static void code_in_a_device_counts(void **state)
+{
+	struct rig *r = *state;
+	r->defer = false;
+	r->device = 0x9090909090909090;
+	for (unsigned n = 1; n < 60; n += 7) {
+		r->c->rip = RIG_DEVICE;
+		r->c->insn_limit = r->c->insns + n;
+		assert_int_equal(x86_run(r->c), X86_STOP_BUDGET);
+		assert_int_equal(r->c->rip, RIG_DEVICE + n);
+		assert_int_equal(r->c->insns, r->c->insn_limit);
+	}
+	r->c->rip = RIG_DEVICE;
+	assert_int_equal(x86_step(r->c), X86_STOP_BUDGET);
+	assert_int_equal(r->c->rip, RIG_DEVICE + 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -280,6 +364,10 @@ int main(void)
 					   T(step_is_one_iteration),
 					   T(poll_stops_a_loop),
 					   T(window_behind_the_shadow),
-					   T(interrupt_beside_masked_nmi)};
+					   T(interrupt_beside_masked_nmi),
+					   T(code_in_a_device),
+					   T(code_in_a_device_that_accesses_it),
+					   T(code_across_into_a_device),
+					   T(code_in_a_device_counts)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
