@@ -178,8 +178,11 @@ void x86_store_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, un
 /* #AC where the address is not a multiple of what the operand's size asks for. Loads and stores do it themselves, out of
  * the slow ones: nothing hits the TLB while c->align_check. */
 void x86_check_alignment(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
-/* Make sure that a later store of size bytes cannot fault (read-modify-write, PUSH of two parts); MMIO pages pass. */
-void x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
+/* Make sure that a later store of size bytes cannot fault (read-modify-write, PUSH of two parts); MMIO pages pass. Answers
+ * where it will go: an instruction of several stores makes those to devices first, then X86_IN_BOTH, then memory's, so
+ * that none of the latter is to be seen while a device keeps the instruction waiting. */
+enum x86_where { X86_IN_DEVICE, X86_IN_BOTH, X86_IN_MEMORY, X86_PLACES };
+enum x86_where x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size);
 
 #define X86_LOAD(bits)                                                                                                 \
 	static inline uint##bits##_t x86_ld##bits(struct x86_cpu *c, const struct x86_op *op, uint64_t gva)            \

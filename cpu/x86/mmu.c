@@ -270,10 +270,13 @@ void x86_store_slow(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, un
 		x86_watch_hit(c, gva, size, true);
 }
 
-void x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size)
+enum x86_where x86_probe_write(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned size)
 {
 	struct place p[2];
-	places(c, op, c->mmu_mode, W, false, gva, size, p);
+	unsigned n = places(c, op, c->mmu_mode, W, false, gva, size, p);
+	if (n < size && !p[0].hva != !p[1].hva)
+		return X86_IN_BOTH;
+	return p[0].hva ? X86_IN_MEMORY : X86_IN_DEVICE;
 }
 
 /* Implicit supervisor accesses: EFLAGS.AC does not open user pages to them. */

@@ -44,12 +44,13 @@ void sse_masked_store(struct x86_cpu *c, const struct x86_op *op, const uint8_t 
 {
 	uint64_t offset = op->size == 8 ? c->r[7] : op->size == 4 ? (uint32_t)c->r[7] : (uint16_t)c->r[7];
 	uint64_t gva = x86_linear(c, op, op->seg, offset, n, true);
+	enum x86_where where[16];
 	for (unsigned i = 0; i < n; i++)
-		if (mask[i] & 0x80)
-			x86_probe_write(c, op, gva + i, 1);
-	for (unsigned i = 0; i < n; i++)
-		if (mask[i] & 0x80)
-			x86_st8(c, op, gva + i, data[i]);
+		where[i] = mask[i] & 0x80 ? x86_probe_write(c, op, gva + i, 1) : X86_PLACES;
+	for (enum x86_where w = 0; w < X86_PLACES; w++)
+		for (unsigned i = 0; i < n; i++)
+			if (where[i] == w)
+				x86_st8(c, op, gva + i, data[i]);
 }
 HANDLER(maskmovdqu, x86_lane data = *DST; x86_lane mask = *SRC; sse_masked_store(c, op, data.b, mask.b, 16))
 

@@ -66,20 +66,24 @@ static void masked_load(struct x86_cpu *c, const struct x86_op *op)
 	c->v[op->dst] = r;
 }
 
-/* Nothing is stored before all that is wanted can be. */
+/* Nothing is stored before all that is wanted can be, and nothing in memory before devices have theirs. */
 static void masked_store(struct x86_cpu *c, const struct x86_op *op)
 {
 	const union x86_vec mask = c->v[op->src], data = c->v[op->dst];
 	unsigned n = op->aux / op->size;
 	uint64_t gva[8];
-	for (unsigned i = 0; i < n; i++)
-		if (wanted(&mask, op->size, i)) {
-			gva[i] = element_ea(c, op, distance(c, op, i), true);
-			x86_probe_write(c, op, gva[i], op->size);
-		}
-	for (unsigned i = 0; i < n; i++)
-		if (wanted(&mask, op->size, i))
-			x86_st(c, op, gva[i], data.b + i * op->size, op->size);
+	enum x86_where where[8];
+	for (unsigned i = 0; i < n; i++) {
+		where[i] = X86_PLACES;
+		if (!wanted(&mask, op->size, i))
+			continue;
+		gva[i] = element_ea(c, op, distance(c, op, i), true);
+		where[i] = x86_probe_write(c, op, gva[i], op->size);
+	}
+	for (enum x86_where w = 0; w < X86_PLACES; w++)
+		for (unsigned i = 0; i < n; i++)
+			if (where[i] == w)
+				x86_st(c, op, gva[i], data.b + i * op->size, op->size);
 }
 VEX_HANDLER(load_masked, masked_load(c, op))
 VEX_HANDLER(store_masked, masked_store(c, op))

@@ -315,6 +315,39 @@ static void fetch_across(void **state)
 	assert_int_equal(r->c->insns, 2);
 }
 
+/* Without a log the walk tells nobody of its updates, wherever in its table an entry lies. */
+static void walk_without_log(void **state)
+{
+	struct rig *r = *state;
+	for (unsigned n = 0; n < 4; n++)
+		assert_int_equal(walk(r, RIG_DATA + n * 0x1000, X86_ACC_WRITE), -1);
+	assert_int_equal(*leaf(r, RIG_DATA + 0x1000) & (A | D), A | D);
+	assert_int_equal(r->dirtied, 0);
+	r->flags |= X86_PAGE_LOG;
+	assert_int_equal(walk(r, RIG_DATA + 0x4000, 0), -1);
+	assert_int_equal(walk(r, RIG_DATA + 0x5000, 0), -1);
+	assert_int_equal(r->dirtied, 2); /* the tables above have A already */
+}
+
+/* A page table that is code as well: the walk's own A makes another instruction of ADD EAX, [RAX] (03 00): AND (23 00).
+ * The fuzzer's seed 27091. */
+static void accessed_bit_in_code(void **state)
+{
+	struct rig *r = *state;
+	uint64_t at = PT + (RIG_DATA >> 12) * 8;
+	*leaf(r, RIG_DATA) = RIG_DATA | P | W;
+	memcpy(r->ram + RIG_DATA, "\x05", 1);
+	for (unsigned n = 0; n < 2; n++) {
+		r->c->rip = at;
+		r->c->r[0] = RIG_DATA;
+		r->c->insn_limit = r->c->insns + 1;
+		assert_int_equal(x86_run(r->c), X86_STOP_BUDGET);
+		assert_int_equal(r->c->rip, at + 2);
+		assert_int_equal(r->c->r[0], n ? 0 : RIG_DATA + 5);
+		assert_int_equal(*leaf(r, RIG_DATA) & A, A);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -324,6 +357,7 @@ int main(void)
 					   T(formats_of_32_bits), T(faults_leave_state),
 					   T(invlpg_and_cr3),     T(invlpg_of_a_large_page),
 					   T(modes_are_apart),    T(aliases),
-					   T(dirty_log),          T(fetch_across)};
+					   T(dirty_log),          T(fetch_across),
+					   T(walk_without_log),   T(accessed_bit_in_code)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,6 +264,65 @@ static void interrupt_beside_masked_nmi(void **state)
 	assert_true(c->nmi_pending);
 }
 
+/* ------ masked stores ------ */
+
+/* Half in memory, half in a device: memory is as it was while the device keeps the instruction waiting. */
+static void masked_store_over_device(void **state)
+{
+	struct rig *r = *state;
+	uint8_t *edge = r->ram + RIG_RAM - 8;
+	rig_code(r, 0x66, 0x0f, 0xf7, 0xc1, HLT); /* maskmovdqu xmm0, xmm1 */
+	memset(edge, 0xaa, 8);
+	r->c->r[7] = RIG_RAM - 8;
+	for (unsigned i = 0; i < 16; i++) {
+		r->c->v[0].b[i] = (uint8_t)(0x10 + i);
+		r->c->v[1].b[i] = i == 0 || i == 7 || i == 8 || i == 15 ? 0x80 : 0x7f;
+	}
+	x86_run(r->c);
+	expect_mmio(r, RIG_RAM, 1, true);
+	assert_int_equal(edge[0], 0xaa);
+	x86_answer(r->c);
+	x86_run(r->c);
+	expect_mmio(r, RIG_RAM + 7, 1, true);
+	assert_int_equal(r->c->stop.data[0], 0x1f);
+	assert_int_equal(edge[7], 0xaa);
+	x86_answer(r->c);
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+	assert_int_equal(edge[0], 0x10);
+	assert_int_equal(edge[1], 0xaa);
+	assert_int_equal(edge[7], 0x17);
+}
+
+/* An element across the edge comes between the device's and memory's. */
+static void vector_masked_store_over_device(void **state)
+{
+	struct rig *r = *state;
+	uint8_t *edge = r->ram + RIG_RAM - 14;
+	rig_code(r, 0xc4, 0xe2, 0x75, 0x8e, 0x07, HLT); /* vpmaskmovd [rdi], ymm1, ymm0 */
+	r->c->cr4 |= 1 << 18;
+	r->c->xcr0 = 7;
+	x86_state_changed(r->c, false);
+	memset(edge, 0xaa, 14);
+	r->c->r[7] = RIG_RAM - 14;
+	for (unsigned i = 0; i < 8; i++) {
+		r->c->v[0].d[i] = 0x01010101 * (i + 1);
+		r->c->v[1].d[i] = 0x80000000;
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		x86_run(r->c);
+		expect_mmio(r, RIG_RAM + 2 + 4 * i, 4, true);
+		assert_int_equal(edge[12], 0xaa);
+		x86_answer(r->c);
+	}
+	x86_run(r->c);
+	expect_mmio(r, RIG_RAM, 2, true);
+	assert_int_equal(edge[0], 0xaa);
+	x86_answer(r->c);
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+	assert_int_equal(edge[0], 1);
+	assert_int_equal(edge[13], 4);
+}
+
 /* ------ code in a device ------ */
 
 /* Give a device's bytes until something else happens; how many reads that took. */
@@ -365,6 +424,8 @@ int main(void)
 					   T(poll_stops_a_loop),
 					   T(window_behind_the_shadow),
 					   T(interrupt_beside_masked_nmi),
+					   T(masked_store_over_device),
+					   T(vector_masked_store_over_device),
 					   T(code_in_a_device),
 					   T(code_in_a_device_that_accesses_it),
 					   T(code_across_into_a_device),
