@@ -33,13 +33,13 @@ static void init_decoders(void)
 		ZydisMachineMode mode;
 		ZydisStackWidth width;
 	} of[] = {
-	    [X86_MODE_REAL] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
-	    [X86_MODE_VM86] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
-	    [X86_MODE_PROT16] = {ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16},
-	    [X86_MODE_PROT32] = {ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32},
-	    [X86_MODE_COMPAT16] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16},
-	    [X86_MODE_COMPAT32] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32},
-	    [X86_MODE_LONG] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
+		[X86_MODE_REAL] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
+		[X86_MODE_VM86] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
+		[X86_MODE_PROT16] = {ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16},
+		[X86_MODE_PROT32] = {ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32},
+		[X86_MODE_COMPAT16] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16},
+		[X86_MODE_COMPAT32] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32},
+		[X86_MODE_LONG] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
 	};
 	for (unsigned v = 0; v < VARIANTS; v++)
 		for (unsigned m = 0; m < sizeof of / sizeof *of; m++)
@@ -74,9 +74,12 @@ uint8_t x86_regno(ZydisRegister r)
 				return (uint8_t)(n * 8);
 		return (uint8_t)((r - ZYDIS_REGISTER_SPL + 4) * 8);
 	}
-	case ZYDIS_REGCLASS_IP: return X86_R_PC;
-	case ZYDIS_REGCLASS_INVALID: return X86_R_ZERO;
-	default: return (uint8_t)id;
+	case ZYDIS_REGCLASS_IP:
+		return X86_R_PC;
+	case ZYDIS_REGCLASS_INVALID:
+		return X86_R_ZERO;
+	default:
+		return (uint8_t)id;
 	}
 }
 
@@ -107,7 +110,7 @@ static void preset_memory(const struct x86_insn *d, const ZydisDecodedOperand *o
 	if (c->mode != X86_MODE_LONG && !(op->seg < X86_NSEG && c->flat >> op->seg & 1))
 		op->flags |= X86_OPF_CHECK_SEG;
 	op->scale |= (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_EA_WRITE : 0) | (bytes > 31 ? 31 : bytes)
-											     << X86_EA_SIZE_SHIFT;
+												 << X86_EA_SIZE_SHIFT;
 }
 
 /* What every translator finds done. */
@@ -197,18 +200,34 @@ static unsigned piece(struct builder *b, unsigned have, uint8_t *bytes)
 	return room;
 }
 
+/* Zydis has SYSENTER and SYSEXIT in protected mode only; in the others they fault, and the first works in virtual-8086
+ * mode (SDM vol. 2). */
+static ZyanStatus decode(const struct x86_cpu *c, struct x86_insn *d, unsigned have)
+{
+	ZyanStatus s = ZydisDecoderDecodeFull(decoder_for(c), d->bytes, have, &d->i, d->o);
+	if (ZYAN_SUCCESS(s) || s == ZYDIS_STATUS_NO_MORE_DATA || (c->mode != X86_MODE_REAL && c->mode != X86_MODE_VM86))
+		return s;
+	ZydisDecodedInstruction i;
+	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+	ZyanStatus other = ZydisDecoderDecodeFull(&decoders[0][X86_MODE_PROT16], d->bytes, have, &i, o);
+	if (ZYAN_FAILED(other) || (i.mnemonic != ZYDIS_MNEMONIC_SYSENTER && i.mnemonic != ZYDIS_MNEMONIC_SYSEXIT))
+		return s;
+	d->i = i;
+	memcpy(d->o, o, sizeof o);
+	return other;
+}
+
 /* Reading a device may do something, so only what the instruction needs is read, and once: an instruction that is begun
  * again finds the bytes in the log, before its own accesses. */
 static ZyanStatus fetch_device(struct builder *b, struct x86_insn *d)
 {
-	const ZydisDecoder *dec = decoder_for(b->c);
 	ZyanStatus s = ZYDIS_STATUS_NO_MORE_DATA;
 	if (!b->c->replay)
 		x86_log_reset(b->c);
 	b->c->log_insns = b->c->insns;
 	for (unsigned have = 0; have < 15 && s == ZYDIS_STATUS_NO_MORE_DATA;) {
 		have += piece(b, have, d->bytes);
-		s = ZydisDecoderDecodeFull(dec, d->bytes, have, &d->i, d->o);
+		s = decode(b->c, d, have);
 	}
 	return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;
 }
@@ -216,10 +235,9 @@ static ZyanStatus fetch_device(struct builder *b, struct x86_insn *d)
 /* The bytes of one instruction; of the next page only what is needed, and for the first instruction of a block only. */
 static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
 {
-	const ZydisDecoder *dec = decoder_for(b->c);
 	unsigned off = b->head.bytes, have = b->room - off < 15 ? b->room - off : 15;
 	host_read(d->bytes, b->hva + off, have);
-	ZyanStatus s = ZydisDecoderDecodeFull(dec, d->bytes, have, &d->i, d->o);
+	ZyanStatus s = decode(b->c, d, have);
 	if (s != ZYDIS_STATUS_NO_MORE_DATA || have == 15)
 		return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;
 	if (b->head.n) {
@@ -238,7 +256,7 @@ static ZyanStatus fetch(struct builder *b, struct x86_insn *d)
 	b->head.host[1] = b->behind->hva;
 	host_read(d->bytes + have, b->behind->hva, 15 - have);
 	b->head.gpa2 = b->behind->gpa;
-	s = ZydisDecoderDecodeFull(dec, d->bytes, 15, &d->i, d->o);
+	s = decode(b->c, d, 15);
 	return s == ZYDIS_STATUS_NO_MORE_DATA ? ZYDIS_STATUS_INSTRUCTION_TOO_LONG : s;
 }
 
@@ -264,8 +282,10 @@ static bool serializes(const struct x86_insn *d)
 	case ZYDIS_MNEMONIC_LLDT:
 	case ZYDIS_MNEMONIC_LTR:
 	case ZYDIS_MNEMONIC_INVD:
-	case ZYDIS_MNEMONIC_WBINVD: return true;
-	default: return false;
+	case ZYDIS_MNEMONIC_WBINVD:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -275,10 +295,13 @@ static bool may_fault(const struct x86_insn *d)
 	case ZYDIS_MNEMONIC_DIV:
 	case ZYDIS_MNEMONIC_IDIV:
 	case ZYDIS_MNEMONIC_AAM:
-	case ZYDIS_MNEMONIC_INTO: return true;
+	case ZYDIS_MNEMONIC_INTO:
+		return true;
 	case ZYDIS_MNEMONIC_LEA:
-	case ZYDIS_MNEMONIC_NOP: return false;
-	default: break;
+	case ZYDIS_MNEMONIC_NOP:
+		return false;
+	default:
+		break;
 	}
 	for (unsigned n = 0; n < d->i.operand_count; n++)
 		if (d->o[n].type == ZYDIS_OPERAND_TYPE_MEMORY)
@@ -298,8 +321,10 @@ static bool by_count(const struct x86_insn *d)
 	case ZYDIS_MNEMONIC_RCL:
 	case ZYDIS_MNEMONIC_RCR:
 	case ZYDIS_MNEMONIC_SHLD:
-	case ZYDIS_MNEMONIC_SHRD: return true;
-	default: return false;
+	case ZYDIS_MNEMONIC_SHRD:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -377,7 +402,7 @@ static void drop_dead_flags(struct builder *b)
 	uint32_t live = X86_ARITH;
 	for (unsigned i = b->head.n; i > 0; i--) {
 		x86_fn quiet =
-		    b->flags[i].plain && !(b->flags[i].changes & live) ? x86_without_flags(b->ops[i].fn) : NULL;
+			b->flags[i].plain && !(b->flags[i].changes & live) ? x86_without_flags(b->ops[i].fn) : NULL;
 		if (quiet)
 			b->ops[i].fn = quiet;
 		live = b->flags[i].plain ? (live & ~(uint32_t)b->flags[i].sets) | b->flags[i].reads : X86_ARITH;

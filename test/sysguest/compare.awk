@@ -1,4 +1,4 @@
-# compare.awk - soft's lines against what the program wants, and each other engine's against soft's; differences.txt explains.
+# compare.awk - soft's lines against what the program and wants.txt want, and each other engine's against soft's; differences.txt explains.
 # Ends with "N passed, N failed, N skipped": a line of soft is one, and each comparison of it.
 
 # A shell pattern (only * and ?) as a regular expression.
@@ -19,6 +19,15 @@ function read_table(   line, f) {
 		row_engine[rows] = f[2]
 		row_kind[rows] = f[3]
 		row_text[rows] = substr(line, index(line, " " f[3] " ") + length(f[3]) + 2)
+	}
+}
+
+# NAME: TEXT, what soft must print
+function read_wants(   line, at) {
+	while ((getline line < wants_file) > 0) {
+		at = index(line, ": ")
+		if (line !~ /^ *(#|$)/ && at)
+			wants[substr(line, 1, at - 1)] = substr(line, at + 2)
 	}
 }
 
@@ -81,10 +90,13 @@ function compare(engine,   theirs, order, skips, n, i, name, row) {
 
 BEGIN {
 	read_table()
+	read_wants()
 	count = read_lines("soft", soft, names)
 	for (i = 1; i <= count; i++) {
 		if (soft[names[i]] ~ /\(want /)
 			fail(names[i] ": soft " soft[names[i]])
+		else if (names[i] in wants && soft[names[i]] != wants[names[i]])
+			fail(names[i] ": soft " soft[names[i]] " (want " wants[names[i]] ")")
 		else if (soft[names[i]] ~ /^skip: /)
 			skipped++
 		else if (names[i] != "end")

@@ -52,7 +52,7 @@ for engine in "$@"; do
 done
 
 # shellcheck disable=SC2086
-awk -v work="$work" -v engines="$engines" -v table="$here/differences.txt" -f "$here/compare.awk" || {
+awk -v work="$work" -v engines="$engines" -v table="$here/differences.txt" -v wants_file="$here/wants.txt" -f "$here/compare.awk" || {
 	sed 's/^/soft: /' "$work/err.soft" | head -n 40
 	exit 1
 }

@@ -9,7 +9,8 @@
  *   %llx, width and 0). Lines of one name are compared between the accelerators, so print nothing that may rightly
  *   differ (addresses of the program are fine, all run the same one; time, TSC and CPUID are not).
  *   Where the manual says what must come, use sg_check("NAME.what", got, want) or sg_expect (a text): the line carries
- *   "(want ...)" when it is something else, and the rig fails for soft whatever the others say.
+ *   "(want ...)" when it is something else, and the rig fails for soft whatever the others say. Where no other engine
+ *   does it right and the program has no rule for it, the line goes into wants.txt.
  * - What the CPU does not have: sg_skip("NAME.what", "no PKU"). Such a line is not compared; a name with a * stands for
  *   all lines that match it.
  * - A line that differs makes the test fail, unless differences.txt says who is right, with the manual's section.
