@@ -232,6 +232,13 @@ static bool within_limit(const struct x86_cpu *c, const struct x86_block *b)
 	return c->mode == X86_MODE_LONG || c->rip + b->bytes - 1 <= c->seg[X86_CS].limit;
 }
 
+/* By way of the run loop, which looks whether the budget has room for one more. */
+static _Noreturn void go_single(struct x86_cpu *c)
+{
+	x86_log_reset(c);
+	longjmp(c->jb, X86_JMP_SINGLE);
+}
+
 struct x86_block *x86_find_block(struct x86_cpu *c, bool single)
 {
 	uint64_t lin = c->rip + c->segbase[X86_CS];
@@ -245,18 +252,12 @@ struct x86_block *x86_find_block(struct x86_cpu *c, bool single)
 	const struct x86_itlbe *t = x86_fetch_page(c, lin);
 	uint64_t gpa = t->gpa | (lin & 0xfff);
 	struct x86_block *b = likely(t->hva) ? lookup(c, t, gpa, lin, key) : NULL;
-	if (unlikely(!b)) {
-		if (!single) { /* the run loop looks first whether there is room for one more */
-			x86_log_reset(c);
-			longjmp(c->jb, X86_JMP_SINGLE);
-		}
+	if (unlikely(!single && (!b || !within_limit(c, b))))
+		go_single(c);
+	if (unlikely(!b))
 		b = x86_decode_device(c, lin, key);
-	}
-	if (unlikely(!within_limit(c, b))) {
-		if (single)
-			x86_raise(c, NULL, X86_GP_FAULT, 0);
-		return x86_find_block(c, true);
-	}
+	if (unlikely(!within_limit(c, b)))
+		x86_raise(c, NULL, X86_GP_FAULT, 0);
 	if (!single && (c->mode == X86_MODE_LONG || c->seg[X86_CS].limit == UINT32_MAX) && b->gpa2 == UINT64_MAX)
 		c->cache->jc[x86_jc_slot(lin)] = (struct x86_jc){lin, c->cache->generation << 16 | key, b};
 	return b;

@@ -33,6 +33,27 @@ static void stops_in_a_block(void **state)
 	rig_free(r);
 }
 
+/* Near the end of the code segment blocks have one instruction each. */
+static void stops_near_the_limit_of_cs(void **state)
+{
+	(void)state;
+	struct rig *r = rig_new();
+	uint8_t code[64];
+	rig_prot32(r);
+	r->c->seg[X86_CS].limit = RIG_CODE + 60;
+	x86_state_changed(r->c, false);
+	memset(code, 0x90, sizeof code);
+	rig_code_at(r, RIG_CODE, code, sizeof code);
+	for (uint64_t n = 1; n <= 61; n++) {
+		r->c->rip = RIG_CODE;
+		uint64_t before = r->c->insns;
+		assert_int_equal(run_for(r, n), X86_STOP_BUDGET);
+		assert_int_equal(r->c->rip, RIG_CODE + n);
+		assert_int_equal(r->c->insns, before + n);
+	}
+	rig_free(r);
+}
+
 /* Each iteration of REP counts; REP with a count of zero counts, too. */
 static void stops_in_rep(void **state)
 {
@@ -163,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(stops_in_a_block),
+	    cmocka_unit_test(stops_near_the_limit_of_cs),
 	    cmocka_unit_test(stops_in_rep),
 	    cmocka_unit_test(a_long_rep_ends_at_its_limit),
 	    cmocka_unit_test(rep_that_faults),
