@@ -27,6 +27,50 @@ static void next_instruction(void **state)
 	assert_int_equal(r->c->insns, 9);
 }
 
+/* add byte [rip-1], 5 adds its immediate to its immediate: it is executed as it was when it began. */
+static void own_instruction(void **state)
+{
+	struct rig *r = *state;
+	rig_code(r, 0x80, 0x05, 0xff, 0xff, 0xff, 0xff, 0x05, HLT);
+	for (unsigned want = 10; want <= 160; want *= 2) {
+		r->c->rip = RIG_CODE;
+		assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+		assert_int_equal(r->ram[RIG_CODE + 6], want);
+	}
+}
+
+/* mov [rdi], cl; jmp; ..; mov al, imm: the immediate at every distance, in the same block and behind a jump in the same
+ * page, the next one and one far away. */
+static void every_distance(void **state)
+{
+	static const struct {
+		uint32_t nops, to; /* to 0: no jump, else where the MOV is */
+	} rows[] = {{0, 0},   {1, 0},    {2, 0},     {7, 0},     {20, 0},    {30, 0},     {31, 0},     {40, 0},
+		    {100, 0}, {0, 0x40}, {0, 0x800}, {3, 0xffd}, {3, 0xffe}, {0, 0x1000}, {5, 0x1800}, {0, 0x20000}};
+	struct rig *r = *state;
+	for (unsigned k = 0; k < sizeof rows / sizeof *rows; k++) {
+		uint8_t code[256] = {0x88, 0x0f}; /* mov [rdi], cl */
+		unsigned n = 2 + rows[k].nops;
+		memset(code + 2, 0x90, rows[k].nops);
+		uint64_t at = RIG_CODE + (rows[k].to ? rows[k].to : n);
+		if (rows[k].to) {
+			int32_t far = (int32_t)(rows[k].to - (n + 5));
+			code[n] = 0xe9;
+			memcpy(code + n + 1, &far, 4);
+			n += 5;
+		}
+		rig_code_at(r, RIG_CODE, code, n);
+		rig_code_at(r, at, (const uint8_t[]){0xb0, 0, HLT}, 3);
+		for (unsigned turn = 1; turn <= 4; turn++) {
+			r->c->r[1] = turn * 3;
+			r->c->r[7] = at + 1;
+			r->c->rip = RIG_CODE;
+			assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+			assert_int_equal(r->c->r[0] & 0xff, turn * 3);
+		}
+	}
+}
+
 /* A loop whose body is rewritten on each turn: mov [code+imm], cl; mov al, imm; add edx, eax; dec ecx; jnz. */
 static void rewritten_in_a_loop(void **state)
 {
@@ -107,7 +151,7 @@ static void through_several_mappings(void **state)
 		((uint64_t *)(void *)(r->ram + TABLE))[n] = n << 12 | 7;
 	t[1024 + 17] = t[1024 + 18] = t[1024 + 19] = TABLE | 7;
 	x86_state_changed(r->c, true);
-	rig_code(r, 0x89, 0x0f, HLT); /* mov [rdi], ecx */
+	rig_code(r, 0x89, 0x0f, HLT);                                  /* mov [rdi], ecx */
 	rig_code_at(r, TARGET, (uint8_t[]){0xb8, 0, 0, 0, 0, HLT}, 6); /* mov eax, imm32 */
 	for (uint32_t turn = 1; turn < 3000; turn++) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
@@ -155,9 +199,9 @@ static void arena_overflow(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {T(next_instruction), T(rewritten_in_a_loop), T(data_beside_code),
-					   T(host_writes),      T(across_pages),        T(through_another_mapping),
-					   T(string_over_code), T(arena_overflow),
-					   T(through_several_mappings)};
+	const struct CMUnitTest tests[] = {T(own_instruction),     T(next_instruction),        T(every_distance),
+					   T(rewritten_in_a_loop), T(data_beside_code),        T(host_writes),
+					   T(across_pages),        T(through_another_mapping), T(string_over_code),
+					   T(arena_overflow),      T(through_several_mappings)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
