@@ -208,6 +208,37 @@ static void machine_checks(void **state)
 	}
 }
 
+/* The guest's own trap waits behind the caller's step: it is state, too. */
+static void trap_behind_a_step_moves(void **state)
+{
+	static const uint8_t vector1[] = {0x00, 0x20, 0x00, 0x00}, handler[] = {0xe6, 0x82}; /* out 0x82, al */
+	vma_debug debug = {.size = sizeof(debug), .single_step = 1};
+	vma_x86_events e;
+	uint8_t a[8192];
+	size_t n = sizeof(a);
+	struct rig s, t;
+
+	(void)state;
+	open_on(&s, VMA_ACCEL_SOFT, VMA_IRQCHIP_NONE);
+	open_on(&t, VMA_ACCEL_SOFT, VMA_IRQCHIP_NONE);
+	start(&s);
+	memcpy((uint8_t *)vma_mem_hva(t.mem) + 4, vector1, 4);
+	memcpy((uint8_t *)vma_mem_hva(t.mem) + 0x2000, handler, 2);
+	set1(s.v, VMA_X86_RSP, 0x8000);
+	set1(s.v, VMA_X86_RFLAGS, 0x102);
+	ok(vma_vcpu_debug(s.v, &debug));
+	assert_int_equal(vma_vcpu_run(s.v), VMA_EXIT_DEBUG);
+	assert_int_equal(get1(s.v, VMA_X86_RIP), 2);
+	ok(vma_x86_get_events(s.v, &e));
+	assert_true(e.exception_injected && e.exception_vector == 1 && !e.exception_has_error);
+	ok(vma_vcpu_save(s.v, a, &n, 0));
+	ok(vma_vcpu_restore(t.v, a, n, 0, NULL));
+	assert_int_equal(vma_vcpu_run(t.v), VMA_EXIT_IO);
+	assert_int_equal(vma_vcpu_exit(t.v)->io.port, 0x82);
+	rig_close(&s);
+	rig_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +246,7 @@ int main(void)
 		cmocka_unit_test(soft_keeps_debugctl_and_pkrs),
 		cmocka_unit_test(xcr0_without_xsave),
 		cmocka_unit_test(machine_checks),
+		cmocka_unit_test(trap_behind_a_step_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
