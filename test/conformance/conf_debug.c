@@ -231,7 +231,7 @@ static const struct conf_check checks[] = {
 	{103, "Translate: 32-bit, PSE, PAE, 4-level, NX, U/S, write protection, non-canonical; no accessed bits set", "x86 debug", t103, NULL},
 	{104, "Translate: 4K/16K/64K granule, 2 stages, TTBR0/1, block, AP/PXN", "arm64 debug", NULL, "arm64 is not written yet"},
 	{105, "Emulator differential: random insn on backend vs software CPU, compare all state", "any debug", NULL,
-	 "not written yet here; test_cpu_silicon compares random instructions with the host's processor"},
+	 "not written yet here; test/silicon compares random instructions with the host's processor"},
 	{106, "Faults of loads, stores, PUSH and POP: vector, error code, RIP, CR2, nothing half done", "x86 debug guest", t106, NULL},
 };
 

@@ -1,34 +1,10 @@
-/* generate.c - a random sequence out of a seed: which instructions, with which operands, aimed where, and the state
- * they start from.
+/* generate.c - a random sequence out of a seed: which instructions, with which operands, aimed where.
  *
  * A few general registers of a sequence are pointers: they lead into the data pages, and instructions that would
  * overwrite them are refused, mostly. What takes its address from a fixed register (strings, XLAT, LEAVE) is preceded
  * by setup: MOVs of constants, which touch no flags. So most accesses hit, those that are meant to miss do, and some
  * go wild. */
-#include "silicon.h"
-
-struct gen {
-	struct s_program *p;
-	uint64_t s;
-	const struct s_table *t;
-	const uint8_t *pool;
-	unsigned pointer[3], index; /* registers */
-	uint64_t value[16];         /* of pointers and index */
-	uint16_t protected;
-	bool done;
-	bool spoiled;    /* a pointer may have been overwritten */
-	bool may_unmask; /* x87 exceptions may be unmasked */
-	bool mxcsr_open; /* FXRSTOR may have set MXCSR.MM, by which compare.c leaves the sequence out */
-};
-
-static uint64_t rnd(struct gen *g)
-{
-	return rnd_next(&g->s);
-}
-static bool chance(struct gen *g, unsigned percent)
-{
-	return rnd(g) % 100 < percent;
-}
+#include "generate.h"
 
 /* An address for an operand of unknown size. */
 static uint64_t aim(struct gen *g)
@@ -649,79 +625,6 @@ static void one(struct gen *g)
 		restore_stack(g);
 }
 
-/* ------ the state to start from ------ */
-
-static uint64_t pool_at(struct gen *g)
-{
-	return rnd(g) % (S_POOL - 1024) & ~(uint64_t)15;
-}
-
-static void choose_pointers(struct gen *g)
-{
-	static const uint8_t of64[] = {3, 5, 8, 9, 10, 11, 12, 13, 14, 15}, of32[] = {3, 5, 6, 7};
-	const uint8_t *of = g->p->mode == S_MODE64 ? of64 : of32;
-	unsigned n = g->p->mode == S_MODE64 ? 10 : 4, first = rnd(g) % n;
-	bool rsp = chance(g, 20);
-	g->pointer[0] = of[first];
-	g->pointer[1] = of[(first + 1) % n];
-	g->pointer[2] = rsp ? 4 : g->p->mode == S_MODE64 ? of[(first + 2) % n] : g->pointer[0];
-	g->index = of[(first + (g->p->mode == S_MODE64 ? 3 : 2)) % n];
-	g->protected = 1u << 4;
-	for (unsigned k = 0; k < 3; k++)
-		g->value[g->pointer[k]] = S_DATA + (rnd(g) % S_DATA_RW & ~(uint64_t)7);
-	g->value[g->index] = rnd(g) % 64;
-	g->value[4] = S_DATA + 0x800 + (rnd(g) % 0x1000 & ~(uint64_t)(chance(g, 90) ? 15 : 0));
-	for (unsigned k = 0; k < 3; k++)
-		g->protected |= (uint16_t)(1u << g->pointer[k]);
-	g->protected |= (uint16_t)(1u << g->index);
-}
-
-static void start_x87(struct gen *g, uint8_t *image)
-{
-	static const uint16_t pc[] = {0x300, 0x300, 0x200, 0};
-	uint16_t fcw = (uint16_t)(0x40 | (chance(g, 85) ? 0x3f : rnd(g) & 0x3f) | pc[rnd(g) & 3]);
-	uint16_t fsw = (uint16_t)(rnd(g) & 0x7f00);
-	fcw |= chance(g, 60) ? 0 : (uint16_t)((rnd(g) & 3) << 10);
-	fsw |= chance(g, 80) ? 0 : (uint16_t)(rnd(g) & 0x3f & fcw);
-	memcpy(image, &fcw, 2);
-	memcpy(image + 2, &fsw, 2);
-	image[4] = (uint8_t)(chance(g, 30) ? 0x3c : chance(g, 50) ? 0xff : rnd(g));
-	memcpy(image + 32, g->pool + pool_at(g), 128);
-	for (unsigned r = 0; r < 8; r++) {
-		memset(image + 32 + 16 * r + 10, 0, 6);
-		if (chance(g, 50)) { /* a plain number */
-			uint16_t se = (uint16_t)((rnd(g) & 0x8000) | (0x3fff + rnd(g) % 16 - 8));
-			image[32 + 16 * r + 7] |= 0x80;
-			memcpy(image + 32 + 16 * r + 8, &se, 2);
-		}
-	}
-}
-
-static void start_state(struct gen *g)
-{
-	struct s_state *s = &g->p->start;
-	uint32_t mxcsr = 0x1f80;
-	start_x87(g, s->xsave);
-	if (chance(g, 40))
-		mxcsr = (uint32_t)((chance(g, 60) ? 0x1f80 : rnd(g) & 0x1f80) | (rnd(g) & 3) << 13 |
-				   (chance(g, 60) ? 0 : rnd(g) & 0x8040) | (chance(g, 80) ? 0 : rnd(g) & 0x3f));
-	memcpy(s->xsave + 24, &mxcsr, 4);
-	memcpy(s->xsave + 160, g->pool + pool_at(g), 256);
-	s->xsave[512] = soft_has_avx() ? 7 : 3;
-	if (soft_has_avx() && chance(g, 90))
-		memcpy(s->xsave + 576, g->pool + pool_at(g), 256);
-	memcpy(s->r, g->pool + pool_at(g), sizeof s->r);
-	for (unsigned r = 0; r < 16; r++) {
-		if (chance(g, 50))
-			s->r[r] = rnd(g) >> rnd(g) % 64;
-		if (g->protected >> r & 1)
-			s->r[r] = g->value[r];
-		if (g->p->mode == S_MODE32)
-			s->r[r] = r < 8 ? (uint32_t)s->r[r] : 0;
-	}
-	s->rflags = 0x202 | (rnd(g) & 0x8d5) | (chance(g, 10) ? 0x400 : 0);
-}
-
 void generate(struct s_program *p, uint64_t seed, const uint8_t *pool)
 {
 	struct gen g = {.p = p, .s = seed, .pool = pool};
@@ -734,75 +637,9 @@ void generate(struct s_program *p, uint64_t seed, const uint8_t *pool)
 	p->softfloat = chance(&g, 30);
 	g.t = &s_tables[p->mode];
 	p->data_from = (uint32_t)(rnd(&g) % S_POOL & ~(uint64_t)15);
-	choose_pointers(&g);
-	p->start.fs = S_DATA + (rnd(&g) & 0xff8);
-	p->start.gs = S_DATA + (rnd(&g) & 0xff8);
 	start_state(&g);
 	g.may_unmask = (p->start.xsave[0] & 0x3f) != 0x3f;
 	unsigned n = 8 + rnd(&g) % 28;
 	for (unsigned k = 0; k < n && !g.done && room_for(&g, 20); k++)
 		one(&g);
-}
-
-/* ------ bytes ------ */
-
-/* Where a branch of item k leads to: not between an instruction and setup that it cannot do without. */
-static uint32_t landing(const struct s_program *p, uint32_t k, int target)
-{
-	uint32_t to = target < 0 || (uint32_t)target > p->count ? p->count : (uint32_t)target;
-	while (to > k + 1 && p->item[to - 1].keep)
-		to--;
-	return to;
-}
-
-bool assemble(const struct s_program *p, struct s_shared *sh, struct s_seq *seq)
-{
-	uint32_t at = p->at;
-	uint32_t offset[S_ITEMS + 1], n = 0;
-	uint8_t *code = sh->arena + at;
-	memset(seq->length, 0, sizeof seq->length);
-	for (uint32_t k = 0; k <= p->count; k++) {
-		offset[k] = n;
-		if (n > S_CODE_MAX - 40)
-			return false;
-		if (k < p->count) {
-			memcpy(code + n, p->item[k].bytes, p->item[k].length);
-			seq->length[n] = p->item[k].length;
-			n += p->item[k].length;
-		}
-	}
-	for (uint32_t k = 0; k < p->count; k++) {
-		const struct s_item *it = &p->item[k];
-		uint32_t to = offset[landing(p, k, it->target)];
-		uint32_t end = offset[k] + it->length;
-		int64_t v = it->fix == FIX_RIP     ? (int64_t)it->address - (int64_t)(S_ARENA + at + end)
-			    : it->fix >= FIX_ABS64 ? (int64_t)S_ARENA + at + to
-						   : (int64_t)to - (int64_t)end;
-		unsigned size = it->fix == FIX_NONE ? 0 : it->fix == FIX_REL8 ? 1 : it->fix == FIX_ABS64 ? 8 : 4;
-		if (it->fix == FIX_REL8 && v != (int8_t)v)
-			v = 0;
-		memcpy(code + offset[k] + it->at, &v, size);
-	}
-	if (p->mode == S_MODE64) {
-		uint32_t to = S_LEAVE - (S_ARENA + at + n + 5);
-		code[n] = 0xe9;
-		memcpy(code + n + 1, &to, 4);
-		n += 5;
-	} else {
-		uint8_t far[] = {0xea,
-				 (uint8_t)S_EXIT32,
-				 (uint8_t)(S_EXIT32 >> 8),
-				 (uint8_t)(S_EXIT32 >> 16),
-				 (uint8_t)(S_EXIT32 >> 24),
-				 0x33,
-				 0};
-		memcpy(code + n, far, sizeof far);
-		n += sizeof far;
-	}
-	seq->at = at;
-	seq->size = n;
-	seq->mode = p->mode;
-	seq->data_from = p->data_from;
-	seq->in = p->start;
-	return true;
 }

@@ -82,7 +82,7 @@ const struct s_row *row_next(const struct s_row *from, const ZydisDecodedInstruc
 /* Is there one of this kind for the mnemonic? */
 bool row_has(uint16_t mnemonic, enum s_kind kind);
 
-/* ------ generate.c ------ */
+/* ------ generate.c, assemble.c, values.c ------ */
 
 enum s_fix { FIX_NONE, FIX_REL8, FIX_REL32, FIX_RIP, FIX_ABS64, FIX_ABS32 };
 struct s_item {

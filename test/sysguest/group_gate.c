@@ -12,9 +12,9 @@ extern uint8_t sg_stack_trap[];
 /* Ring 3 and ring 0: through the far pointer at [CX]. The targets end with UD2; one answers. */
 __asm__(".globl gate_call, gate_jmp, gate_ud2, gate_lret, gate_lret12, gate_after\n"
 #ifdef __x86_64__
-	"gate_call: rex.w lcall *(%rcx)\n"
+	"gate_call: .byte 0x48, 0xff, 0x19\n" /* REX.W, for which assemblers differ */
 	"gate_after: ud2\n"
-	"gate_jmp: rex.w ljmp *(%rcx)\n ud2\n"
+	"gate_jmp: .byte 0x48, 0xff, 0x29\n ud2\n"
 	"gate_ud2: ud2\n"
 	"gate_lret: lretq\n ud2\n"
 	"gate_lret12: lretq $16\n ud2\n");
