@@ -1,5 +1,14 @@
 /* test_cpu_smc.c - code that changes under the decoded blocks: by itself, by the host, through another mapping, across
- * pages. */
+ * pages. Where each placement is tested (c: test_smp_code.c, f: test_soft_code.c, the rest here):
+ *
+ *   what is written       by the same CPU                by another CPU             by the host
+ *   the same instruction  own_instruction                c: without_serialization   f: between_runs
+ *   the next instruction  next_instruction               -                          -
+ *   the same block        every_distance                 c: without_serialization   f: between_runs
+ *   the same page         other_block_of_the_page        c: every_way_of_writing    c: by_a_device, by_a_ring
+ *   another alias         through_another_mapping,       c: through_a_second_gpa,   c: by_a_ring: each such write
+ *                         through_several_mappings          run_at_a_second_gpa
+ *   across two pages      across_pages, next_..          c: across_pages            f: other_page */
 #include "test_cpu_rig.h"
 
 static int setup(void **state)
@@ -126,6 +135,37 @@ static void across_pages(void **state)
 	assert_int_equal(r->c->r[0], 0x55332211);
 }
 
+/* A function in the page, called by a linked branch: mov [rdi], cl; call f; add edx, eax; dec ecx; jnz. f: mov al, 0 */
+static void other_block_of_the_page(void **state)
+{
+	struct rig *r = *state;
+	rig_code_at(r, RIG_CODE + 0x100, (uint8_t[]){0xb0, 0x00, 0xc3}, 3);
+	rig_code(r, 0x88, 0x0f, 0xe8, 0xf9, 0, 0, 0, 0x01, 0xc2, 0xff, 0xc9, 0x75, 0xf3, HLT);
+	r->c->r[0] = r->c->r[2] = 0;
+	r->c->r[1] = 100;
+	r->c->r[4] = 0x7000;
+	r->c->r[7] = RIG_CODE + 0x101;
+	assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+	assert_int_equal(r->c->r[2], 5050);
+}
+
+/* mov [rdi], cl; mov eax, imm32 across a page end, whose byte in the first or in the second page was just written. */
+static void next_across_pages(void **state)
+{
+	struct rig *r = *state;
+	uint64_t at = RIG_CODE + 0xffb;
+	static const uint8_t code[] = {0x88, 0x0f, 0xb8, 0x11, 0x11, 0x11, 0x11, HLT};
+	for (unsigned turn = 0; turn < 8; turn++) {
+		unsigned n = turn & 3;
+		rig_code_at(r, at, code, sizeof code);
+		r->c->r[1] = 0x22 + turn;
+		r->c->r[7] = at + 3 + n;
+		r->c->rip = at;
+		assert_int_equal(x86_run(r->c), X86_STOP_HLT);
+		assert_int_equal(r->c->r[0], (0x11111111 & ~(0xffu << 8 * n)) | (0x22 + turn) << 8 * n);
+	}
+}
+
 /* The same physical page under another address: written there, executed here. */
 static void through_another_mapping(void **state)
 {
@@ -202,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {T(own_instruction),     T(next_instruction),        T(every_distance),
 					   T(rewritten_in_a_loop), T(data_beside_code),        T(host_writes),
 					   T(across_pages),        T(through_another_mapping), T(string_over_code),
-					   T(arena_overflow),      T(through_several_mappings)};
+					   T(arena_overflow),      T(through_several_mappings),
+					   T(other_block_of_the_page), T(next_across_pages)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* test_smp_many.c - up to 64 vCPUs: started by broadcast INIT and SIPI, interrupted by every kind of x2APIC
- * destination, and a translation taken away from all of them by IPI. test-labels: threads test-timeout: 300 */
+ * destination, a translation taken away from all of them by IPI, and a host that maps, protects, interrupts and asks
+ * while they run. test-labels: threads test-timeout: 300 */
+#include <sched.h>
 #include "test_smp.h"
 
 /* The tests' cells and frames. */
@@ -10,6 +12,7 @@ enum {
 	GENERATION = SMP_DATA + 0xc0,
 	ERRORS = SMP_DATA + 0x100,
 	COUNTS = SMP_DATA + 0x1000, /* interrupts of each */
+	OWN = SMP_DATA + 0x2000,    /* what each has counted by itself */
 	STARTED = 0x9700,           /* below 64 KiB: of real mode */
 	STARTED_BY = 0x9800,
 	HANDLER = 0x7800,
@@ -342,7 +345,7 @@ static void shootdown_without_invlpg(void **state)
 
 /* ------ the host changes the machine under all of them ------ */
 
-static void *map_and_unmap(void *arg)
+static void *map_pages(void *arg)
 {
 	enum { TIMES = 100 };
 	struct smp *s = arg;
@@ -354,8 +357,13 @@ static void *map_and_unmap(void *arg)
 			rc = vma_vm_unmap(s->g.vm, GUEST_MMIO, 0x10000);
 	}
 	vma_mem_unref(mem);
-	smp_put(s, QUIT, 1);
 	return (void *)(intptr_t)rc;
+}
+static void *map_and_unmap(void *arg)
+{
+	void *rc = map_pages(arg);
+	smp_put(arg, QUIT, 1);
+	return rc;
 }
 static void regions_change_under_64(void **state)
 {
@@ -376,6 +384,157 @@ static void regions_change_under_64(void **state)
 	smp_close(&s);
 }
 
+/* ------ everything at once ------ */
+
+/* What the host does beside: a thread each, until it has done so many. */
+static void *read_log(void *arg)
+{
+	struct smp *s = arg;
+	uint64_t bitmap[GUEST_RAM / 4096 / 64];
+	int rc = 0;
+	for (unsigned i = 0; i < 20 && rc >= 0; i++) {
+		rc = vma_vm_protect(s->g.vm, 0, GUEST_RAM, VMA_MAP_RWX | (i & 1 ? 0 : VMA_MAP_LOG));
+		if (rc >= 0 && !(i & 1))
+			rc = vma_vm_dirty_log(s->g.vm, 0, GUEST_RAM, bitmap, 1);
+	}
+	return (void *)(intptr_t)rc;
+}
+static int look_at(vma_vcpu *v, void *arg)
+{
+	vma_x86_regs r;
+	(void)arg;
+	return vma_x86_get_regs(v, &r);
+}
+static void *call_each(void *arg)
+{
+	struct smp *s = arg;
+	int rc = 0;
+	for (unsigned turn = 0; turn < 3; turn++)
+		for (unsigned i = 0; i < s->n && rc >= 0; i++)
+			rc = vma_vcpu_call(s->cpu[i].v, look_at, NULL);
+	return (void *)(intptr_t)rc;
+}
+static void *interrupt_all(void *arg)
+{
+	struct smp *s = arg;
+	int rc = 0;
+	for (unsigned i = 0; i < 50 && rc >= 0; i++)
+		rc = vma_vm_msi(s->g.vm, 0xfee00000 | 0xff << 12, VECTOR);
+	return (void *)(intptr_t)rc;
+}
+/* Nobody is called who has left his run: QUIT comes last. The result: how many failed. */
+static void *all_of_them(void *arg)
+{
+	static void *(*const work[])(void *) = {map_pages, read_log, call_each, interrupt_all};
+	enum { N = sizeof work / sizeof *work };
+	struct smp *s = arg;
+	pthread_t thread[N];
+	intptr_t failed = 0;
+	while (smp_get(s, READY) < s->n && !s->timed_out)
+		sched_yield();
+	for (unsigned i = 0; i < N; i++)
+		if (pthread_create(&thread[i], NULL, work[i], s))
+			abort();
+	for (unsigned i = 0; i < N; i++) {
+		void *rc;
+		pthread_join(thread[i], &rc);
+		failed += (intptr_t)rc < 0;
+	}
+	smp_put(s, QUIT, 1);
+	return (void *)failed;
+}
+
+/* A quarter each: spins; waits for interrupts; writes its own code; counts by a locked access across lines, for which
+ * all others stand still. */
+enum { SPLIT = SMP_DATA + 0x17c };
+
+static void while_not_quit(struct code *c, uint32_t again)
+{
+	mov_imm(c, AX, 0);
+	compare(c, QUIT, AX);
+	jcc(c, JE, again);
+}
+static void spins(struct code *c)
+{
+	wait_for(c, QUIT, 1);
+}
+static void halts(struct code *c)
+{
+	uint32_t again = c->at;
+	EMIT(c, 0xfb, 0xf4, 0xfa); /* sti, hlt, cli */
+	while_not_quit(c, again);
+}
+static void writes_code(struct code *c)
+{
+	mov_imm(c, BX, 0);
+	uint32_t again = c->at;
+	pause(c);
+	EMIT(c, 0xff, 0xc3, 0x89, 0x1d, 1, 0, 0, 0, 0xb8), imm32(c, 0); /* inc ebx; mov [rip + 1], ebx; mov eax, .. */
+	EMIT(c, 0x39, 0xd8);                                            /* cmp eax, ebx */
+	uint32_t good = jcc(c, JE, 0);
+	lock_inc(c, ERRORS);
+	here(c, good);
+	while_not_quit(c, again);
+}
+static void counts_split(struct code *c)
+{
+	mov_imm(c, BX, 0);
+	uint32_t again = c->at;
+	for (unsigned i = 0; i < 64; i++)
+		pause(c);
+	EMIT(c, 0xf0, 0x48), mem_op(c, 0xff, 0, SPLIT, false); /* lock inc qword */
+	EMIT(c, 0xff, 0xc3);
+	while_not_quit(c, again);
+	EMIT(c, 0x89, 0x1c, 0xbd), imm32(c, OWN); /* mov [OWN + rdi * 4], ebx */
+}
+
+static void emit_all(struct smp *s)
+{
+	static void (*const kinds[])(struct code *) = {spins, halts, writes_code, counts_split};
+	for (unsigned i = 0; i < s->n; i++) {
+		struct code c = smp_code(s, i);
+		enable_x2apic(&c);
+		lock_inc(&c, READY);
+		EMIT(&c, 0xfb); /* sti */
+		kinds[i % 4](&c);
+		if (i == 0) /* wakes who halted */
+			wrmsr(&c, X2APIC_ICR, 0, ICR_OTHERS | ICR_ASSERT | VECTOR);
+		out_port(&c);
+		assert_true(c.at <= smp_entry(i + 1));
+	}
+}
+static void everything_at_once(unsigned n)
+{
+	struct smp s;
+	pthread_t thread;
+	void *failed;
+	uint64_t split, sum = 0;
+	smp_open_as(&s, n, VMA_IRQCHIP_PLATFORM, GUEST_LONG);
+	handler(&s, HANDLER, VECTOR, count);
+	emit_all(&s);
+	assert_int_equal(pthread_create(&thread, NULL, all_of_them, &s), 0);
+	run_to_out(&s);
+	pthread_join(thread, &failed);
+	assert_int_equal((intptr_t)failed, 0);
+	assert_int_equal(smp_get(&s, ERRORS), 0);
+	memcpy(&split, s.g.ram + SPLIT, 8);
+	for (unsigned i = 3; i < n; i += 4)
+		sum += smp_get(&s, OWN + 4 * i);
+	assert_true(sum > 0);
+	assert_int_equal(split, sum);
+	smp_close(&s);
+}
+static void everything_4(void **state)
+{
+	(void)state;
+	everything_at_once(4);
+}
+static void everything_64(void **state)
+{
+	(void)state;
+	everything_at_once(64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +546,8 @@ int main(void)
 		cmocka_unit_test(shootdown_64),
 		cmocka_unit_test(shootdown_without_invlpg),
 		cmocka_unit_test(regions_change_under_64),
+		cmocka_unit_test(everything_4),
+		cmocka_unit_test(everything_64),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
