@@ -22,7 +22,7 @@ help:
 	@echo 'make clean      remove the build folders'
 
 deps:
-	@scripts/deps build test guest userland
+	@scripts/deps build test guest userland arm64
 
 demo:
 	@scripts/deps build guest
@@ -30,7 +30,7 @@ demo:
 	@scripts/demo
 
 check:
-	@scripts/deps build test guest userland
+	@scripts/deps build test guest userland arm64
 	@scripts/check
 
 bench:

@@ -125,8 +125,13 @@ static int spawn(uv_loop_t *loop, struct child *child, int number, vma_accel acc
 		{.flags = UV_INHERIT_FD, .data.fd = 2},
 	};
 	uv_process_options_t options = {.exit_cb = on_end, .file = path, .args = argv, .stdio_count = 3, .stdio = stdio};
-	int error = uv_exepath(path, &size);
+	/* under an emulator for user programs (cmake/run.cmake) the own file is not what can be started */
+	int error = uv_os_getenv("VMACCEL_SELF", path, &size);
 
+	if (error == UV_ENOENT) {
+		size = sizeof(path);
+		error = uv_exepath(path, &size);
+	}
 	snprintf(text, sizeof(text), "%d", number);
 	return error < 0 ? error : uv_spawn(loop, &child->process, &options);
 }

@@ -237,6 +237,26 @@ static inline bool host_cas16(uint8_t *p, uint64_t old[2], const uint64_t new[2]
 			     : "b"(new[0]), "c"(new[1])
 			     : "memory");
 	return ok;
+#elif defined(__aarch64__)
+	/* An exclusive pair, for processors without CASP: what was read is one value only once a store has succeeded, so the
+	 * old one is stored when they differ, as CMPXCHG16B does. */
+	uint64_t lo, hi, put_lo, put_hi;
+	uint32_t lost;
+	__asm__ __volatile__("1:	ldaxp	%0, %1, %5\n"
+			     "	cmp	%0, %6\n"
+			     "	ccmp	%1, %7, #0, eq\n"
+			     "	csel	%2, %8, %0, eq\n"
+			     "	csel	%3, %9, %1, eq\n"
+			     "	stlxp	%w4, %2, %3, %5\n"
+			     "	cbnz	%w4, 1b\n"
+			     "	dmb	ish"
+			     : "=&r"(lo), "=&r"(hi), "=&r"(put_lo), "=&r"(put_hi), "=&r"(lost), "+Q"(*(uint64_t(*)[2])(void *)p)
+			     : "r"(old[0]), "r"(old[1]), "r"(new[0]), "r"(new[1])
+			     : "cc", "memory");
+	bool ok = lo == old[0] && hi == old[1];
+	old[0] = lo;
+	old[1] = hi;
+	return ok;
 #else
 	unsigned __int128 o = (unsigned __int128)old[1] << 64 | old[0], n = (unsigned __int128)new[1] << 64 | new[0];
 	bool ok = __atomic_compare_exchange_n((unsigned __int128 *)(void *)p, &o, n, false, __ATOMIC_SEQ_CST,

@@ -77,7 +77,7 @@ on soft
 # QEMU's spellings
 run run -accel soft -kernel "$work/debug" -m 64 -smp 1 -append 'a b' $at
 [ "$status" = 43 ] && ok || not_ok "QEMU's spellings: status $status"
-if [ -c /dev/kvm ] && (exec 3<>/dev/kvm) 2>/dev/null; then
+if "$vmaccel" info | grep -q '^kvm (x86_64 guests): available'; then
 	on kvm
 fi
 summary

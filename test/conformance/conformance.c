@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int note(struct conf *conf, int result, const char *format, va_list ap)
@@ -34,6 +35,11 @@ int conf_skip(struct conf *conf, const char *format, ...)
 	note(conf, CONF_SKIP, format, ap);
 	va_end(ap);
 	return CONF_SKIP;
+}
+
+bool conf_emulated(const struct conf *conf)
+{
+	return (conf->info.version && strstr(conf->info.version, "QEMU")) || getenv("VMACCEL_SELF");
 }
 
 const char *conf_file(const char *path)

@@ -7,6 +7,7 @@
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
 
+#include <stdbool.h>
 #include <vmaccel/vmaccel.h>
 
 enum conf_result {
@@ -62,6 +63,8 @@ struct conf_group {
 /* Note a reason and return CONF_FAIL / CONF_SKIP. The first reason stays. */
 int conf_fail(struct conf *conf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int conf_skip(struct conf *conf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* QEMU emulates the hardware below the accelerator, or this process: everything takes its time. */
+bool conf_emulated(const struct conf *conf);
 
 /* Leave the check when a condition does not hold, or a call that must work fails (a negative result). */
 #define CONF_EXPECT(conf, condition)                                                                                   \

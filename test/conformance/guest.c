@@ -148,6 +148,7 @@ struct watchdog {
 	pthread_cond_t done;
 	int finished;
 	atomic_int fired;
+	int seconds;
 	vma_kick *kick;
 };
 
@@ -156,7 +157,7 @@ static void *watch(void *arg)
 	struct watchdog *w = arg;
 	struct timespec end;
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += 10;
+	end.tv_sec += w->seconds;
 	pthread_mutex_lock(&w->lock);
 	while (!w->finished && !atomic_load(&w->fired))
 		if (pthread_cond_timedwait(&w->done, &w->lock, &end)) {
@@ -169,8 +170,8 @@ static void *watch(void *arg)
 
 static int run_watched(struct guest *g, int *kind)
 {
-	struct watchdog w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 	struct conf *conf = g->conf;
+	struct watchdog w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER, .seconds = conf_emulated(conf) ? 60 : 10};
 	pthread_t thread;
 	CONF_OK(conf, vma_vcpu_kick_handle(g->v, &w.kick));
 	if (pthread_create(&thread, NULL, watch, &w)) {
@@ -185,7 +186,7 @@ static int run_watched(struct guest *g, int *kind)
 	pthread_join(thread, NULL);
 	vma_kick_unref(w.kick);
 	if (atomic_load(&w.fired))
-		return conf_fail(conf, "the guest did not exit in ten seconds (rip %#llx)",
+		return conf_fail(conf, "the guest did not exit in %d seconds (rip %#llx)", w.seconds,
 				 (unsigned long long)guest_get(g, VMA_X86_RIP));
 	return CONF_PASS;
 }

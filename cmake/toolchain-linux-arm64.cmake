@@ -1,0 +1,21 @@
+# Debian's cross compiler and the sysroot that `scripts/deps arm64` unpacks: a whole arm64 Debian's libraries, so that nothing of
+# this machine's is found by mistake. Programs run under qemu-user with the sysroot's loader.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(VMA_ROOT ${CMAKE_CURRENT_LIST_DIR}/..)
+get_filename_component(VMA_ROOT ${VMA_ROOT} ABSOLUTE)
+if(DEFINED ENV{VMA_SYSROOT_ARM64} AND NOT "$ENV{VMA_SYSROOT_ARM64}" STREQUAL "")
+  set(CMAKE_SYSROOT $ENV{VMA_SYSROOT_ARM64})
+else()
+  set(CMAKE_SYSROOT ${VMA_ROOT}/build/sysroot-arm64)
+endif()
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -cpu max -L ${CMAKE_SYSROOT})
+# pkg-config looks at nothing but the sysroot
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${CMAKE_SYSROOT})
+set(ENV{PKG_CONFIG_LIBDIR} ${CMAKE_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${CMAKE_SYSROOT}/usr/share/pkgconfig)
