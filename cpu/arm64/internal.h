@@ -20,13 +20,19 @@ struct a64_op;
 typedef const struct a64_op *(*a64_fn)(struct a64_cpu *c, const struct a64_op *op);
 struct a64_op {
 	a64_fn fn;
-	uint64_t imm;           /* of the row's operand kind, shifted and extended; else 0 */
-	uint64_t pc;            /* of this instruction: gva in the block's own page numbering, see engine.h */
+	uint64_t imm;           /* what `prepare` of the row put there; else 0 */
+	const struct a64_op *link; /* engine's: head of the block that a branch inside the page leads to, or NULL */
 	uint32_t insn;
 	uint8_t rd, rn, rm, ra; /* indices into c->x (A64_OPS_ kinds) or c->v */
 };
 /* Tail call of the next operation. */
 #define A64_NEXT(op) ((op)[1].fn(c, (op) + 1))
+/* gva of op's instruction in the running block, whose head is c->block: operations follow each other as instructions
+ * do, and the head keeps the offset in the page. */
+static inline uint64_t a64_op_pc(const struct a64_cpu *c, const struct a64_op *op)
+{
+	return c->code_page + c->block->insn + 4 * (uint64_t)(op - c->block - 1);
+}
 #define A64_HANDLER(name) const struct a64_op *name(struct a64_cpu *c, const struct a64_op *op)
 
 /* ------ the decoder's rows ------
@@ -53,7 +59,7 @@ struct a64_rows {
 	const struct a64_row *rows;
 	size_t count;
 };
-extern const struct a64_rows a64_rows_int, a64_rows_branch, a64_rows_mem, a64_rows_atomic, a64_rows_fp, a64_rows_simd,
+extern const struct a64_rows a64_rows_int, a64_rows_mul, a64_rows_branch, a64_rows_mem, a64_rows_atomic, a64_rows_fp, a64_rows_simd,
 	a64_rows_simd_mem, a64_rows_crypto, a64_rows_system, a64_rows_pauth;
 
 #define A64_BITS(insn, hi, lo) (((insn) >> (lo)) & ((2u << ((hi) - (lo))) - 1))

@@ -1,0 +1,302 @@
+/* mem.c - loads and stores of general registers but for exclusive and atomic ones (Arm ARM C4.1.68). */
+#include "int.h"
+#include "sys.h"
+
+#define X(n) c->x[n]
+
+static inline uint64_t base(struct a64_cpu *c, op_t op)
+{
+	if (unlikely(op->rn == A64_R_SP))
+		a64_sp_check(c, op);
+	return X(op->rn);
+}
+static inline uint64_t indexed(const struct a64_cpu *c, op_t op)
+{
+	return a64_extend(X(op->rm), op->insn >> 13 & 7, (unsigned)op->imm);
+}
+
+/* LDTR and STTR at EL1 go as EL0 would (Arm ARM C6.2.213), unless PSTATE.UAO. */
+static inline bool as_user(const struct a64_cpu *c)
+{
+	return c->el == 1 && !c->uao;
+}
+static uint64_t load_user(struct a64_cpu *c, op_t op, uint64_t gva, unsigned size)
+{
+	const struct a64_tlb *t = as_user(c) ? &c->tlbs[A64_MMU_EL0] : c->tlb;
+	const uint8_t *p = a64_tlb_hit(t->r, gva, size);
+	uint64_t v = 0;
+	if (p)
+		return host_get(p, size);
+	a64_load_slow(c, op, gva, size, as_user(c) ? A64_ACC_USER : 0, &v);
+	return v;
+}
+static void store_user(struct a64_cpu *c, op_t op, uint64_t gva, unsigned size, uint64_t v)
+{
+	const struct a64_tlb *t = as_user(c) ? &c->tlbs[A64_MMU_EL0] : c->tlb;
+	uint8_t *p = a64_tlb_hit(t->w, gva, size);
+	if (p)
+		host_put(p, size, v);
+	else
+		a64_store_slow(c, op, gva, size, A64_ACC_WRITE | (as_user(c) ? A64_ACC_USER : 0), &v);
+}
+
+/* X(name, bits, how the loaded value becomes the register's) */
+#define LOADS(L)                                                                                                       \
+	L(ldr8, 8, v)                                                                                                  \
+	L(ldr16, 16, v)                                                                                                \
+	L(ldr32, 32, v)                                                                                                \
+	L(ldr64, 64, v)                                                                                                \
+	L(ldrs8, 8, (uint64_t)(int8_t)v)                                                                               \
+	L(ldrs16, 16, (uint64_t)(int16_t)v)                                                                            \
+	L(ldrs32, 32, (uint64_t)(int32_t)v)                                                                            \
+	L(ldrs8w, 8, (uint32_t)(int8_t)v)                                                                              \
+	L(ldrs16w, 16, (uint32_t)(int16_t)v)
+#define STORES(S) S(str8, 8) S(str16, 16) S(str32, 32) S(str64, 64)
+
+/* Written back first and the loaded register last: where both are one, the value loaded stays. */
+#define LOAD_FORMS(name, bits, value)                                                                                  \
+	static A64_HANDLER(name##_off)                                                                                 \
+	{                                                                                                              \
+		uint##bits##_t v = a64_ld##bits(c, op, base(c, op) + op->imm);                                         \
+		X(op->rd) = value;                                                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_reg)                                                                                 \
+	{                                                                                                              \
+		uint##bits##_t v = a64_ld##bits(c, op, base(c, op) + indexed(c, op));                                  \
+		X(op->rd) = value;                                                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_lsl)                                                                                 \
+	{                                                                                                              \
+		uint##bits##_t v = a64_ld##bits(c, op, base(c, op) + (X(op->rm) << op->imm));                          \
+		X(op->rd) = value;                                                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_pre)                                                                                 \
+	{                                                                                                              \
+		uint64_t at = base(c, op) + op->imm;                                                                   \
+		uint##bits##_t v = a64_ld##bits(c, op, at);                                                            \
+		X(op->rn) = at;                                                                                        \
+		X(op->rd) = value;                                                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_post)                                                                                \
+	{                                                                                                              \
+		uint64_t at = base(c, op);                                                                             \
+		uint##bits##_t v = a64_ld##bits(c, op, at);                                                            \
+		X(op->rn) = at + op->imm;                                                                              \
+		X(op->rd) = value;                                                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_user)                                                                                \
+	{                                                                                                              \
+		uint##bits##_t v = (uint##bits##_t)load_user(c, op, base(c, op) + op->imm, bits / 8);                  \
+		X(op->rd) = value;                                                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}
+LOADS(LOAD_FORMS)
+
+#define STORE_FORMS(name, bits)                                                                                        \
+	static A64_HANDLER(name##_off)                                                                                 \
+	{                                                                                                              \
+		a64_st##bits(c, op, base(c, op) + op->imm, (uint##bits##_t)X(op->rd));                                 \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_reg)                                                                                 \
+	{                                                                                                              \
+		a64_st##bits(c, op, base(c, op) + indexed(c, op), (uint##bits##_t)X(op->rd));                          \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_lsl)                                                                                 \
+	{                                                                                                              \
+		a64_st##bits(c, op, base(c, op) + (X(op->rm) << op->imm), (uint##bits##_t)X(op->rd));                  \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_pre)                                                                                 \
+	{                                                                                                              \
+		uint64_t at = base(c, op) + op->imm;                                                                   \
+		a64_st##bits(c, op, at, (uint##bits##_t)X(op->rd));                                                    \
+		X(op->rn) = at;                                                                                        \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_post)                                                                                \
+	{                                                                                                              \
+		uint64_t at = base(c, op);                                                                             \
+		a64_st##bits(c, op, at, (uint##bits##_t)X(op->rd));                                                    \
+		X(op->rn) = at + op->imm;                                                                              \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(name##_user)                                                                                \
+	{                                                                                                              \
+		store_user(c, op, base(c, op) + op->imm, bits / 8, X(op->rd));                                         \
+		return A64_NEXT(op);                                                                                   \
+	}
+STORES(STORE_FORMS)
+
+static A64_HANDLER(prfm)
+{
+	return A64_NEXT(op);
+}
+
+enum form { OFF, REG, LSL, PRE, POST, USER, FORMS };
+#define L_FNS(name, ...) {name##_off, name##_reg, name##_lsl, name##_pre, name##_post, name##_user},
+/* By size << 2 | opc; the rows that are missing are PRFM, or undefined */
+enum { STR8, STR16, STR32, STR64, LDR8, LDR16, LDR32, LDR64, LDRS8, LDRS16, LDRS32, LDRS8W, LDRS16W, KINDS };
+static const a64_fn fns[KINDS][FORMS] = {STORES(L_FNS) LOADS(L_FNS)};
+static const int8_t kinds[16] = {STR8,  LDR8,  LDRS8,  LDRS8W, STR16, LDR16, LDRS16, LDRS16W,
+				 STR32, LDR32, LDRS32, -1,     STR64, LDR64, -1,     -1};
+
+static unsigned kind_of(uint32_t insn)
+{
+	return insn >> 30 << 2 | (insn >> 22 & 3);
+}
+static bool kind_ok(uint32_t insn)
+{
+	return kinds[kind_of(insn)] >= 0;
+}
+static bool kind_or_prfm(uint32_t insn)
+{
+	return kind_ok(insn) || kind_of(insn) == 14;
+}
+static void choose(struct a64_op *op, enum form form)
+{
+	int kind = kinds[kind_of(op->insn)];
+	op->fn = kind < 0 ? prfm : fns[kind][form];
+	if (kind >= LDR8 && op->rd == 31)
+		op->rd = A64_R_SINK;
+}
+static void prep_unsigned(struct a64_op *op)
+{
+	op->imm = (uint64_t)A64_BITS(op->insn, 21, 10) << (op->insn >> 30);
+	choose(op, OFF);
+}
+static void prep_imm9(struct a64_op *op)
+{
+	static const uint8_t forms[4] = {OFF, POST, USER, PRE};
+	op->imm = (uint64_t)a64_sext(A64_BITS(op->insn, 20, 12), 9);
+	choose(op, forms[op->insn >> 10 & 3]);
+}
+static bool reg_ok(uint32_t insn)
+{
+	return kind_or_prfm(insn) && insn >> 14 & 1;
+}
+static void prep_reg(struct a64_op *op)
+{
+	op->imm = op->insn >> 12 & 1 ? op->insn >> 30 : 0;
+	choose(op, (op->insn >> 13 & 7) == 3 ? LSL : REG);
+}
+
+/* ------ literal ------ */
+
+static A64_HANDLER(ldr_lit32)
+{
+	X(op->rd) = a64_ld32(c, op, c->code_page + op->imm);
+	return A64_NEXT(op);
+}
+static A64_HANDLER(ldr_lit64)
+{
+	X(op->rd) = a64_ld64(c, op, c->code_page + op->imm);
+	return A64_NEXT(op);
+}
+static A64_HANDLER(ldrsw_lit)
+{
+	X(op->rd) = (uint64_t)(int32_t)a64_ld32(c, op, c->code_page + op->imm);
+	return A64_NEXT(op);
+}
+static void prep_lit(struct a64_op *op)
+{
+	static const a64_fn fn[4] = {ldr_lit32, ldr_lit64, ldrsw_lit, prfm};
+	op->imm += (uint64_t)a64_sext(A64_BITS(op->insn, 23, 5), 19) * 4;
+	op->fn = fn[op->insn >> 30];
+	if (op->rd == 31)
+		op->rd = A64_R_SINK;
+}
+
+/* ------ pairs ------ */
+
+/* Where the pair is, and what the base becomes: index 1 post, 2 offset (and 0: non-temporal), 3 pre. */
+static inline uint64_t pair_at(struct a64_cpu *c, op_t op, uint64_t *back)
+{
+	unsigned index = op->insn >> 23 & 3;
+	uint64_t at = base(c, op);
+	*back = at + op->imm;
+	return index == 1 ? at : *back;
+}
+static inline void write_back(struct a64_cpu *c, op_t op, uint64_t back)
+{
+	if (op->insn >> 23 & 1)
+		X(op->rn) = back;
+}
+static A64_HANDLER(ldp64)
+{
+	uint64_t back, at = pair_at(c, op, &back), v[2];
+	a64_ld(c, op, at, v, 16);
+	write_back(c, op, back);
+	X(op->rd) = v[0];
+	X(op->ra) = v[1];
+	return A64_NEXT(op);
+}
+static A64_HANDLER(ldp32)
+{
+	uint64_t back, at = pair_at(c, op, &back);
+	uint32_t v[2];
+	a64_ld(c, op, at, v, 8);
+	write_back(c, op, back);
+	X(op->rd) = v[0];
+	X(op->ra) = v[1];
+	return A64_NEXT(op);
+}
+static A64_HANDLER(ldpsw)
+{
+	uint64_t back, at = pair_at(c, op, &back);
+	int32_t v[2];
+	a64_ld(c, op, at, v, 8);
+	write_back(c, op, back);
+	X(op->rd) = (uint64_t)v[0];
+	X(op->ra) = (uint64_t)v[1];
+	return A64_NEXT(op);
+}
+static A64_HANDLER(stp64)
+{
+	uint64_t back, at = pair_at(c, op, &back), v[2] = {X(op->rd), X(op->ra)};
+	a64_st(c, op, at, v, 16);
+	write_back(c, op, back);
+	return A64_NEXT(op);
+}
+static A64_HANDLER(stp32)
+{
+	uint64_t back, at = pair_at(c, op, &back);
+	uint32_t v[2] = {(uint32_t)X(op->rd), (uint32_t)X(op->ra)};
+	a64_st(c, op, at, v, 8);
+	write_back(c, op, back);
+	return A64_NEXT(op);
+}
+static void prep_pair(struct a64_op *op)
+{
+	static const a64_fn fn[3][2] = {{stp32, ldp32}, {NULL, ldpsw}, {stp64, ldp64}};
+	unsigned opc = op->insn >> 30, load = op->insn >> 22 & 1;
+	op->imm = (uint64_t)a64_sext(A64_BITS(op->insn, 21, 15), 7) << (opc == 2 ? 3 : 2);
+	op->fn = fn[opc][load];
+	if (load && op->rd == 31)
+		op->rd = A64_R_SINK;
+	if (load && op->ra == 31)
+		op->ra = A64_R_SINK;
+}
+static bool pair_ok(uint32_t insn)
+{
+	unsigned opc = insn >> 30, index = insn >> 23 & 3, load = insn >> 22 & 1;
+	return opc == 1 ? load && index != 0 : opc != 3;
+}
+
+static const struct a64_row rows[] = {
+	{0x3f000000, 0x39000000, "ldst_unsigned", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, kind_or_prfm, prep_unsigned},
+	{0x3f200c00, 0x38000000, "ldst_unscaled", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, kind_or_prfm, prep_imm9},
+	{0x3f200c00, 0x38000400, "ldst_post", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, kind_ok, prep_imm9},
+	{0x3f200c00, 0x38000800, "ldst_user", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, kind_ok, prep_imm9},
+	{0x3f200c00, 0x38000c00, "ldst_pre", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, kind_ok, prep_imm9},
+	{0x3f200c00, 0x38200800, "ldst_reg", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, reg_ok, prep_reg},
+	{0x3f000000, 0x18000000, "ldr_lit", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, NULL, prep_lit},
+	{0x3e000000, 0x28000000, "ldp_stp", NULL, A64_OPS_RN_SP, A64_ALWAYS, false, pair_ok, prep_pair},
+};
+A64_TABLE(a64_rows_mem);
