@@ -1,6 +1,6 @@
-/* arm64.h - the software arm64 CPU as its users see it: the soft back end, the instruction emulators of KVM and HVF,
- * the simulated hypervisors. It knows nothing of VMs, threads or accelerators: memory, devices, system registers of
- * others (the GIC's), interrupts and time reach it through struct a64_env.
+/* arm64.h - the software arm64 CPU as its users see it: the soft back end, the instruction emulators of KVM and HVF, the
+ * simulated hypervisors. It knows nothing of VMs, threads or accelerators: memory, devices, system registers of others
+ * (the GIC's), interrupts and time reach it through struct a64_env.
  *
  * Half-done instructions are as in cpu/x86/x86.h: a callback that answers A64_DEFER stops the CPU with nothing of the
  * instruction committed; the user puts the answer into cpu->stop and calls a64_answer(); the next a64_run executes the
@@ -20,9 +20,9 @@ struct a64_cpu;
 
 enum { A64_DONE = 0, A64_DEFER = 1, A64_UNDEF = 2 }; /* A64_UNDEF: system registers only */
 enum { A64_PAGE_R = 1, A64_PAGE_W = 2, A64_PAGE_X = 4, A64_PAGE_LOG = 8 };
-enum {                    /* what poll answers */
-       A64_POLL_STOP = 1, /* leave a64_run */
-       A64_POLL_IRQ = 2,  /* levels of the two interrupt inputs */
+enum {                     /* what poll answers */
+       A64_POLL_STOP = 1,  /* leave a64_run */
+       A64_POLL_IRQ = 2,   /* levels of the two interrupt inputs */
        A64_POLL_FIQ = 4
 };
 /* A system register as MRS and MSR name it: op0 op1 CRn CRm op2 in bits 15:0, as in the low half of KVM's ids. */
@@ -50,9 +50,9 @@ enum a64_stop_kind {
 	A64_STOP_POLL = 1,
 	A64_STOP_MMIO,
 	A64_STOP_SYSREG,
-	A64_STOP_HVC,   /* PC is past it */
-	A64_STOP_SMC,   /* PC is past it */
-	A64_STOP_WFI,   /* PC is past it */
+	A64_STOP_HVC,  /* PC is past it */
+	A64_STOP_SMC,  /* PC is past it */
+	A64_STOP_WFI,  /* PC is past it */
 	A64_STOP_DEBUG, /* of the user's */
 	A64_STOP_BUDGET,
 	A64_STOP_INTERNAL
@@ -64,8 +64,8 @@ struct a64_stop {
 	unsigned len;
 	uint8_t data[8];
 	uint64_t value;
-	bool fault;            /* SYSREG answer: undefined */
-	uint32_t imm;          /* HVC, SMC, BRK */
+	bool fault;    /* SYSREG answer: undefined */
+	uint32_t imm;  /* HVC, SMC, BRK */
 	uint32_t debug_reason; /* 1 step, 2 hardware, 4 software */
 	uint64_t pc, far;
 };
@@ -97,29 +97,9 @@ enum { A64_WATCH = 4 }; /* breakpoints, and as many watchpoints */
 
 /* Offered beyond Armv8.0; what is off is undefined and absent from the ID registers. */
 enum a64_feature {
-	A64_F_CRC32,
-	A64_F_LSE,
-	A64_F_RDM,
-	A64_F_DP,
-	A64_F_FP16,
-	A64_F_AES,
-	A64_F_PMULL,
-	A64_F_SHA1,
-	A64_F_SHA256,
-	A64_F_PAUTH,
-	A64_F_DPB,
-	A64_F_LRCPC,
-	A64_F_BTI,
-	A64_F_PAN,
-	A64_F_UAO,
-	A64_F_E0PD,
-	A64_F_HAFDBS,
-	A64_F_RAS,
-	A64_F_JSCVT,
-	A64_F_FCMA,
-	A64_F_FLAGM,
-	A64_F_SB,
-	A64_F_COUNT
+	A64_F_CRC32, A64_F_LSE, A64_F_RDM, A64_F_DP, A64_F_FP16, A64_F_AES, A64_F_PMULL, A64_F_SHA1, A64_F_SHA256,
+	A64_F_PAUTH, A64_F_DPB, A64_F_LRCPC, A64_F_BTI, A64_F_PAN, A64_F_UAO, A64_F_E0PD, A64_F_HAFDBS, A64_F_RAS,
+	A64_F_JSCVT, A64_F_FCMA, A64_F_FLAGM, A64_F_SB, A64_F_COUNT
 };
 
 struct a64_cpu {
@@ -135,7 +115,7 @@ struct a64_cpu {
 	uint64_t insns, insn_limit;
 	uint64_t excl_addr, excl_value[2]; /* the exclusive monitor: UINT64_MAX: open */
 	uint8_t el, spsel, mmu_mode, excl_size;
-	uint32_t daif; /* bits 9:6, as in PSTATE */
+	uint32_t daif;     /* bits 9:6, as in PSTATE */
 	bool pan, uao, ss, il, tf_active;
 	uint8_t btype;
 	uint64_t features; /* bits of enum a64_feature */
@@ -145,8 +125,8 @@ struct a64_cpu {
 
 	/* system registers of EL1 and EL0 that the CPU owns; the other stack pointer is in sp_el[] */
 	uint64_t sp_el[2];
-	uint64_t sctlr, tcr, ttbr0, ttbr1, mair, amair, vbar, esr, far, elr, spsr, par, contextidr, tpidr_el0,
-		tpidrro_el0, tpidr_el1, cpacr, csselr, actlr, afsr0, afsr1, cntkctl, mdscr, oslsr, osdlr;
+	uint64_t sctlr, tcr, ttbr0, ttbr1, mair, amair, vbar, esr, far, elr, spsr, par, contextidr, tpidr_el0, tpidrro_el0,
+		tpidr_el1, cpacr, csselr, actlr, afsr0, afsr1, cntkctl, mdscr, oslsr, osdlr;
 	uint64_t dbgbvr[A64_WATCH], dbgbcr[A64_WATCH], dbgwvr[A64_WATCH], dbgwcr[A64_WATCH];
 	uint64_t apkey[5][2]; /* IA IB DA DB GA: low, high */
 	uint64_t cntv_ctl, cntv_cval, cntp_ctl, cntp_cval, cntvoff, cntfrq;
@@ -172,8 +152,8 @@ struct a64_cpu {
 	const struct a64_op *block; /* head of the running block; NULL: none */
 	uint64_t code_tag;
 	struct a64_cache *cache;
-	struct a64_tlb *tlbs;    /* A64_MMU_MODES */
-	struct a64_mmu *mmu;     /* bookkeeping of mmu.c */
+	struct a64_tlb *tlbs; /* A64_MMU_MODES */
+	struct a64_mmu *mmu;  /* bookkeeping of mmu.c */
 	struct a64_share *share; /* what CPUs on the same memory tell each other; NULL: none */
 	unsigned share_index;
 	/* raised, not delivered yet */
@@ -205,8 +185,7 @@ bool a64_set_sysreg(struct a64_cpu *c, uint32_t reg, uint64_t value);
 void a64_flush_all(struct a64_cpu *c);
 void a64_code_changed(struct a64_cpu *c);
 
-/* Levels of the timers' interrupts now (bit 0 virtual, bit 1 physical), and CNTPCT of the next rise; UINT64_MAX: none.
- */
+/* Levels of the timers' interrupts now (bit 0 virtual, bit 1 physical), and CNTPCT of the next rise; UINT64_MAX: none. */
 unsigned a64_timer(struct a64_cpu *c, uint64_t *next);
 
 /* CPUs on one memory: TLBI and IC of the inner shareable domain reach the others. Join and leave while none is inside
