@@ -5,7 +5,7 @@ FNR == NR {
 	if (match($0, /^ *[0-9]+\/[0-9]+ +Test +#[0-9]+: /)) {
 		name = substr($0, RSTART + RLENGTH)
 		sub(/ .*/, "", name)
-		if ($0 ~ /\*\*\*Skipped/)
+		if ($0 ~ /\*\*\*(Skipped|Not Run \(Disabled\))/)
 			ended[name] = "skipped"
 		else if ($0 ~ / Passed +[0-9.]+ sec/)
 			ended[name] = "passed"
