@@ -115,6 +115,7 @@ struct a64_cpu {
 	uint64_t insns, insn_limit;
 	uint64_t excl_addr, excl_value[2]; /* the exclusive monitor: UINT64_MAX: open */
 	uint8_t el, spsel, mmu_mode, excl_size;
+	uint8_t sp_bank; /* whose stack pointer is in x[A64_R_SP]: a64_mode_changed() */
 	uint32_t daif;     /* bits 9:6, as in PSTATE */
 	bool pan, uao, ss, il, tf_active;
 	uint8_t btype;
@@ -133,6 +134,7 @@ struct a64_cpu {
 	uint64_t mpidr, midr, id[64]; /* id: op0 3, op1 0, CRn 0, CRm 0..7 << 3 | op2 */
 	uint64_t ctr, dczid, clidr, ccsidr[6];
 	unsigned pa_bits;
+	uint64_t mdccint, dacr32, ifsr32, fpexc32, dbgvcr32, disr; /* kept for the user */
 
 	/* the user's breakpoints, independent of DBG* */
 	bool user_step, user_brk;

@@ -177,7 +177,9 @@ struct a64_fetch {
 	bool guarded; /* GP: branches into it are checked (BTI) */
 };
 void a64_fetch_page(struct a64_cpu *c, uint64_t gva, struct a64_fetch *out);
-/* Walk for the user or AT: 0, or the fault status code (ESR_ELx.DFSC) with level. Sets AF/DBM as the hardware would. */
+/* Walk for the user or AT: 0, or A64_WALK_FAULT | the fault status code (ESR_ELx.DFSC) with level. Sets AF/DBM as the
+ * hardware would. */
+enum { A64_WALK_FAULT = 0x40, A64_FSC = 0x3f };
 struct a64_walk {
 	uint64_t gpa, page_size;
 	uint8_t attr, sh; /* MAIR byte */
