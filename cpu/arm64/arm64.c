@@ -47,14 +47,6 @@ void a64_reset(struct a64_cpu *c)
 	a64_state_changed(c, true);
 }
 
-void a64_state_changed(struct a64_cpu *c, bool flush)
-{
-	if (flush)
-		a64_tlb_flush(c);
-	a64_mode_changed(c);
-	a64_debug_update(c);
-}
-
 void a64_flush_all(struct a64_cpu *c)
 {
 	a64_tlb_flush(c);

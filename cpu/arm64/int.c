@@ -412,7 +412,7 @@ static const struct a64_row rows[] = {
 	{0x7fa00000, 0x13800000, "extr", extr, A64_OPS_X, A64_ALWAYS, false, field_ok, NULL},
 	{0x3fe00800, 0x1a800000, "csel", csel, A64_OPS_X, A64_ALWAYS, false, NULL, NULL},
 	{0x3fe00410, 0x3a400000, "ccmp", ccmp, A64_OPS_X, A64_ALWAYS, false, NULL, NULL},
-	{0xfffff0ff, 0xd500401f, "cfinv", cfinv, A64_OPS_X, A64_F_FLAGM, false, NULL, NULL},
+	{0xffffffff, 0xd500401f, "cfinv", cfinv, A64_OPS_X, A64_F_FLAGM, false, NULL, NULL},
 	{0xffe07c10, 0xba000400, "rmif", rmif, A64_OPS_X, A64_F_FLAGM, false, NULL, NULL},
 	{0xffffbc1f, 0x3a00080d, "setf", setf, A64_OPS_X, A64_F_FLAGM, false, NULL, NULL},
 };
