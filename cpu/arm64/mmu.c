@@ -333,10 +333,11 @@ void a64_probe_write(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, u
 		a64_data_abort(c, op, gva, FSC_ALIGNMENT, acc);
 }
 
+/* PSTATE.PAN does not count here (Arm ARM D8.4.2.3). */
 uint64_t a64_maintain(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned acc)
 {
 	int fsc;
-	const struct a64_tlb2 *e = translate(c, gva, c->mmu_mode, acc & A64_ACC_WRITE, &fsc);
+	const struct a64_tlb2 *e = translate(c, gva, c->el ? A64_MMU_EL1 : A64_MMU_EL0, acc & A64_ACC_WRITE, &fsc);
 	if (!e)
 		a64_data_abort(c, op, gva, (unsigned)fsc & A64_FSC, acc | A64_ACC_CACHE);
 	return e->gpa | (gva & 0xfff);
