@@ -67,9 +67,10 @@ bool a64_debug_before(struct a64_cpu *c)
 	return true;
 }
 
-bool a64_debug_after(struct a64_cpu *c)
+/* An ERET that leads to where stepping is active has not been stepped over itself. */
+bool a64_debug_after(struct a64_cpu *c, bool stepped)
 {
-	if (a64_step_active(c))
+	if (stepped)
 		c->ss = false;
 	if (!c->user_step)
 		return true;

@@ -193,7 +193,7 @@ void a64_icache_invalidate(struct a64_cpu *c, uint64_t gpa, uint64_t size); /* s
 void a64_review(struct a64_cpu *c); /* at polls: what other CPUs have asked for */
 /* debug.c */
 bool a64_debug_before(struct a64_cpu *c); /* single-stepped blocks only; false: stopped */
-bool a64_debug_after(struct a64_cpu *c);
+bool a64_debug_after(struct a64_cpu *c, bool stepped); /* the guest's own step was active before */
 void a64_debug_update(struct a64_cpu *c); /* tf_active */
 
 #endif

@@ -74,7 +74,7 @@ static bool wants_single(const struct a64_cpu *c)
 
 static bool single(struct a64_cpu *c)
 {
-	bool debug = c->tf_active, once = c->once;
+	bool debug = c->tf_active, once = c->once, stepped = a64_step_active(c);
 	c->once = true;
 	if (debug && !a64_debug_before(c))
 		return false;
@@ -87,7 +87,7 @@ static bool single(struct a64_cpu *c)
 	c->once = once;
 	if (c->replay)
 		end_replay(c);
-	return !debug || a64_debug_after(c);
+	return !debug || a64_debug_after(c, stepped);
 }
 
 static void blocks(struct a64_cpu *c)

@@ -1,5 +1,5 @@
-/* test_a64_rig.h - one arm64 CPU with a megabyte of memory and a device: what the tests of cpu/arm64 run their guests on.
- * Every exception vector is an HVC with its own number, so a guest ends by HVC whatever happens. */
+/* test_a64_rig.h - one arm64 CPU with a megabyte of memory and a device: what the tests of cpu/arm64 run their guests
+ * on. Every exception vector is an HVC with its own number, so a guest ends by HVC whatever happens. */
 #ifndef TEST_A64_RIG_H
 #define TEST_A64_RIG_H
 
@@ -20,7 +20,7 @@ enum {
 	CUR_SP0 = 0x100, /* HVC numbers of the vectors: group, and 0 synchronous 1 IRQ 2 FIQ 3 SError */
 	CUR_SPX = 0x104,
 	LOWER = 0x108,
-	ENDED = 1, /* the usual number for a guest's own end */
+	ENDED = 1,        /* the usual number for a guest's own end */
 	STOPPED = 0x10000 /* another stop than HVC: its kind is added */
 };
 
@@ -52,8 +52,8 @@ struct rig {
 #define SMC(n) (0xd4000003 | (uint32_t)(n) << 5)
 #define BRK(n) (0xd4200000 | (uint32_t)(n) << 5)
 #define HLT(n) (0xd4400000 | (uint32_t)(n) << 5)
-#define MSR(reg, rt) (0xd5100000 | ((uint32_t)(reg) & 0x7fff) << 5 | (rt))
-#define MRS(reg, rt) (0xd5300000 | ((uint32_t)(reg) & 0x7fff) << 5 | (rt))
+#define MSR(reg, rt) (0xd5100000 | ((uint32_t)(reg)&0x7fff) << 5 | (rt))
+#define MRS(reg, rt) (0xd5300000 | ((uint32_t)(reg)&0x7fff) << 5 | (rt))
 /* SYS: IC, DC, AT, TLBI */
 #define SYS(op1, crn, crm, op2, rt) (0xd5080000u | (op1) << 16 | (crn) << 12 | (crm) << 8 | (op2) << 5 | (rt))
 #define DAIFSET(n) (0xd50340df | (uint32_t)(n) << 8)

@@ -63,7 +63,8 @@ static const struct {
 	{DAIFSET(2), 0, A64_SCTLR_UMA, 0, 0},
 	{SPSEL(1), 0, 0, 0, ESR(A64_EC_UNKNOWN, 0)},
 	{PAN(1), 0, 0, 0, ESR(A64_EC_UNKNOWN, 0)},
-	{MRS(R_DAIF, 3), 0, 0, A64_SCTLR_UMA, ESR(A64_EC_SYSREG, 3 << 20 | 1 << 17 | 3 << 14 | 4 << 10 | 3 << 5 | 2 << 1 | 1)},
+	{MRS(R_DAIF, 3), 0, 0, A64_SCTLR_UMA,
+	 ESR(A64_EC_SYSREG, 3 << 20 | 1 << 17 | 3 << 14 | 4 << 10 | 3 << 5 | 2 << 1 | 1)},
 	{MRS(R_CTR, 2), 0, 0, A64_SCTLR_UCT, ESR(A64_EC_SYSREG, 3 << 20 | 1 << 17 | 3 << 14 | 2 << 5 | 1)},
 	{MRS(R_CTR, 2), 0, A64_SCTLR_UCT, 0, 0},
 	{MRS(R_MIDR, 2), 0, 0, 0, ESR(A64_EC_UNKNOWN, 0)},
@@ -86,7 +87,7 @@ static const struct {
 	{SYS(0, 8, 7, 0, 31), 1, 0, 0, 0},
 	{SYS(4, 8, 7, 0, 31), 1, 0, 0, ESR(A64_EC_UNKNOWN, 0)}, /* TLBI ALLE2 */
 	{SYS(0, 8, 1, 0, 31), 1, 0, 0, ESR(A64_EC_UNKNOWN, 0)}, /* TLBI VMALLE1OS */
-	{0xd5280000, 1, 0, 0, ESR(A64_EC_UNKNOWN, 0)},		/* SYSL */
+	{0xd5280000, 1, 0, 0, ESR(A64_EC_UNKNOWN, 0)},          /* SYSL */
 	{MRS(R_CNTVCT, 1), 0, 0, 0, ESR(A64_EC_SYSREG, 3 << 20 | 2 << 17 | 3 << 14 | 14 << 10 | 1 << 5 | 1)},
 	{LDR(0, 31), 1, A64_SCTLR_SA, 0, 0},
 };
@@ -104,8 +105,8 @@ static void instructions_trap_as_the_manual_says(void **state)
 		unsigned want = !traps[i].el ? LOWER : traps[i].esr ? CUR_SPX : ENDED;
 		if (got != want || ((traps[i].esr || !traps[i].el) && r->c->esr != esr) ||
 		    (traps[i].esr && r->c->elr != CODE + 4))
-			fail_msg("%u: %08x: %#x, esr %#llx, elr %#llx", i, traps[i].insn, got, (unsigned long long)r->c->esr,
-				 (unsigned long long)r->c->elr);
+			fail_msg("%u: %08x: %#x, esr %#llx, elr %#llx", i, traps[i].insn, got,
+				 (unsigned long long)r->c->esr, (unsigned long long)r->c->elr);
 	}
 }
 
@@ -135,7 +136,8 @@ static void floating_point_is_off_until_allowed(void **state)
 	static const struct {
 		uint8_t fpen, el;
 		bool traps;
-	} rows[] = {{0, 0, true}, {0, 1, true}, {1, 0, true}, {1, 1, false}, {2, 0, true}, {2, 1, true}, {3, 0, false}, {3, 1, false}};
+	} rows[] = {{0, 0, true}, {0, 1, true}, {1, 0, true},  {1, 1, false},
+		    {2, 0, true}, {2, 1, true}, {3, 0, false}, {3, 1, false}};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		r->c->cpacr = (uint64_t)rows[i].fpen << 20;
 		RUN(r, rows[i].el, MRS(R_FPCR, 0), rows[i].el ? BRK(0) : SVC(0));
@@ -150,8 +152,8 @@ static void stack_pointers_are_banked(void **state)
 {
 	struct rig *r = *state;
 	assert_int_equal(RUN(r, 1, ADD_IMM(0, 31, 0), SPSEL(0), ADD_IMM(1, 31, 0), ADD_IMM(31, 31, 8), SPSEL(1),
-			     ADD_IMM(2, 31, 0), MRS(R_SP_EL0, 3), MSR(R_SP_EL0, 2), MRS(R_SPSEL, 4), MRS(R_CURRENTEL, 5),
-			     HVC(ENDED)),
+			     ADD_IMM(2, 31, 0), MRS(R_SP_EL0, 3), MSR(R_SP_EL0, 2), MRS(R_SPSEL, 4),
+			     MRS(R_CURRENTEL, 5), HVC(ENDED)),
 			 ENDED);
 	assert_int_equal(r->c->x[0], 0x20000);
 	assert_int_equal(r->c->x[1], 0x30000);
@@ -169,8 +171,8 @@ static void masks_and_flags(void **state)
 {
 	struct rig *r = *state;
 	r->c->x[3] = 0xa0000000;
-	assert_int_equal(RUN(r, 1, DAIFCLR(15), MRS(R_DAIF, 0), DAIFSET(5), MRS(R_DAIF, 1), MSR(R_NZCV, 3), MRS(R_NZCV, 4),
-			     HVC(ENDED)),
+	assert_int_equal(RUN(r, 1, DAIFCLR(15), MRS(R_DAIF, 0), DAIFSET(5), MRS(R_DAIF, 1), MSR(R_NZCV, 3),
+			     MRS(R_NZCV, 4), HVC(ENDED)),
 			 ENDED);
 	assert_int_equal(r->c->x[0], 0);
 	assert_int_equal(r->c->x[1], 5 << 6);
@@ -238,7 +240,8 @@ static void registers_of_others_answered_later(void **state)
 {
 	struct rig *r = *state;
 	r->answer = A64_DEFER;
-	assert_int_equal(RUN(r, 1, MRS(R_ICC_PMR, 1), MSR(R_ICC_PMR, 2), MRS(R_ICC_PMR, 3), HVC(ENDED)), STOPPED + A64_STOP_SYSREG);
+	assert_int_equal(RUN(r, 1, MRS(R_ICC_PMR, 1), MSR(R_ICC_PMR, 2), MRS(R_ICC_PMR, 3), HVC(ENDED)),
+			 STOPPED + A64_STOP_SYSREG);
 	assert_int_equal(r->c->pc, CODE);
 	assert_int_equal(r->c->stop.addr, R_ICC_PMR);
 	assert_true(r->c->stop.needs_answer && !r->c->stop.write);
@@ -261,8 +264,9 @@ static void what_the_user_reads_is_what_the_guest_wrote(void **state)
 	struct rig *r = *state;
 	uint64_t v = 0;
 	r->c->x[1] = UINT64_C(0xfedcba9876543210);
-	assert_int_equal(RUN(r, 1, MSR(R_TPIDR_EL1, 1), MSR(R_VBAR, 31), MRS(R_TPIDR_EL1, 2), MSR(R_TPIDR_EL0, 1), HVC(ENDED)),
-			 ENDED);
+	assert_int_equal(
+		RUN(r, 1, MSR(R_TPIDR_EL1, 1), MSR(R_VBAR, 31), MRS(R_TPIDR_EL1, 2), MSR(R_TPIDR_EL0, 1), HVC(ENDED)),
+		ENDED);
 	assert_true(a64_get_sysreg(r->c, R_TPIDR_EL1, &v));
 	assert_true(v == r->c->x[1] && r->c->x[2] == v);
 	assert_true(a64_get_sysreg(r->c, R_VBAR, &v) && v == 0);
@@ -308,7 +312,8 @@ static void timers_count_and_rise(void **state)
 	assert_int_equal(next, 1100);
 	r->counter = 1100;
 	assert_int_equal(a64_timer(r->c, &next), 1);
-	assert_int_equal(RUN(r, 1, MRS(R_CNTV_CTL, 4), MRS(R_CNTV_TVAL, 5), MOVZ(2, 3), MSR(R_CNTV_CTL, 2), HVC(ENDED)), ENDED);
+	assert_int_equal(RUN(r, 1, MRS(R_CNTV_CTL, 4), MRS(R_CNTV_TVAL, 5), MOVZ(2, 3), MSR(R_CNTV_CTL, 2), HVC(ENDED)),
+			 ENDED);
 	assert_int_equal(r->c->x[4], 5);
 	assert_int_equal(r->c->x[5], 0);
 	assert_int_equal(a64_timer(r->c, &next), 0); /* masked */
@@ -338,7 +343,9 @@ static void hints_pause_or_pass(void **state)
 {
 	struct rig *r = *state;
 	r->c->sctlr |= A64_SCTLR_NTWE;
-	assert_int_equal(RUN(r, 1, WFE, 0xd503203f, 0xd503209f, 0xd50320bf, 0xd503229f, 0xd503245f, 0xd5032fff, HVC(ENDED)), ENDED);
+	assert_int_equal(
+		RUN(r, 1, WFE, 0xd503203f, 0xd503209f, 0xd50320bf, 0xd503229f, 0xd503245f, 0xd5032fff, HVC(ENDED)),
+		ENDED);
 	assert_int_equal(r->paused, 2);
 }
 
@@ -348,7 +355,8 @@ static void code_that_changes_itself(void **state)
 	struct rig *r = *state;
 	r->c->x[1] = CODE + 7 * 4;
 	r->c->x[2] = HVC(0x55) | (uint64_t)HVC(0x56) << 32;
-	CODE_AT(r, CODE, 0xf9000022 /* str x2, [x1] */, SYS(3, 7, 11, 1, 1), DSB, SYS(3, 7, 5, 1, 1), DSB, ISB, NOP, HVC(ENDED), NOP);
+	CODE_AT(r, CODE, 0xf9000022 /* str x2, [x1] */, SYS(3, 7, 11, 1, 1), DSB, SYS(3, 7, 5, 1, 1), DSB, ISB, NOP,
+		HVC(ENDED), NOP);
 	for (unsigned i = 0; i < 2; i++) {
 		rig_at(r, 1, CODE + 4 * 6);
 		if (!i)
