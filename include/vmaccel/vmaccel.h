@@ -1,5 +1,5 @@
-/* vmaccel.h - the whole public interface of libvmaccel but for the registers of one architecture (x86.h), the
- * scripted back end (null.h) and native handles (native.h).
+/* vmaccel.h - the whole public interface of libvmaccel but for the registers of one architecture (x86.h,
+ * arm64.h), the scripted back end (null.h) and native handles (native.h).
  *
  * Read top to bottom: errors, platforms, memory, virtual machines, virtual CPUs, exits, state.
  *
@@ -184,7 +184,8 @@ typedef struct vma_kick vma_kick;
 
 typedef enum vma_irqchip {
 	VMA_IRQCHIP_NONE = 0,    /* the caller injects interrupts; HLT exits */
-	VMA_IRQCHIP_PLATFORM = 1 /* local APIC, I/O APIC, PIC and PIT by the accelerator; HLT waits inside run */
+	/* local APIC, I/O APIC, PIC and PIT, or a GIC (vma_arm64_gic), by the accelerator; HLT, WFI wait inside run */
+	VMA_IRQCHIP_PLATFORM = 1
 } vma_irqchip;
 
 typedef enum vma_msr_policy {
@@ -197,11 +198,16 @@ typedef struct vma_vm_config {
 	vma_accel accel;
 	vma_arch arch;
 	uint32_t max_vcpus;      /* 1 .. the platform's max_vcpus; 0 means 1 */
-	const char *cpu_model;   /* "x86-64-v1", "x86-64-v2", "x86-64-v3", "max", "host"; NULL: v2, else v1 */
+	/* "x86-64-v1", "x86-64-v2", "x86-64-v3", "max", "host"; NULL: v2, else v1. arm64: "armv8.0-a", "armv8.2-a", "max",
+	 * "host"; NULL: max. An accelerator that offers only its host's CPU takes "host", "max" and NULL. */
+	const char *cpu_model;
 	vma_irqchip irqchip;
 	vma_msr_policy msr_policy;
 	uint32_t cpuid_exits;    /* 1: every CPUID exits (VMA_CAP_CPUID_EXIT) */
-	uint32_t hypercall_exits;/* 1: VMCALL / VMMCALL exit (VMA_CAP_HYPERCALL_EXIT) instead of #UD */
+	/* 1: VMCALL, VMMCALL exit (VMA_CAP_HYPERCALL_EXIT) instead of #UD; arm64: HVC and SMC exit. 0 on arm64: the platform
+	 * does PSCI if it has the interrupt controllers, other calls answer NOT_SUPPORTED or are undefined. */
+	uint32_t hypercall_exits;
+	uint32_t pmu; /* arm64: 1 shows a PMUv3 where the accelerator has one; VMA_E_NO_ACCEL where not */
 	int kick_signal;         /* KVM: the signal of a kick; 0: SIGUSR1. A handler is installed if it has none. */
 	uint64_t tsc_hz;         /* 0: the host's; with insn_hz: insn_hz */
 	/* Instructions a second of guest time (10^6 .. 10^10): all time that the guest can see - TSC, APIC timer, PIT, its
@@ -252,9 +258,9 @@ VMA_API int vma_vm_dirty_log(vma_vm *vm, uint64_t gpa, uint64_t size, uint64_t *
 VMA_API void *vma_vm_hva(vma_vm *vm, uint64_t gpa, uint64_t size);
 
 /* Interrupts, with VMA_IRQCHIP_PLATFORM; VMA_E_STATE without. Any thread. */
-/* gsi 0..15: PIC and I/O APIC; 16..23: I/O APIC */
+/* gsi 0..15: PIC and I/O APIC; 16..23: I/O APIC; arm64: SPI gsi, INTID 32 + gsi */
 VMA_API int vma_vm_irq_line(vma_vm *vm, uint32_t gsi, int level);
-/* SDM vol. 3, "Message signalled interrupts" */
+/* SDM vol. 3, "Message signalled interrupts"; arm64: a write of an INTID to MSI_SETSPI_NS of the MSI frame (vma_arm64_gic) */
 VMA_API int vma_vm_msi(vma_vm *vm, uint64_t address, uint32_t data);
 /* edge; 1 assign, 0 remove */
 VMA_API int vma_vm_irqfd(vma_vm *vm, int eventfd, uint32_t gsi, int assign);
@@ -341,15 +347,24 @@ typedef struct vma_exit {
 			uint32_t eax, ebx, ecx, edx; /* hold what the guest would see; answer */
 		} cpuid;
 		struct {
-			uint64_t number; /* RAX */
-			uint64_t args[6];
-			uint64_t result; /* answer, to RAX */
+			uint32_t id; /* VMA_ARM64_SYSREG */
+			uint8_t write;
+			uint8_t fault; /* answer: 1: undefined instruction instead */
+			uint64_t value; /* write: the value; read: answer */
+		} sysreg;
+		struct {
+			uint64_t number; /* RAX; arm64: X0 */
+			uint64_t args[6];  /* arm64: X1 .. X6 */
+			uint64_t result; /* answer, to RAX or X0 */
+			uint16_t imm;    /* arm64: of HVC or SMC */
+			uint8_t smc;     /* arm64: 1 SMC, 0 HVC */
 		} hypercall;
 		struct {
 			uint32_t reason; /* VMA_DEBUG_ bits */
-			uint32_t exception; /* 1 #DB, 3 #BP */
+			uint32_t exception; /* 1 #DB, 3 #BP; arm64: ESR_EL1 as the guest would see it */
 			uint64_t pc; /* linear address */
 			uint64_t dr6; /* as the guest would see it; which breakpoint in bits 0..3 */
+			uint64_t address; /* arm64: what was accessed, at a watchpoint */
 		} debug;
 		struct {
 			uint32_t type; /* VMA_SYSTEM_ */
@@ -408,7 +423,7 @@ typedef enum vma_mp {
 VMA_API int vma_vcpu_get_mp(vma_vcpu *vcpu, vma_mp *mp);
 VMA_API int vma_vcpu_set_mp(vma_vcpu *vcpu, vma_mp mp);
 
-/* Registers by id (x86.h: VMA_X86_RAX ...). A batch is all or nothing: VMA_E_INVALID names the first bad id or value
+/* Registers by id (x86.h: VMA_X86_RAX ..., arm64.h: VMA_ARM64_X0 ..., VMA_ARM64_SYSREG). A batch is all or nothing: VMA_E_INVALID names the first bad id or value
  * and nothing is read or written. While an exit is pending, reads show the state before the instruction and writes
  * are applied after its completion. */
 VMA_API int vma_vcpu_get(vma_vcpu *vcpu, const uint32_t *ids, uint64_t *values, size_t count);
@@ -418,7 +433,7 @@ VMA_API int vma_reg_parse(vma_arch arch, const char *name, uint32_t *id);
 /* All ids, in the list's order; ids may be NULL. */
 VMA_API int vma_reg_list(vma_arch arch, uint32_t *ids, size_t *count);
 
-/* The state after the processor's RESET (SDM vol. 3, table 10-1). Time-like state is kept. */
+/* The state after the processor's RESET (SDM vol. 3, table 10-1; Arm ARM D1.9.1). Time-like state is kept. */
 VMA_API int vma_vcpu_reset(vma_vcpu *vcpu);
 
 enum {
@@ -439,12 +454,12 @@ enum { VMA_BREAK_EXEC = 0, VMA_BREAK_WRITE = 1, VMA_BREAK_ACCESS = 3 }; /* as in
 typedef struct vma_debug {
 	uint32_t size;
 	uint32_t single_step; /* exit after every instruction (every iteration of REP) */
-	uint32_t software;    /* exit on INT3 instead of #BP */
+	uint32_t software;    /* exit on INT3, BRK instead of #BP, the exception */
 	uint32_t count;       /* hardware breakpoints, up to the platform's number */
 	struct {
 		uint64_t address; /* linear */
 		uint32_t type;    /* VMA_BREAK_ */
-		uint32_t length;  /* 1, 2, 4, 8 */
+		uint32_t length;  /* 1, 2, 4, 8; of execution 1, on arm64 4 */
 	} hw[4];
 } vma_debug;
 VMA_API int vma_vcpu_debug(vma_vcpu *vcpu, const vma_debug *debug);

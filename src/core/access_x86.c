@@ -1,17 +1,11 @@
 /* access_x86.c - the state of an x86 vCPU as plain structs, MSRs, MP state. Events are in events_x86.c, the x87 and SSE
  * registers in fpu_x86.c. */
 #include <string.h>
-#include "core/internal.h"
+#include "core/arch_x86.h"
 
 static int enter_with(vma_vcpu *v, const void *p, const char *what)
 {
-	int rc = vma_vcpu_enter(v);
-
-	if (!rc && !p)
-		rc = vma_fail(VMA_E_INVALID, "%s is NULL", what);
-	if (!rc && v->vm->be->arch != VMA_ARCH_X86_64)
-		rc = vma_fail(VMA_E_INVALID, "vCPU %u is no x86 vCPU", v->index);
-	return rc;
+	return vma_vcpu_enter_arch(v, VMA_ARCH_X86_64, p, what);
 }
 
 static int read_class(vma_vcpu *v, uint32_t class, const void *p)
@@ -107,24 +101,20 @@ int vma_x86_set_lapic(vma_vcpu *v, const uint8_t regs[0x400])
 	return rc ? rc : vma_state_put(v, VMA_C_LAPIC, regs);
 }
 
-int vma_vcpu_get_mp(vma_vcpu *v, vma_mp *mp)
+int vma_get_mp_x86(vma_vcpu *v, vma_mp *mp)
 {
-	int rc = vma_vcpu_enter(v);
+	int rc = vma_state_need(v, VMA_C_MP);
 
-	if (!rc && !mp)
-		rc = vma_fail(VMA_E_INVALID, "no place for the MP state");
-	if (!rc)
-		rc = vma_state_need(v, VMA_C_MP);
 	if (!rc)
 		*mp = v->x86.mp;
 	return rc;
 }
 
-int vma_vcpu_set_mp(vma_vcpu *v, vma_mp mp)
+int vma_set_mp_x86(vma_vcpu *v, vma_mp mp)
 {
-	int rc = vma_vcpu_enter(v);
+	int rc = 0;
 
-	if (!rc && (mp < VMA_MP_RUNNABLE || mp > VMA_MP_WAIT_SIPI))
+	if (mp < VMA_MP_RUNNABLE || mp > VMA_MP_WAIT_SIPI)
 		rc = vma_fail(VMA_E_INVALID, "MP state %d: x86 has runnable 0, halted 1, waiting for SIPI 2", (int)mp);
 	if (!rc && mp == VMA_MP_WAIT_SIPI && v->vm->config.irqchip != VMA_IRQCHIP_PLATFORM)
 		rc = vma_fail(VMA_E_STATE, "without VMA_IRQCHIP_PLATFORM no SIPI would ever come");

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <vmaccel/vmaccel.h>
 #include <vmaccel/x86.h>
+#include <vmaccel/arm64.h>
 #include <vmaccel/x86_irq.h>
 #include "os/os.h"
 
@@ -52,8 +53,10 @@ enum vma_class {                         /* what is fetched and committed togeth
 		 VMA_C_EVENTS = 1u << 5, /* events */
 		 VMA_C_MP = 1u << 6,     /* mp */
 		 VMA_C_LAPIC = 1u << 7,  /* lapic; only with an irqchip */
-		 VMA_C_ALL = 0xff
+		 VMA_C_ALL = 0xff,
+		 VMA_C_FP = VMA_C_XSAVE /* arm64: fp. It has GPR, FP, EVENTS and MP */
 };
+enum { VMA_C_ARM64_ALL = VMA_C_GPR | VMA_C_FP | VMA_C_EVENTS | VMA_C_MP };
 
 struct vma_x86_state {
 	vma_x86_regs gpr;
@@ -64,6 +67,13 @@ struct vma_x86_state {
 	vma_mp mp;
 	uint8_t lapic[0x400];
 	uint8_t *xsave; /* 64-byte aligned */
+};
+
+struct vma_arm64_state {
+	vma_arm64_regs gpr;
+	vma_arm64_fp_regs fp;
+	vma_arm64_events events;
+	vma_mp mp;
 };
 
 /* ------ kick: lives on after its vCPU ------ */
@@ -93,6 +103,7 @@ struct vma_msr_range {
 
 struct vma_vm {
 	const struct vma_backend *be;
+	const struct vma_arch_ops *arch;
 	void *priv; /* be->vm_size bytes, zeroed */
 	vma_vm_config config;
 	vma_platform_info info;
@@ -109,6 +120,7 @@ struct vma_vm {
 	size_t msr_range_count;
 	uint32_t xsave_size; /* bytes of the standard XSAVE image for the table's XCR0, at least 576 */
 	uint64_t xcr0_mask;  /* what the table allows in XCR0 */
+	vma_arm64_gic gic;   /* arm64 */
 };
 
 struct vma_vcpu {
@@ -119,17 +131,25 @@ struct vma_vcpu {
 	struct vma_kick *kick;
 	vma_exit exit;
 	/* `valid`: classes of x86 that mirror the back end. `dirty`: classes changed by the caller, to commit before
-	 * the next entry. gpr_dirty: which of them in VMA_C_GPR (VMA_X86_REG_BIT). */
-	uint32_t valid, dirty, gpr_dirty;
+	 * the next entry. gpr_dirty: which of them in VMA_C_GPR (VMA_X86_REG_BIT, VMA_ARM64_REG_BIT). */
+	uint32_t valid, dirty;
+	uint64_t gpr_dirty;
 	/* Set by the back end with a pending exit: its completion changes nothing but RIP (and RFLAGS.RF). Lets the
 	 * core merge queued writes of other registers before the completion instead of entering twice. */
 	bool completes_rip_only;
-	struct vma_x86_state x86;
+	union {
+		struct vma_x86_state x86;
+		struct vma_arm64_state arm64;
+	};
 	/* Writes made while an exit was pending, applied after its completion. */
-	uint32_t queued, gpr_queued;
+	uint32_t queued;
+	uint64_t gpr_queued;
 	uint64_t sregs_queued; /* which of VMA_C_SREGS, by the bits of regs_x86.c; likewise dregs */
 	uint32_t dregs_queued;
-	struct vma_x86_state queue;
+	union {
+		struct vma_x86_state queue;
+		struct vma_arm64_state arm64_queue;
+	};
 	vma_debug debug;
 	atomic_bool running; /* inside vma_vcpu_run */
 	bool irq_window;     /* the caller waits for a window: exit with VMA_EXIT_IRQ_WINDOW when one opens */
@@ -163,7 +183,7 @@ struct vma_backend {
 	/* Open the native VM for vm->config. Also: may lower vm->info. */
 	int (*vm_open)(struct vma_vm *vm);
 	void (*vm_close)(struct vma_vm *vm); /* all vCPUs and regions are gone */
-	/* The most this accelerator can show: *count in: room, out: entries. The core intersects it with the model. */
+	/* x86: the most this accelerator can show: *count in: room, out: entries. The core intersects it with the model. */
 	int (*cpuid_max)(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count);
 	/* Freeze: vm->cpuid, vm->msr_ranges, vm->config are final. */
 	int (*vm_finalize)(struct vma_vm *vm);
@@ -212,7 +232,14 @@ struct vma_backend {
 	/* MSRs; return how many were done from the start. */
 	int (*get_msrs)(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count);
 	int (*set_msrs)(struct vma_vcpu *v, const uint32_t *indices, const uint64_t *values, size_t count);
-	/* VMA_IRQCHIP_NONE: inject now / can one be injected at the next entry (1/0) / ask for a window
+	/* arm64: system registers by VMA_ARM64_SYSREG; the same. sysreg_list: all there are, as vma_arm64_sysreg_list. */
+	int (*get_sysregs)(struct vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count);
+	int (*set_sysregs)(struct vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count);
+	int (*sysreg_list)(struct vma_vcpu *v, uint32_t *ids, size_t *count);
+	/* arm64: 0, or VMA_E_NO_ACCEL for a GIC it does not have; config state. And a private interrupt's level; any thread. */
+	int (*check_gic)(struct vma_vm *vm, const vma_arm64_gic *gic);
+	int (*ppi)(struct vma_vm *vm, uint32_t vcpu, uint32_t intid, int level); /* optional */
+	/* x86. VMA_IRQCHIP_NONE: inject now / can one be injected at the next entry (1/0) / ask for a window
 	 * (v->irq_window). May be called while an exit is pending. */
 	int (*interrupt)(struct vma_vcpu *v, uint8_t vector);
 	int (*interrupt_ready)(struct vma_vcpu *v);

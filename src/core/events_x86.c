@@ -1,6 +1,6 @@
 /* events_x86.c - interruptions of an x86 vCPU: what is in flight, injecting, windows, and the caller's debugging. */
 #include <string.h>
-#include "core/internal.h"
+#include "core/arch_x86.h"
 
 enum { DB_VECTOR = 1, NMI_VECTOR = 2, PF_VECTOR = 14, MC_VECTOR = 18 };
 
@@ -166,7 +166,7 @@ int vma_x86_exception(vma_vcpu *v, uint8_t vector, int has_error, uint32_t error
 
 /* ------ the caller's debugging ------ */
 
-static int check_break(const vma_debug *d, uint32_t i)
+int vma_check_break_x86(const vma_debug *d, uint32_t i)
 {
 	uint32_t n = d->hw[i].length, type = d->hw[i].type;
 
@@ -180,43 +180,4 @@ static int check_break(const vma_debug *d, uint32_t i)
 		return vma_fail(VMA_E_INVALID, "breakpoint %u: address %#llx is not aligned to its length %u", i,
 				(unsigned long long)d->hw[i].address, n);
 	return 0;
-}
-
-static int check_debug(const vma_vcpu *v, const vma_debug *d)
-{
-	const vma_platform_info *p = &v->vm->info;
-	int rc = 0;
-
-	if (d->single_step > 1 || d->software > 1)
-		return vma_fail(VMA_E_INVALID, "single_step %u or software %u is not 0 or 1", d->single_step,
-				d->software);
-	if (d->count > VMA_COUNT(d->hw) || (d->count && d->count > p->breakpoints))
-		return vma_fail(VMA_E_LIMIT, "%u breakpoints: %s has %u", d->count, p->name, p->breakpoints);
-	if ((d->single_step && !(p->caps & VMA_CAP_SINGLE_STEP)) || (d->software && !(p->caps & VMA_CAP_SW_BREAK)) ||
-	    (d->count && !(p->caps & VMA_CAP_HW_BREAK)))
-		return vma_fail(VMA_E_NO_ACCEL, "%s cannot do that kind of debugging", p->name);
-	for (uint32_t i = 0; !rc && i < d->count; i++)
-		rc = check_break(d, i);
-	return rc;
-}
-
-int vma_vcpu_debug(vma_vcpu *v, const vma_debug *debug)
-{
-	vma_debug d, old;
-	int rc = vma_vcpu_enter(v);
-
-	if (!rc)
-		rc = vma_struct_in(&d, sizeof(d), debug, sizeof(d), "vma_debug");
-	if (!rc)
-		rc = check_debug(v, &d);
-	if (!rc && !v->vm->be->debug)
-		rc = vma_fail(VMA_E_NO_ACCEL, "%s has no debugging", v->vm->info.name);
-	if (rc)
-		return rc;
-	old = v->debug;
-	v->debug = d;
-	rc = v->vm->be->debug(v);
-	if (rc)
-		v->debug = old;
-	return rc;
 }

@@ -28,10 +28,15 @@ static const struct {
 	{VMA_EL_MSRS, "MSRs"},
 	{VMA_EL_MSRS_TIME, "time MSRs"},
 	{VMA_EL_INSNS, "instruction clock"},
+	{VMA_EL_FP, "FP registers"},
+	{VMA_EL_SYSREGS, "system registers"},
+	{VMA_EL_SYSREGS_TIME, "time system registers"},
+	{VMA_EL_ID_SYSREGS, "ID registers"},
 	{VMA_EL_PICS, "PICs"},
 	{VMA_EL_IOAPIC, "I/O APIC"},
 	{VMA_EL_PIT, "PIT"},
 	{VMA_EL_CLOCK, "clock"},
+	{VMA_EL_GIC, "GIC"},
 };
 
 const char *vma_element_name(uint32_t id)
@@ -94,14 +99,14 @@ void vma_w_close(struct vma_writer *w)
 	}
 }
 
-int vma_w_end(struct vma_writer *w, uint32_t kind, void *buf, size_t *size)
+int vma_w_end(struct vma_writer *w, vma_arch arch, uint32_t kind, void *buf, size_t *size)
 {
 	size_t room = *size;
 
 	if (w->room >= HEADER)
 		memcpy(w->buf, magic, sizeof(magic));
 	put(w, 8, VMA_FORMAT_VERSION, 4);
-	put(w, 12, VMA_ARCH_X86_64, 4);
+	put(w, 12, arch, 4);
 	put(w, 16, kind, 4);
 	put(w, 20, w->count, 4);
 	put(w, 24, w->at, 8);
@@ -122,7 +127,7 @@ static uint64_t get(const uint8_t *p, unsigned size)
 	return value;
 }
 
-int vma_r_begin(struct vma_reader *r, uint32_t kind, const void *buf, size_t size)
+int vma_r_begin(struct vma_reader *r, vma_arch arch, uint32_t kind, const void *buf, size_t size)
 {
 	const uint8_t *p = buf;
 
@@ -133,8 +138,9 @@ int vma_r_begin(struct vma_reader *r, uint32_t kind, const void *buf, size_t siz
 	if (get(p + 8, 4) != VMA_FORMAT_VERSION)
 		return vma_fail(VMA_E_VERSION, "saved state of version %u; this library reads %u",
 				(unsigned)get(p + 8, 4), VMA_FORMAT_VERSION);
-	if (get(p + 12, 4) != VMA_ARCH_X86_64)
-		return vma_fail(VMA_E_FORMAT, "saved state of guest architecture %u", (unsigned)get(p + 12, 4));
+	if (get(p + 12, 4) != arch)
+		return vma_fail(VMA_E_FORMAT, "saved state of guest architecture %u; %u (1 x86-64, 2 arm64) is wanted",
+				(unsigned)get(p + 12, 4), (unsigned)arch);
 	if (get(p + 16, 4) != kind)
 		return vma_fail(VMA_E_FORMAT, "saved state of kind %u; %u (1 vCPU, 2 VM) is wanted",
 				(unsigned)get(p + 16, 4), kind);

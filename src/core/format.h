@@ -19,10 +19,16 @@ enum vma_element {
 	VMA_EL_MSRS = 12,  /* u32 index, u32 0, u64 value each */
 	VMA_EL_MSRS_TIME = 13,
 	VMA_EL_INSNS = 14, /* u64 each, as struct vma_insn_state; of a VM with insn_hz, time-like */
+	/* arm64. GPRS, EVENTS (save_arm64.c) and MP are as above */
+	VMA_EL_FP = 15,           /* 32 times 16 bytes, u32 FPCR, FPSR */
+	VMA_EL_SYSREGS = 16,      /* u32 id, u32 0, u64 value each */
+	VMA_EL_SYSREGS_TIME = 17,
+	VMA_EL_ID_SYSREGS = 18,
 	VMA_EL_PICS = 32, /* of a VM */
 	VMA_EL_IOAPIC = 33,
 	VMA_EL_PIT = 34,
 	VMA_EL_CLOCK = 35,
+	VMA_EL_GIC = 36, /* the accelerator's image (arm64_irq.h) */
 };
 const char *vma_element_name(uint32_t id);
 
@@ -41,7 +47,7 @@ void vma_w_u64(struct vma_writer *w, uint64_t value);
 void vma_w_bytes(struct vma_writer *w, const void *p, size_t n);
 void vma_w_close(struct vma_writer *w);
 /* Write the header. *size in: room, out: length. */
-int vma_w_end(struct vma_writer *w, uint32_t kind, void *buf, size_t *size);
+int vma_w_end(struct vma_writer *w, vma_arch arch, uint32_t kind, void *buf, size_t *size);
 
 /* ------ reading: nothing is believed ------ */
 struct vma_reader {
@@ -53,7 +59,7 @@ struct vma_reader {
 	uint16_t version, flags;
 	const uint8_t *payload;
 };
-int vma_r_begin(struct vma_reader *r, uint32_t kind, const void *buf, size_t size);
+int vma_r_begin(struct vma_reader *r, vma_arch arch, uint32_t kind, const void *buf, size_t size);
 /* 1: an element, 0: the end, or an error. */
 int vma_r_next(struct vma_reader *r);
 uint32_t vma_r_u32(const struct vma_reader *r, size_t at);

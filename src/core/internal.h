@@ -21,11 +21,47 @@ int vma_platform_vm_in(const struct vma_backend *be);
 void vma_platform_vm_out(const struct vma_backend *be);
 int vma_measure(vma_accel accel, vma_arch arch, uint64_t *insns_per_second);
 
+/* ------ one architecture's half of the core ------
+ * Called with arguments that do not depend on the architecture checked, on the owner's thread where a vCPU is given. */
+struct vma_arch_ops {
+	int (*vm_init)(vma_vm *vm); /* the model, after be->vm_open */
+	int (*check_line)(const vma_vm *vm, uint32_t gsi);
+	int (*msi)(vma_vm *vm, uint64_t address, uint32_t data);
+	int (*vcpu_alloc)(vma_vcpu *v);
+	void (*vcpu_free)(vma_vcpu *v);
+	int (*first_state)(vma_vcpu *v); /* what waits for the first run, in the cache */
+	uint32_t coupled; /* classes that must not be read or written while the other has something to say */
+	void (*fetched)(vma_vcpu *v, uint32_t classes); /* canonical forms; may be NULL */
+	int (*apply_queue)(vma_vcpu *v, uint32_t queued);
+	/* Before a run with a pending exit: merge queued general registers below the completion if that is exact. 1: done,
+	 * 0: must complete first. */
+	int (*merge_early)(vma_vcpu *v);
+	int (*get)(vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count);
+	int (*set)(vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count);
+	int (*get_mp)(vma_vcpu *v, vma_mp *mp);
+	int (*set_mp)(vma_vcpu *v, vma_mp mp);
+	const char *(*reg_name)(uint32_t id);
+	int (*reg_parse)(const char *name, uint32_t *id); /* VMA_E_NOENT without a text */
+	void (*reg_list)(uint32_t *ids, size_t *count);   /* ids NULL: count alone */
+	int (*reset)(vma_vcpu *v);
+	int (*translate)(vma_vcpu *v, uint64_t gva, uint32_t access, vma_translation *out);
+	int (*check_break)(const vma_debug *d, uint32_t i);
+	int (*save)(vma_vcpu *v, void *buf, size_t *size, uint32_t flags);
+	int (*restore)(vma_vcpu *v, const void *buf, size_t size, uint32_t flags, const vma_report *report);
+	/* For vma_measure: a loop of so many instructions that counts its rounds, put at the address of the second. */
+	const uint8_t *loop_code;
+	size_t loop_size;
+	unsigned loop_insns;
+	int (*loop_start)(vma_vcpu *v, uint64_t gpa);
+	int (*loop_rounds)(vma_vcpu *v, uint64_t *rounds);
+};
+extern const struct vma_arch_ops vma_arch_x86, vma_arch_arm64;
+/* The call is for this architecture's vCPUs only: enter, and see that it is one and `p` is not NULL. */
+int vma_vcpu_enter_arch(vma_vcpu *v, vma_arch arch, const void *p, const char *what);
+
 /* ------ VM ------ */
 int vma_regions_init(vma_vm *vm);
 void vma_regions_drop(vma_vm *vm); /* unmap all */
-/* Build vm->cpuid for the model; models_x86.c. */
-int vma_model_build(vma_vm *vm, const char *model);
 /* Entry of a table, NULL when absent. */
 const vma_x86_cpuid *vma_cpuid_find(const vma_x86_cpuid *table, size_t count, uint32_t leaf, uint32_t subleaf);
 uint32_t vma_cpuid_reg(const vma_x86_cpuid *entry, unsigned reg); /* 0 EAX .. 3 EDX; entry may be NULL */
@@ -54,9 +90,6 @@ int vma_state_need(vma_vcpu *v, uint32_t classes);
 int vma_state_flush(vma_vcpu *v);
 /* A pending exit was completed: what was cached is old, what was queued takes effect. */
 int vma_state_completed(vma_vcpu *v);
-/* Before a run with a pending exit: merge queued general registers below the completion if that is exact. 1: done, 0:
- * must complete first. */
-int vma_state_merge_early(vma_vcpu *v);
 /* Writes: into the cache, or with a pending exit into the queue. Values are checked. */
 int vma_state_put_gpr(vma_vcpu *v, const vma_x86_regs *regs, uint32_t which);
 int vma_state_put_sregs(vma_vcpu *v, const vma_x86_sregs *sregs, uint64_t which);
@@ -64,6 +97,10 @@ int vma_state_put_dregs(vma_vcpu *v, const vma_x86_dregs *dregs, uint32_t which)
 int vma_state_put(vma_vcpu *v, uint32_t class, const void *data); /* XCR0, XSAVE, EVENTS, MP, LAPIC as a whole */
 /* What a write with which = some is laid over: the queued state if there is one, else the current. */
 int vma_state_base(vma_vcpu *v, uint32_t class, struct vma_x86_state **base);
+/* Merge a write into the cache: valid and dirty; the coupled class is not valid any more. And before it: what that class
+ * has to say is said. */
+void vma_state_mark(vma_vcpu *v, uint32_t class);
+int vma_state_uncouple(vma_vcpu *v, uint32_t class);
 /* Make the state that the processor has after RESET the cached one. */
 void vma_reset_values(const vma_vcpu *v, struct vma_x86_state *s);
 void vma_reset_lapic(uint8_t lapic[0x400], uint32_t apic_id);

@@ -1,12 +1,9 @@
-/* measure.c - how fast does an accelerator run guest code? A short real-mode loop, stopped by a kick, through the
+/* measure.c - how fast does an accelerator run guest code? A short loop, stopped by a kick, through the
  * ordinary calls. */
 #include <string.h>
 #include "core/internal.h"
 
-enum { BUDGET_NS = 6000000, LOOP_GPA = 0x1000, LOOP_INSNS = 3 };
-
-/* inc ebx; dec ecx; jmp back: registers and a branch, no memory. EBX counts the rounds. */
-static const uint8_t loop_code[] = {0x66, 0x43, 0x66, 0x49, 0xeb, 0xfa};
+enum { BUDGET_NS = 6000000, LOOP_GPA = 0x1000 };
 
 struct timer {
 	struct os_event stop;
@@ -22,20 +19,11 @@ static void timer_main(void *p)
 		vma_kick_send(t->kick);
 }
 
-static int start_state(vma_vcpu *v)
-{
-	static const uint32_t ids[] = {VMA_X86_CS, VMA_X86_CS_BASE, VMA_X86_RIP, VMA_X86_RBX};
-	static const uint64_t values[] = {LOOP_GPA >> 4, LOOP_GPA, 0, 0};
-
-	return vma_vcpu_set(v, ids, values, VMA_COUNT(ids));
-}
-
 static int timed_run(vma_vcpu *v, uint64_t *speed)
 {
 	struct timer timer = {.deadline = os_now_ns() + BUDGET_NS};
 	struct os_worker *worker;
 	uint64_t start, took, rounds = 0;
-	uint32_t id = VMA_X86_RBX;
 	int rc;
 
 	rc = vma_vcpu_kick_handle(v, &timer.kick);
@@ -55,9 +43,9 @@ static int timed_run(vma_vcpu *v, uint64_t *speed)
 	if (rc > 0 && rc != VMA_EXIT_CANCELED)
 		rc = vma_fail(VMA_E_NO_ACCEL, "the measuring loop ended in a %s exit", vma_exit_name(rc));
 	if (rc >= 0)
-		rc = vma_vcpu_get(v, &id, &rounds, 1);
+		rc = v->vm->arch->loop_rounds(v, &rounds);
 	if (!rc)
-		*speed = (uint64_t)((double)(uint32_t)rounds * LOOP_INSNS * 1e9 / (double)(took ? took : 1));
+		*speed = (uint64_t)((double)rounds * v->vm->arch->loop_insns * 1e9 / (double)(took ? took : 1));
 	return rc;
 }
 
@@ -66,14 +54,14 @@ static int with_vm(vma_vm *vm, vma_mem *mem, uint64_t *speed)
 	vma_vcpu *v;
 	int rc;
 
-	memcpy((uint8_t *)vma_mem_hva(mem) + LOOP_GPA, loop_code, sizeof(loop_code));
+	memcpy((uint8_t *)vma_mem_hva(mem) + LOOP_GPA, vm->arch->loop_code, vm->arch->loop_size);
 	rc = vma_vm_map(vm, 0, mem, 0, vma_mem_size(mem), VMA_MAP_RWX);
 	if (!rc)
 		rc = vma_vm_finalize(vm);
 	if (!rc)
 		rc = vma_vcpu_create(vm, 0, &v);
 	if (!rc)
-		rc = start_state(v);
+		rc = vm->arch->loop_start(v, LOOP_GPA);
 	if (!rc)
 		rc = timed_run(v, speed);
 	return rc;

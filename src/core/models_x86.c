@@ -5,7 +5,7 @@
  * guest spends no time on working round them, and names the TSC's and the APIC timer's frequency (leaf 0x15), so that
  * it spends none on measuring. */
 #include <string.h>
-#include "core/internal.h"
+#include "core/arch_x86.h"
 
 static const struct {
 	const char *name;
@@ -336,14 +336,30 @@ static int build(vma_vm *vm, const char *model)
 	return 0;
 }
 
-int vma_model_build(vma_vm *vm, const char *model)
+static int build_for(vma_vm *vm, const char *model)
 {
 	int rc;
 
-	if (vm->be->arch != VMA_ARCH_X86_64)
-		return 0;
 	if (model)
 		return build(vm, model);
 	rc = build(vm, "x86-64-v2");
 	return rc == VMA_E_FEATURE ? build(vm, "x86-64-v1") : rc;
+}
+
+static int read_cpuid_max(vma_vm *vm)
+{
+	size_t room = 256;
+
+	vm->cpuid_max = os_calloc(room, sizeof(*vm->cpuid_max));
+	if (!vm->cpuid_max)
+		return vma_fail(VMA_E_NOMEM, "no memory for the CPUID table");
+	vm->cpuid_max_count = room;
+	return vm->be->cpuid_max(vm, vm->cpuid_max, &vm->cpuid_max_count);
+}
+
+int vma_vm_init_x86(vma_vm *vm)
+{
+	int rc = read_cpuid_max(vm);
+
+	return rc ? rc : build_for(vm, vm->config.cpu_model);
 }

@@ -1,7 +1,7 @@
 /* regs_x86.c - registers by id: one table made of the lists, names, and batches that are read or written as a whole. */
 #include <ctype.h>
 #include <string.h>
-#include "core/internal.h"
+#include "core/arch_x86.h"
 
 #define AT(member) offsetof(struct vma_x86_state, member)
 #define LOW(id) ((id)&0xff)
@@ -67,9 +67,9 @@ const struct vma_reg *vma_reg_find(uint32_t id)
 	return NULL;
 }
 
-const char *vma_reg_name(vma_arch arch, uint32_t id)
+const char *vma_reg_name_x86(uint32_t id)
 {
-	const struct vma_reg *r = arch == VMA_ARCH_X86_64 ? vma_reg_find(id) : NULL;
+	const struct vma_reg *r = vma_reg_find(id);
 
 	if (!r)
 		return NULL;
@@ -77,32 +77,22 @@ const char *vma_reg_name(vma_arch arch, uint32_t id)
 	return lower[r - vma_regs];
 }
 
-int vma_reg_parse(vma_arch arch, const char *name, uint32_t *id)
+int vma_reg_parse_x86(const char *name, uint32_t *id)
 {
-	if (!name || !id)
-		return vma_fail(VMA_E_INVALID, "no register name, or no place for its id");
 	lower_names();
-	for (size_t i = 0; i < vma_reg_count && arch == VMA_ARCH_X86_64; i++)
+	for (size_t i = 0; i < vma_reg_count; i++)
 		if (!strcmp(lower[i], name)) {
 			*id = vma_regs[i].id;
 			return 0;
 		}
-	return vma_fail(VMA_E_NOENT, "there is no register \"%.40s\"", name);
+	return VMA_E_NOENT;
 }
 
-int vma_reg_list(vma_arch arch, uint32_t *ids, size_t *count)
+void vma_reg_list_x86(uint32_t *ids, size_t *count)
 {
-	if (!count)
-		return vma_fail(VMA_E_INVALID, "no count");
-	if (arch != VMA_ARCH_X86_64)
-		return vma_fail(VMA_E_NOT_WRITTEN, "the registers of guest architecture %d are not written yet",
-				(int)arch);
-	if (ids && *count < vma_reg_count)
-		return vma_fail(VMA_E_LIMIT, "there are %zu registers, and room for %zu", vma_reg_count, *count);
 	for (size_t i = 0; ids && i < vma_reg_count; i++)
 		ids[i] = vma_regs[i].id;
 	*count = vma_reg_count;
-	return 0;
 }
 
 /* ------ one value ------ */
@@ -128,14 +118,12 @@ static int unknown_id(size_t i, uint32_t id)
 	return vma_fail(VMA_E_INVALID, "entry %zu: there is no register %#x", i, id);
 }
 
-static int check_batch(vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count, uint32_t *classes)
+static int check_batch(const uint32_t *ids, size_t count, uint32_t *classes)
 {
 	*classes = 0;
-	if (count && (!ids || !values))
-		return vma_fail(VMA_E_INVALID, "%zu registers, but no ids or no values", count);
 	for (size_t i = 0; i < count; i++) {
 		const struct vma_reg *r = vma_reg_find(ids[i]);
-		if (!r || v->vm->be->arch != VMA_ARCH_X86_64)
+		if (!r)
 			return unknown_id(i, ids[i]);
 		*classes |= r->class;
 	}
@@ -149,13 +137,11 @@ static int get_msr(vma_vcpu *v, const struct vma_reg *r, uint64_t *value)
 	return rc < 0 ? rc : 0;
 }
 
-int vma_vcpu_get(vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count)
+int vma_get_x86(vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count)
 {
 	uint32_t classes;
-	int rc = vma_vcpu_enter(v);
+	int rc = check_batch(ids, count, &classes);
 
-	if (!rc)
-		rc = check_batch(v, ids, values, count, &classes);
 	if (!rc)
 		rc = vma_state_need(v, classes);
 	/* MSRs first: only they can fail, and then no value has been stored for the caller to trust. */
@@ -178,13 +164,13 @@ struct batch {
 	bool xcr0;
 };
 
-static int gather(vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count, struct batch *b)
+static int gather(const uint32_t *ids, const uint64_t *values, size_t count, struct batch *b)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct vma_reg *r = vma_reg_find(ids[i]);
 		if (r->size < 8 && values[i] >> (r->size * 8))
 			return vma_fail(VMA_E_INVALID, "entry %zu: %#llx does not fit %s's %u bytes", i,
-					(unsigned long long)values[i], vma_reg_name(v->vm->be->arch, ids[i]), r->size);
+					(unsigned long long)values[i], vma_reg_name_x86(ids[i]), r->size);
 		if (!r->class)
 			continue;
 		vma_reg_store(r, &b->s, values[i]);
@@ -262,18 +248,16 @@ static int set_batch_msrs(vma_vcpu *v, const uint32_t *ids, const uint64_t *valu
 	return rc;
 }
 
-int vma_vcpu_set(vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count)
+int vma_set_x86(vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count)
 {
 	struct batch b = {.gpr = 0};
 	uint32_t classes;
-	int rc = vma_vcpu_enter(v);
+	int rc = check_batch(ids, count, &classes);
 
-	if (!rc)
-		rc = check_batch(v, ids, values, count, &classes);
 	if (!rc)
 		rc = batch_base(v, classes, &b);
 	if (!rc)
-		rc = gather(v, ids, values, count, &b);
+		rc = gather(ids, values, count, &b);
 	if (!rc)
 		rc = check_gathered(v->vm, &b);
 	if (!rc && b.gpr && b.gpr != VMA_X86_ALL_REGS && !v->exit.pending)

@@ -1,6 +1,6 @@
 /* reset_x86.c - the state after RESET, out of the register lists (SDM vol. 3, table 10-1). */
 #include <string.h>
-#include "core/internal.h"
+#include "core/arch_x86.h"
 
 enum { FCW_RESET = 0x40, FTW_RESET = 0xff, MXCSR_RESET = 0x1f80 };
 
@@ -113,14 +113,12 @@ int vma_reset_msrs(vma_vcpu *v)
 	return 0;
 }
 
-int vma_vcpu_reset(vma_vcpu *v)
+int vma_reset_x86(vma_vcpu *v)
 {
 	static const uint64_t all = VMA_SREGS_ALL;
 	struct vma_x86_state s = {.xcr0 = 1};
-	int rc = vma_vcpu_enter(v);
+	int rc = 0;
 
-	if (rc)
-		return rc;
 	s.xsave = os_aligned(64, (v->vm->xsave_size + 63u) & ~63u);
 	if (!s.xsave)
 		return vma_fail(VMA_E_NOMEM, "no memory for an XSAVE image");
@@ -149,4 +147,24 @@ int vma_vcpu_reset(vma_vcpu *v)
 		rc = vma_state_put(v, VMA_C_LAPIC, s.lapic);
 	os_free(s.xsave);
 	return rc;
+}
+
+/* The reset state waits in the cache: what the caller sets before the first run costs no second write. */
+int vma_first_state_x86(vma_vcpu *v)
+{
+	static const uint32_t from_others = VMA_C_EVENTS | VMA_C_MP;
+	int rc;
+
+	vma_reset_values(v, &v->x86);
+	v->valid = v->dirty = VMA_C_ALL & ~(uint32_t)VMA_C_LAPIC;
+	v->gpr_dirty = VMA_X86_ALL_REGS;
+	/* Another vCPU may send INIT and SIPI from now on: they must not meet a write that still waits. */
+	if (v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {
+		rc = v->vm->be->commit(v, from_others);
+		if (rc)
+			return rc;
+		v->dirty &= ~from_others;
+		v->valid &= ~from_others;
+	}
+	return vma_reset_msrs(v);
 }

@@ -1,6 +1,7 @@
 /* restore_x86.c - a vCPU's state from elements. All is read and judged before anything is written; what fails then is
  * put back. */
 #include <string.h>
+#include "core/arch_x86.h"
 #include "core/format.h"
 #include "core/vcpu_state.h"
 
@@ -248,7 +249,7 @@ static int read_all(struct plan *p, const void *buf, size_t size)
 				       1ull << VMA_EL_TABLES | 1ull << VMA_EL_CONTROLS | 1ull << VMA_EL_DEBUGS |
 				       1ull << VMA_EL_XCR0 | 1ull << VMA_EL_XSAVE;
 	struct vma_reader r;
-	int rc = vma_r_begin(&r, VMA_FORMAT_VCPU, buf, size);
+	int rc = vma_r_begin(&r, VMA_ARCH_X86_64, VMA_FORMAT_VCPU, buf, size);
 
 	while (!rc) {
 		rc = vma_r_next(&r);
@@ -404,30 +405,12 @@ static int apply(struct plan *p, struct plan *old)
 	return vma_fail(rc, "%s", why);
 }
 
-static int begin(vma_vcpu *v, uint32_t flags)
-{
-	int rc = vma_vcpu_enter(v);
-
-	if (!rc && flags & ~(uint32_t)VMA_STATE_TIME)
-		rc = vma_fail(VMA_E_INVALID, "restore: unknown flags %#x", flags);
-	if (!rc && v->vm->be->arch != VMA_ARCH_X86_64)
-		rc = vma_fail(VMA_E_NOT_WRITTEN, "restoring this guest architecture is not written yet");
-	if (!rc && v->exit.pending)
-		rc = vma_fail(VMA_E_PENDING, "an %s exit waits: vma_vcpu_complete first",
-			      vma_exit_name((int)v->exit.kind));
-	if (!rc && v->queued)
-		rc = vma_state_completed(v);
-	return rc;
-}
-
-int vma_vcpu_restore(vma_vcpu *v, const void *buf, size_t size, uint32_t flags, const vma_report *report)
+int vma_restore_x86(vma_vcpu *v, const void *buf, size_t size, uint32_t flags, const vma_report *report)
 {
 	struct plan *plans;
 	size_t room;
-	int rc = begin(v, flags);
+	int rc;
 
-	if (rc)
-		return rc;
 	room = (v->vm->xsave_size + 63u) & ~63u;
 	plans = os_calloc(2, sizeof(*plans));
 	uint8_t *images = os_aligned(64, 2 * room);

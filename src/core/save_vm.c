@@ -112,7 +112,7 @@ static int save_locked(vma_vm *vm, void *buf, size_t *size, uint32_t flags)
 	rc = save_chips(&w, vm, flags);
 	if (!rc && flags & VMA_STATE_TIME)
 		rc = save_clock(&w, vm);
-	return rc ? rc : vma_w_end(&w, VMA_FORMAT_VM, buf, size);
+	return rc ? rc : vma_w_end(&w, vm->be->arch, VMA_FORMAT_VM, buf, size);
 }
 
 int vma_vm_save(vma_vm *vm, void *buf, size_t *size, uint32_t flags)
@@ -219,7 +219,7 @@ static int read_element(struct plan *p, const struct vma_reader *r)
 static int read_all(struct plan *p, const void *buf, size_t size)
 {
 	struct vma_reader r;
-	int rc = vma_r_begin(&r, VMA_FORMAT_VM, buf, size);
+	int rc = vma_r_begin(&r, p->vm->be->arch, VMA_FORMAT_VM, buf, size);
 
 	while (!rc) {
 		rc = vma_r_next(&r);

@@ -1,4 +1,5 @@
 /* save_x86.c - a vCPU's state as elements. restore_x86.c reads them; the two go together. */
+#include "core/arch_x86.h"
 #include "core/format.h"
 #include "core/vcpu_state.h"
 
@@ -174,29 +175,17 @@ static void save_insns(struct vma_writer *w, vma_vcpu *v)
 static int gather(vma_vcpu *v)
 {
 	uint32_t classes = VMA_C_ALL;
-	int rc = vma_vcpu_enter(v);
 
-	if (!rc && v->vm->be->arch != VMA_ARCH_X86_64)
-		rc = vma_fail(VMA_E_NOT_WRITTEN, "saving this guest architecture is not written yet");
-	if (!rc && v->exit.pending)
-		rc = vma_fail(VMA_E_PENDING, "an %s exit waits: vma_vcpu_complete first",
-			      vma_exit_name((int)v->exit.kind));
-	if (!rc && v->queued)
-		rc = vma_state_completed(v);
-	if (rc)
-		return rc;
 	if (v->vm->config.irqchip == VMA_IRQCHIP_NONE)
 		classes &= ~(uint32_t)VMA_C_LAPIC;
 	return vma_state_need(v, classes);
 }
 
-int vma_vcpu_save(vma_vcpu *v, void *buf, size_t *size, uint32_t flags)
+int vma_save_x86(vma_vcpu *v, void *buf, size_t *size, uint32_t flags)
 {
 	struct vma_writer w;
 	int rc;
 
-	if (!size || flags & ~(uint32_t)VMA_STATE_TIME)
-		return vma_fail(VMA_E_INVALID, "save: no size, or unknown flags %#x", flags);
 	rc = gather(v);
 	if (rc)
 		return rc;
@@ -209,5 +198,5 @@ int vma_vcpu_save(vma_vcpu *v, void *buf, size_t *size, uint32_t flags)
 		rc = save_msrs(&w, v, true);
 	if (flags & VMA_STATE_TIME)
 		save_insns(&w, v);
-	return rc ? rc : vma_w_end(&w, VMA_FORMAT_VCPU, buf, size);
+	return rc ? rc : vma_w_end(&w, VMA_ARCH_X86_64, VMA_FORMAT_VCPU, buf, size);
 }

@@ -1,46 +1,13 @@
-/* state_x86.c - the vCPU's cached state: fetched when looked at, committed when it must take effect, and queued while
- * an exit waits for its completion (reads show the state before the completion, writes come after it). */
+/* state_x86.c - writes into the cached state of an x86 vCPU, and into the queue behind a pending exit. */
 #include <string.h>
-#include "core/internal.h"
+#include "core/arch_x86.h"
 
-/* CR8 is the APIC's TPR and APIC_BASE its mode: neither class is read or written while the other has something to say.
- */
-enum { COUPLED = VMA_C_SREGS | VMA_C_LAPIC };
-
-int vma_state_flush(vma_vcpu *v)
+void vma_fetched_x86(vma_vcpu *v, uint32_t classes)
 {
-	int rc;
-
-	if (!v->dirty)
-		return 0;
-	rc = v->vm->be->commit(v, v->dirty);
-	/* On failure they stay dirty: no run happens with half a state. */
-	if (rc)
-		return rc;
-	v->dirty = 0;
-	v->gpr_dirty = 0;
-	return 0;
-}
-
-int vma_state_need(vma_vcpu *v, uint32_t classes)
-{
-	uint32_t missing = classes & ~v->valid;
-	int rc = 0;
-
-	if (!missing)
-		return 0;
-	if (missing & COUPLED && v->dirty & COUPLED)
-		rc = vma_state_flush(v);
-	if (!rc)
-		rc = v->vm->be->fetch(v, missing);
-	if (rc)
-		return rc;
-	v->valid |= missing;
-	if (missing & VMA_C_SREGS)
+	if (classes & VMA_C_SREGS)
 		vma_normal_sregs(&v->x86.sregs);
-	if (missing & VMA_C_XSAVE)
+	if (classes & VMA_C_XSAVE)
 		vma_normal_xsave(v->x86.xsave, v->vm->xsave_size);
-	return 0;
 }
 
 int vma_state_base(vma_vcpu *v, uint32_t class, struct vma_x86_state **base)
@@ -116,20 +83,6 @@ static const void *whole_of(const struct vma_x86_state *s, uint32_t class)
 
 /* ------ writing ------ */
 
-static void mark(vma_vcpu *v, uint32_t class)
-{
-	v->valid |= class;
-	v->dirty |= class;
-	if (class & COUPLED)
-		v->valid &= ~(COUPLED & ~class & ~v->dirty);
-}
-
-/* Before a write of one coupled class, what the other has to say is said. */
-static int uncouple(vma_vcpu *v, uint32_t class)
-{
-	return class & COUPLED && v->dirty & COUPLED & ~class ? vma_state_flush(v) : 0;
-}
-
 int vma_state_put_gpr(vma_vcpu *v, const vma_x86_regs *regs, uint32_t which)
 {
 	int rc;
@@ -145,7 +98,7 @@ int vma_state_put_gpr(vma_vcpu *v, const vma_x86_regs *regs, uint32_t which)
 		return rc;
 	copy_gpr(&v->x86.gpr, regs, which);
 	v->gpr_dirty |= which;
-	mark(v, VMA_C_GPR);
+	vma_state_mark(v, VMA_C_GPR);
 	return 0;
 }
 
@@ -161,7 +114,7 @@ int vma_state_put_sregs(vma_vcpu *v, const vma_x86_sregs *sregs, uint64_t which)
 		v->queued |= VMA_C_SREGS;
 		return 0;
 	}
-	rc = uncouple(v, VMA_C_SREGS);
+	rc = vma_state_uncouple(v, VMA_C_SREGS);
 	if (!rc && which != VMA_SREGS_ALL)
 		rc = vma_state_need(v, VMA_C_SREGS);
 	if (rc)
@@ -170,7 +123,7 @@ int vma_state_put_sregs(vma_vcpu *v, const vma_x86_sregs *sregs, uint64_t which)
 		v->x86.sregs = from.sregs;
 	else
 		copy_masked(&v->x86, &from, VMA_C_SREGS, which);
-	mark(v, VMA_C_SREGS);
+	vma_state_mark(v, VMA_C_SREGS);
 	return 0;
 }
 
@@ -191,7 +144,7 @@ int vma_state_put_dregs(vma_vcpu *v, const vma_x86_dregs *dregs, uint32_t which)
 	if (rc)
 		return rc;
 	copy_masked(&v->x86, &from, VMA_C_DREGS, which);
-	mark(v, VMA_C_DREGS);
+	vma_state_mark(v, VMA_C_DREGS);
 	return 0;
 }
 
@@ -204,17 +157,17 @@ int vma_state_put(vma_vcpu *v, uint32_t class, const void *data)
 		v->queued |= class;
 		return 0;
 	}
-	rc = uncouple(v, class);
+	rc = vma_state_uncouple(v, class);
 	if (rc)
 		return rc;
 	copy_whole(v, &v->x86, class, data);
-	mark(v, class);
+	vma_state_mark(v, class);
 	return 0;
 }
 
 /* ------ completion ------ */
 
-static int apply_queue(vma_vcpu *v, uint32_t queued)
+int vma_apply_queue_x86(vma_vcpu *v, uint32_t queued)
 {
 	static const uint32_t wholes[] = {VMA_C_XCR0, VMA_C_XSAVE, VMA_C_EVENTS, VMA_C_MP, VMA_C_LAPIC};
 	int rc = 0;
@@ -231,24 +184,7 @@ static int apply_queue(vma_vcpu *v, uint32_t queued)
 	return rc;
 }
 
-int vma_state_completed(vma_vcpu *v)
-{
-	int rc;
-
-	v->valid = 0;
-	v->exit.pending = 0;
-	if (!v->queued)
-		return 0;
-	rc = apply_queue(v, v->queued);
-	/* If a class could not be fetched to be laid over, the queue stays: the next call tries again. */
-	if (rc)
-		return rc;
-	v->queued = v->gpr_queued = v->dregs_queued = 0;
-	v->sregs_queued = 0;
-	return 0;
-}
-
-int vma_state_merge_early(vma_vcpu *v)
+int vma_merge_early_x86(vma_vcpu *v)
 {
 	int rc;
 

@@ -1,7 +1,7 @@
 /* translate_x86.c - a guest virtual address through the guest's page tables (SDM vol. 3, chapter 4), leaving no trace
  * in them. */
 #include <string.h>
-#include "core/internal.h"
+#include "core/arch_x86.h"
 
 typedef unsigned long long ull;
 
@@ -228,18 +228,11 @@ static int need_keys(vma_vcpu *v, struct walk *w)
 	return 0;
 }
 
-int vma_vcpu_translate(vma_vcpu *v, uint64_t gva, uint32_t access, vma_translation *out)
+int vma_translate_x86(vma_vcpu *v, uint64_t gva, uint32_t access, vma_translation *out)
 {
 	struct walk w = {.gva = gva, .access = access, .writable = true, .user = true, .executable = true};
-	int rc = vma_vcpu_enter(v);
+	int rc = vma_state_need(v, VMA_C_SREGS | VMA_C_GPR);
 
-	if (!rc && (!out || access & ~(uint32_t)(VMA_ACCESS_WRITE | VMA_ACCESS_EXEC | VMA_ACCESS_USER) ||
-		    (access & VMA_ACCESS_WRITE && access & VMA_ACCESS_EXEC)))
-		rc = vma_fail(VMA_E_INVALID, "translate: no place for the result, or access %#x", access);
-	if (!rc && v->vm->be->arch != VMA_ARCH_X86_64)
-		rc = vma_fail(VMA_E_NOT_WRITTEN, "translation for this guest architecture is not written yet");
-	if (!rc)
-		rc = vma_state_need(v, VMA_C_SREGS | VMA_C_GPR);
 	if (rc)
 		return rc;
 	w.vm = v->vm;

@@ -40,14 +40,24 @@ int vma_vcpu_enter(vma_vcpu *v)
 	return 0;
 }
 
+int vma_vcpu_enter_arch(vma_vcpu *v, vma_arch arch, const void *p, const char *what)
+{
+	int rc = vma_vcpu_enter(v);
+
+	if (!rc && !p)
+		rc = vma_fail(VMA_E_INVALID, "%s is NULL", what);
+	if (!rc && v->vm->be->arch != arch)
+		rc = vma_fail(VMA_E_INVALID, "vCPU %u is no %s vCPU", v->index, arch == VMA_ARCH_ARM64 ? "arm64" : "x86");
+	return rc;
+}
+
 /* ------ create and destroy ------ */
 
 static void free_vcpu(vma_vcpu *v)
 {
 	if (v->kick)
 		vma_kick_retire(v->kick);
-	os_free(v->x86.xsave);
-	os_free(v->queue.xsave);
+	v->vm->arch->vcpu_free(v);
 	os_free(v->priv);
 	if (v->owner)
 		os_thread_unref(v->owner);
@@ -57,7 +67,6 @@ static void free_vcpu(vma_vcpu *v)
 static vma_vcpu *alloc_vcpu(vma_vm *vm, uint32_t index)
 {
 	vma_vcpu *v = os_calloc(1, sizeof(*v));
-	size_t xsave = (vm->xsave_size + 63u) & ~63u;
 
 	if (!v)
 		return NULL;
@@ -67,38 +76,12 @@ static vma_vcpu *alloc_vcpu(vma_vm *vm, uint32_t index)
 	v->owner = os_thread_self();
 	if (v->owner)
 		os_thread_ref(v->owner);
-	if (vm->be->arch == VMA_ARCH_X86_64) {
-		v->x86.xsave = os_aligned(64, xsave);
-		v->queue.xsave = os_aligned(64, xsave);
-	}
 	if (v->owner)
 		v->kick = vma_kick_new(vm->be, v->owner, vm->config.kick_signal);
-	if (v->priv && v->kick && (vm->be->arch != VMA_ARCH_X86_64 || (v->x86.xsave && v->queue.xsave)))
+	if (v->priv && v->kick && !vm->arch->vcpu_alloc(v))
 		return v;
 	free_vcpu(v);
 	return NULL;
-}
-
-/* The reset state waits in the cache: what the caller sets before the first run costs no second write. */
-static int first_state(vma_vcpu *v)
-{
-	static const uint32_t from_others = VMA_C_EVENTS | VMA_C_MP;
-	int rc;
-
-	if (v->vm->be->arch != VMA_ARCH_X86_64)
-		return 0;
-	vma_reset_values(v, &v->x86);
-	v->valid = v->dirty = VMA_C_ALL & ~(uint32_t)VMA_C_LAPIC;
-	v->gpr_dirty = VMA_X86_ALL_REGS;
-	/* Another vCPU may send INIT and SIPI from now on: they must not meet a write that still waits. */
-	if (v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {
-		rc = v->vm->be->commit(v, from_others);
-		if (rc)
-			return rc;
-		v->dirty &= ~from_others;
-		v->valid &= ~from_others;
-	}
-	return vma_reset_msrs(v);
 }
 
 static int open_vcpu(vma_vm *vm, uint32_t index, vma_vcpu **vcpu)
@@ -113,7 +96,7 @@ static int open_vcpu(vma_vm *vm, uint32_t index, vma_vcpu **vcpu)
 		free_vcpu(v);
 		return rc;
 	}
-	rc = first_state(v);
+	rc = vm->arch->first_state(v);
 	if (rc) {
 		vm->be->vcpu_close(v);
 		free_vcpu(v);
@@ -236,7 +219,7 @@ static int prepare(vma_vcpu *v)
 	int rc = 0;
 
 	if (v->queued && v->exit.pending && !attention)
-		rc = vma_state_merge_early(v);
+		rc = v->vm->arch->merge_early(v);
 	if (rc < 0)
 		return rc;
 	if (v->queued || (v->exit.pending && attention)) {

@@ -10,10 +10,10 @@ static int check_config(const vma_vm_config *c)
 	if (c->arch != VMA_ARCH_X86_64 && c->arch != VMA_ARCH_ARM64)
 		return vma_fail(VMA_E_INVALID, "guest architecture %d is not in the list", (int)c->arch);
 	if (c->irqchip > VMA_IRQCHIP_PLATFORM || c->msr_policy > VMA_MSR_EXIT || c->cpuid_exits > 1 ||
-	    c->hypercall_exits > 1)
+	    c->hypercall_exits > 1 || c->pmu > 1)
 		return vma_fail(VMA_E_INVALID,
-				"irqchip %u, msr_policy %u, cpuid_exits %u or hypercall_exits %u is out of range",
-				(unsigned)c->irqchip, (unsigned)c->msr_policy, c->cpuid_exits, c->hypercall_exits);
+				"irqchip %u, msr_policy %u, cpuid_exits %u, hypercall_exits %u or pmu %u is out of range",
+				(unsigned)c->irqchip, (unsigned)c->msr_policy, c->cpuid_exits, c->hypercall_exits, c->pmu);
 	if (c->insn_hz && (c->insn_hz < VMA_INSN_HZ_MIN || c->insn_hz > VMA_INSN_HZ_MAX))
 		return vma_fail(VMA_E_INVALID, "insn_hz %llu is not in 10^6 .. 10^10", (ull)c->insn_hz);
 	if (c->insn_hz && c->max_vcpus > 1)
@@ -55,6 +55,7 @@ static int pick_backend(vma_vm *vm)
 	if (rc)
 		return rc;
 	vm->be = vma_backend_find(c->accel, c->arch);
+	vm->arch = c->arch == VMA_ARCH_ARM64 ? &vma_arch_arm64 : &vma_arch_x86;
 	if (!vm->be)
 		return vma_fail(VMA_E_NO_HOST, "accelerator %s for that guest architecture is not compiled in",
 				vma_accel_name(c->accel));
@@ -63,17 +64,6 @@ static int pick_backend(vma_vm *vm)
 		return vma_fail(VMA_E_NO_HOST, "%s: %s%s%s", vm->info.name, vm->info.why, *vm->info.remedy ? "; " : "",
 				vm->info.remedy);
 	return check_caps(vm);
-}
-
-static int read_cpuid_max(vma_vm *vm)
-{
-	size_t room = 256;
-
-	vm->cpuid_max = os_calloc(room, sizeof(*vm->cpuid_max));
-	if (!vm->cpuid_max)
-		return vma_fail(VMA_E_NOMEM, "no memory for the CPUID table");
-	vm->cpuid_max_count = room;
-	return vm->be->cpuid_max(vm, vm->cpuid_max, &vm->cpuid_max_count);
 }
 
 static int allocate(vma_vm *vm)
@@ -111,9 +101,7 @@ static int open_vm(vma_vm *vm)
 	/* Opening may have found less than probing promised. */
 	rc = check_caps(vm);
 	if (!rc)
-		rc = read_cpuid_max(vm);
-	if (!rc)
-		rc = vma_model_build(vm, vm->config.cpu_model);
+		rc = vm->arch->vm_init(vm);
 	if (rc) {
 		vm->be->vm_close(vm);
 		vma_platform_vm_out(vm->be);
@@ -283,10 +271,12 @@ int vma_vm_irq_line(vma_vm *vm, uint32_t gsi, int level)
 {
 	int rc = check_irqchip(vm, VMA_CAP_IRQCHIP, "an interrupt line");
 
+	if (!rc && (level < 0 || level > 1))
+		rc = vma_fail(VMA_E_INVALID, "interrupt line %u: level %d (0 or 1)", gsi, level);
+	if (!rc)
+		rc = vm->arch->check_line(vm, gsi);
 	if (rc)
 		return rc;
-	if (gsi > 23 || level < 0 || level > 1)
-		return vma_fail(VMA_E_INVALID, "interrupt line %u (0..23), level %d (0 or 1)", gsi, level);
 	return vm->be->irq_line ? vm->be->irq_line(vm, gsi, level)
 				: vma_fail(VMA_E_NO_ACCEL, "%s has no interrupt lines", vm->info.name);
 }
@@ -295,21 +285,19 @@ int vma_vm_msi(vma_vm *vm, uint64_t address, uint32_t data)
 {
 	int rc = check_irqchip(vm, VMA_CAP_MSI, "message signalled interrupts");
 
-	if (rc)
-		return rc;
-	if (address >> 20 != 0xfee)
-		return vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfee00000..0xfeefffff", (ull)address);
-	return vm->be->msi ? vm->be->msi(vm, address, data) : vma_fail(VMA_E_NO_ACCEL, "%s has no MSI", vm->info.name);
+	return rc ? rc : vm->arch->msi(vm, address, data);
 }
 
 int vma_vm_irqfd(vma_vm *vm, int eventfd, uint32_t gsi, int assign)
 {
 	int rc = check_irqchip(vm, VMA_CAP_IRQFD, "interrupts by eventfd");
 
+	if (!rc && (eventfd < 0 || assign < 0 || assign > 1))
+		rc = vma_fail(VMA_E_INVALID, "irqfd: descriptor %d, assign %d", eventfd, assign);
+	if (!rc)
+		rc = vm->arch->check_line(vm, gsi);
 	if (rc)
 		return rc;
-	if (eventfd < 0 || gsi > 23 || assign < 0 || assign > 1)
-		return vma_fail(VMA_E_INVALID, "irqfd: descriptor %d, gsi %u (0..23), assign %d", eventfd, gsi, assign);
 	if (!vm->be->irqfd)
 		return vma_fail(VMA_E_NO_ACCEL, "%s has no irqfd", vm->info.name);
 	os_lock(&vm->lock);
