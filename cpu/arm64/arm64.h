@@ -93,6 +93,12 @@ struct a64_tlb {
 	struct a64_tlbe r[A64_TLB_SIZE], w[A64_TLB_SIZE];
 };
 enum { A64_MMU_EL1, A64_MMU_EL1_PAN, A64_MMU_EL0, A64_MMU_MODES };
+/* What pointer authentication has computed lately. */
+struct a64_pac {
+	uint64_t v, modifier, k0, w0, code;
+	bool valid;
+};
+enum { A64_PACS = 256 };
 enum { A64_WATCH = 4 }; /* breakpoints, and as many watchpoints */
 
 /* Offered beyond Armv8.0; what is off is undefined and absent from the ID registers. */
@@ -158,6 +164,7 @@ struct a64_cpu {
 	struct a64_mmu *mmu;  /* bookkeeping of mmu.c */
 	struct a64_share *share; /* what CPUs on the same memory tell each other; NULL: none */
 	unsigned share_index;
+	struct a64_pac pac[A64_PACS];
 	/* raised, not delivered yet */
 	bool exc_valid, exc_has_far;
 	uint32_t exc_esr;

@@ -66,7 +66,7 @@ static void prep_tbz(struct a64_op *op)
 }
 
 /* Indirect: the tag byte goes, and a guarded page looks at what kind of branch led there. */
-static inline op_t indirect(struct a64_cpu *c, op_t op, uint64_t pc, unsigned btype)
+op_t a64_indirect(struct a64_cpu *c, uint64_t pc, unsigned btype)
 {
 	const struct a64_jc *e = &c->cache->jc[a64_jc_slot(pc)];
 	if (likely(e->pc == pc && e->tag == c->code_tag)) {
@@ -74,7 +74,6 @@ static inline op_t indirect(struct a64_cpu *c, op_t op, uint64_t pc, unsigned bt
 		c->code_page = pc & ~(uint64_t)0xfff;
 		return head->fn(c, head);
 	}
-	(void)op;
 	c->pc = a64_branch_addr(c, pc);
 	c->btype = a64_has(c, A64_F_BTI) ? (uint8_t)btype : 0;
 	return NULL;
@@ -82,17 +81,17 @@ static inline op_t indirect(struct a64_cpu *c, op_t op, uint64_t pc, unsigned bt
 /* From a guarded page BR by another register than X16 and X17 asks for BTI j; from another page nobody does. */
 static A64_HANDLER(br)
 {
-	return indirect(c, op, X(op->rn), op->rn == 16 || op->rn == 17 ? 1 : 3);
+	return a64_indirect(c, X(op->rn), op->rn == 16 || op->rn == 17 ? 1 : 3);
 }
 static A64_HANDLER(blr)
 {
 	uint64_t to = X(op->rn);
 	X(30) = a64_op_pc(c, op) + 4;
-	return indirect(c, op, to, 2);
+	return a64_indirect(c, to, 2);
 }
 static A64_HANDLER(ret)
 {
-	return indirect(c, op, X(op->rn), 0);
+	return a64_indirect(c, X(op->rn), 0);
 }
 
 static const struct a64_row rows[] = {

@@ -1,5 +1,6 @@
 /* decode.c - from an instruction word to the operation that executes it: all rows of all tables, by the eleven top bits. */
 #include "engine.h"
+#include "pauth.h"
 
 enum { TOP_BITS = 11, BUCKETS = 1 << TOP_BITS, SHIFT = 32 - TOP_BITS, ROOM = 24000 };
 
@@ -31,6 +32,7 @@ void a64_decoder_init(void)
 	static atomic_int state;
 	int s = NOT_YET;
 	if (atomic_compare_exchange_strong(&state, &s, BEING)) {
+		a64_pauth_init();
 		fill();
 		atomic_store(&state, DONE);
 	}

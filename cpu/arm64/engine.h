@@ -105,4 +105,7 @@ static inline op_t a64_branch(struct a64_cpu *c, op_t op)
 	return NULL;
 }
 
+/* branch.c: to an address that the guest computed; btype as PSTATE.BTYPE becomes. */
+op_t a64_indirect(struct a64_cpu *c, uint64_t pc, unsigned btype);
+
 #endif

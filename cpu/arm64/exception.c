@@ -147,9 +147,9 @@ static bool return_ss(const struct a64_cpu *c, uint64_t spsr, unsigned el)
 	return spsr & SPSR_SS && c->mdscr & A64_MDSCR_SS && !a64_debug_enabled(c, c->el) && a64_debug_enabled(&to, el);
 }
 
-void a64_eret(struct a64_cpu *c)
+void a64_eret(struct a64_cpu *c, uint64_t pc)
 {
-	uint64_t spsr = c->spsr, pc = c->elr;
+	uint64_t spsr = c->spsr;
 	bool illegal = illegal_return(spsr);
 	unsigned el = illegal ? c->el : (spsr & 4) >> 2;
 	bool ss = return_ss(c, spsr, el);

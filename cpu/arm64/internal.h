@@ -88,8 +88,8 @@ _Noreturn static inline void a64_undef(struct a64_cpu *c, const struct a64_op *o
 }
 /* Enter EL1 for c->exc_* (set by a64_raise, or by the run loop for interrupts). */
 void a64_deliver(struct a64_cpu *c);
-/* ERET, with the illegal returns of Arm ARM D1.3.4. Sets c->pc. */
-void a64_eret(struct a64_cpu *c);
+/* Exception return to pc, with the illegal returns of Arm ARM D1.3.4. Sets c->pc. */
+void a64_eret(struct a64_cpu *c, uint64_t pc);
 /* Stop with c->stop filled, nothing committed / committed (c->pc is set). */
 enum { A64_JMP_FAULT = 1, A64_JMP_DEFER, A64_JMP_STOP };
 _Noreturn void a64_defer(struct a64_cpu *c, const struct a64_op *op);

@@ -288,7 +288,7 @@ static A64_HANDLER(eret)
 {
 	if (!c->el)
 		a64_undef(c, op);
-	a64_eret(c);
+	a64_eret(c, c->elr);
 	return NULL;
 }
 

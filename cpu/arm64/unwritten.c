@@ -7,4 +7,3 @@ NOT_WRITTEN_YET(a64_rows_fp);
 NOT_WRITTEN_YET(a64_rows_simd);
 NOT_WRITTEN_YET(a64_rows_simd_mem);
 NOT_WRITTEN_YET(a64_rows_crypto);
-NOT_WRITTEN_YET(a64_rows_pauth);
