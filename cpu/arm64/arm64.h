@@ -165,6 +165,9 @@ struct a64_cpu {
 	struct a64_share *share; /* what CPUs on the same memory tell each other; NULL: none */
 	unsigned share_index;
 	struct a64_pac pac[A64_PACS];
+	/* virtual SError: taken when PSTATE.A is clear; serror_iss is ESR_EL1.ISS of it */
+	bool serror_pending;
+	uint32_t serror_iss;
 	/* raised, not delivered yet */
 	bool exc_valid, exc_has_far;
 	uint32_t exc_esr;
@@ -189,6 +192,8 @@ void a64_set_pstate(struct a64_cpu *c, uint64_t pstate);
 /* System registers for the user, those that the CPU owns; false: it does not, or the value is refused. */
 bool a64_get_sysreg(struct a64_cpu *c, uint32_t reg, uint64_t *value);
 bool a64_set_sysreg(struct a64_cpu *c, uint32_t reg, uint64_t value);
+/* The n-th of those that are state or tell what the CPU is; false: there are fewer. */
+bool a64_list_sysreg(const struct a64_cpu *c, unsigned n, uint16_t *reg);
 
 /* Memory under the CPU changed / the host wrote where code may be. On the CPU's own thread. */
 void a64_flush_all(struct a64_cpu *c);

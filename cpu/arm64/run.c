@@ -59,6 +59,11 @@ static bool between(struct a64_cpu *c)
 	}
 	if (unlikely(c->replay))
 		return true;
+	if (unlikely(c->serror_pending && !(c->daif & A64_DAIF_A))) {
+		c->serror_pending = false;
+		c->exc_esr = (uint32_t)A64_EC_SERROR << 26 | 1u << 25 | c->serror_iss;
+		interrupt(c, 3);
+	}
 	if (unlikely(c->insns >= c->insn_limit))
 		return stop(c, A64_STOP_BUDGET);
 	bool open = c->irq_wait && (c->daif & (A64_DAIF_I | A64_DAIF_F)) != (A64_DAIF_I | A64_DAIF_F);

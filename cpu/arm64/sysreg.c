@@ -349,3 +349,27 @@ bool a64_set_sysreg(struct a64_cpu *c, uint32_t reg, uint64_t value)
 	a64_timer_write(c, timer, what, value);
 	return true;
 }
+
+/* What the table does not have: ID registers (CRm 4 to 7), timers. SP_EL0 and SP_EL1 are general registers to the user. */
+bool a64_list_sysreg(const struct a64_cpu *c, unsigned n, uint16_t *reg)
+{
+	static const uint16_t timers[] = {A64_SYSREG(3, 3, 14, 2, 1), A64_SYSREG(3, 3, 14, 2, 2), A64_SYSREG(3, 3, 14, 3, 1),
+					  A64_SYSREG(3, 3, 14, 3, 2), A64_SYSREG(3, 3, 14, 0, 2), A64_SYSREG(3, 3, 0, 0, 7)};
+	enum { TIMERS = sizeof timers / sizeof *timers, IDS = 32 };
+	if (n < TIMERS) {
+		*reg = timers[n];
+		return true;
+	}
+	n -= TIMERS;
+	if (n < IDS) {
+		*reg = (uint16_t)(A64_SYSREG(3, 0, 0, 4, 0) + n);
+		return true;
+	}
+	n -= IDS;
+	for (size_t i = 0; i < sizeof regs / sizeof *regs; i++)
+		if (find(c, regs[i].reg) && n-- == 0) {
+			*reg = regs[i].reg;
+			return true;
+		}
+	return false;
+}

@@ -8,7 +8,7 @@
 extern const struct vma_backend vma_backend_kvm;
 #endif
 #ifdef VMA_HAVE_SOFT
-extern const struct vma_backend vma_backend_soft;
+extern const struct vma_backend vma_backend_soft, vma_backend_soft_arm64;
 #endif
 #ifdef VMA_HAVE_NULL
 extern const struct vma_backend vma_backend_null;
@@ -20,6 +20,7 @@ const struct vma_backend *const vma_backends[] = {
 #endif
 #ifdef VMA_HAVE_SOFT
 	&vma_backend_soft,
+	&vma_backend_soft_arm64,
 #endif
 #ifdef VMA_HAVE_NULL
 	&vma_backend_null,

@@ -1,4 +1,5 @@
-/* soft.c - the software back end: what it offers, its VM half, its table. The CPU is cpu/x86, the interrupt controllers are irq/. */
+/* soft.c - the software back end: what it offers for x86-64 (soft_a64.c for arm64), its VM half, its table. The CPU is cpu/x86, the
+ * interrupt controllers are irq/. */
 #include "soft.h"
 
 #define SOFT_CAPS                                                                                                      \
@@ -7,12 +8,12 @@
 	 VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE | VMA_CAP_TSC_SCALE | VMA_CAP_CLOCK |    \
 	 VMA_CAP_INSN_COUNT)
 
-static void soft_probe(vma_platform_info *info)
+void soft_probe(vma_platform_info *info, uint32_t caps)
 {
 	info->available = 1;
 	info->version = "";
 	info->proved = "native";
-	info->caps = SOFT_CAPS;
+	info->caps = caps;
 	info->max_vcpus = 64;
 	info->max_vms = 0;
 	info->max_regions = 4096;
@@ -21,9 +22,22 @@ static void soft_probe(vma_platform_info *info)
 	info->breakpoints = 4;
 }
 
-static int soft_vm_open(struct vma_vm *vm)
+static void probe(vma_platform_info *info)
 {
-	struct soft_vm *sv = vm->priv;
+	soft_probe(info, SOFT_CAPS);
+}
+
+static bool alloc_share(struct soft_vm *sv)
+{
+	if (sv->vm->be->arch == VMA_ARCH_ARM64)
+		sv->a64_share = a64_share_new();
+	else
+		sv->share = x86_share_new();
+	return sv->share || sv->a64_share;
+}
+
+int soft_open_vm(struct soft_vm *sv, struct vma_vm *vm)
+{
 	sv->vm = vm;
 	sv->event_wake = -1;
 	os_mutex_init(&sv->world_lock);
@@ -37,8 +51,7 @@ static int soft_vm_open(struct vma_vm *vm)
 	sv->tsc_hz = vm->config.tsc_hz ? vm->config.tsc_hz : host ? host : sv->insn_hz ? sv->insn_hz : 1000000000;
 	sv->tsc_is_host = host && sv->tsc_hz == host;
 	sv->vcpus = os_calloc(vm->config.max_vcpus, sizeof *sv->vcpus);
-	sv->share = sv->vcpus ? x86_share_new() : NULL;
-	if (sv->share)
+	if (sv->vcpus && alloc_share(sv))
 		return 0;
 	os_free(sv->vcpus);
 	os_cond_destroy(&sv->world_cond);
@@ -49,21 +62,32 @@ static int soft_vm_open(struct vma_vm *vm)
 	return vma_fail(VMA_E_NOMEM, "no memory for a software VM of %u vCPUs", vm->config.max_vcpus);
 }
 
-static void soft_vm_close(struct vma_vm *vm)
+static int vm_open(struct vma_vm *vm)
 {
-	struct soft_vm *sv = vm->priv;
+	return soft_open_vm(vm->priv, vm);
+}
+
+void soft_close_vm(struct soft_vm *sv)
+{
 	soft_event_close(sv);
 	soft_irq_close(sv);
 	for (size_t i = 0; i < sv->region_count; i++)
 		os_free((void *)sv->regions[i].dirty);
 	os_free(sv->regions);
 	os_free(sv->vcpus);
-	x86_share_free(sv->share);
+	if (sv->share)
+		x86_share_free(sv->share);
+	a64_share_free(sv->a64_share);
 	os_cond_destroy(&sv->world_cond);
 	os_cond_destroy(&sv->irq_cond);
 	os_mutex_destroy(&sv->world_lock);
 	os_mutex_destroy(&sv->irq_lock);
 	os_mutex_destroy(&sv->event_lock);
+}
+
+static void vm_close(struct vma_vm *vm)
+{
+	soft_close_vm(vm->priv);
 }
 
 static int soft_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count)
@@ -97,9 +121,9 @@ const struct vma_backend vma_backend_soft = {
 	.arch = VMA_ARCH_X86_64,
 	.vm_size = sizeof(struct soft_vm),
 	.vcpu_size = sizeof(struct soft_vcpu),
-	.probe = soft_probe,
-	.vm_open = soft_vm_open,
-	.vm_close = soft_vm_close,
+	.probe = probe,
+	.vm_open = vm_open,
+	.vm_close = vm_close,
 	.cpuid_max = soft_cpuid_max,
 	.vm_finalize = soft_vm_finalize,
 	.map = soft_map,

@@ -3,6 +3,8 @@
 #define VMA_SOFT_H
 
 #include "core/core.h"
+#include "arm64/arm64.h"
+#include "gic.h"
 #include "irq.h"
 #include "x86/x86.h"
 
@@ -25,8 +27,13 @@ struct soft_irqfd {
 struct soft_vcpu {
 	struct vma_vcpu *v;
 	struct soft_vm *vm;
-	struct x86_cpu *cpu;
-	struct x86_env env;
+	struct x86_cpu *cpu; /* one of the two */
+	struct a64_cpu *a64;
+	union {
+		struct x86_env env;
+		struct a64_env a64_env;
+	};
+	uint64_t *insns, *insn_limit; /* the CPU's */
 	vma_mp mp;
 	atomic_bool inside;         /* may be reading guest memory or the regions */
 	atomic_bool flush;          /* memory has changed: forget translations and decoded code before entering again */
@@ -34,6 +41,14 @@ struct soft_vcpu {
 	atomic_uint sipi_vector;
 	uint64_t apic_base;          /* without interrupt controllers: what the guest wrote there */
 	uint64_t budget_insns, budget_clock; /* the caller's limits; UINT64_MAX: none */
+	/* arm64 */
+	vma_arm64_events events;     /* the input lines; the rest is the CPU's */
+	_Atomic uint64_t timer_due;  /* on soft_now's clock: the next rise of a timer's interrupt; UINT64_MAX: none */
+	unsigned timer_lines;        /* as the GIC was told last */
+	atomic_bool off;             /* mp is OFF, as others may see it; changed under irq_lock */
+	atomic_bool on;              /* PSCI CPU_ON came: start at on_entry with on_context; under irq_lock with mp */
+	uint64_t on_entry, on_context;
+	bool hypercall_returns;      /* the pending exit is an HVC or SMC, whose PC is still before it */
 	int stashed; /* the kind of a stop that completing an exit ended in; 0: none */
 };
 
@@ -43,7 +58,8 @@ struct soft_vm {
 	struct soft_region *regions;
 	size_t region_count, region_room;
 
-	struct x86_share *share;  /* what the CPUs tell each other about code; with the first vCPU */
+	struct x86_share *share;  /* what the CPUs tell each other about code; one of the two */
+	struct a64_share *a64_share;
 
 	/* Stopping the world: a stopper raises `stops`, sets every attention word and waits until nobody is inside. */
 	struct os_mutex world_lock;
@@ -54,6 +70,9 @@ struct soft_vm {
 	bool has_pc;
 	struct irq_pc pc;
 	struct irq_lapic *lapics;
+	bool has_gic;
+	struct gic gic;
+	uint64_t features; /* A64_F_ bits of the model */
 	struct os_mutex irq_lock;
 	struct os_cond irq_cond; /* the timer thread waits here */
 	struct os_worker *timer;
@@ -147,5 +166,51 @@ int soft_fetch(struct vma_vcpu *v, uint32_t classes);
 int soft_commit(struct vma_vcpu *v, uint32_t classes);
 int soft_get_msrs(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count);
 int soft_set_msrs(struct vma_vcpu *v, const uint32_t *indices, const uint64_t *values, size_t count);
+
+/* soft.c: what both architectures' tables share */
+int soft_open_vm(struct soft_vm *sv, struct vma_vm *vm);
+void soft_close_vm(struct soft_vm *sv);
+void soft_probe(vma_platform_info *info, uint32_t caps);
+
+/* soft_a64_time.c */
+uint64_t soft_a64_counter(void *o);
+void soft_a64_timer_changed(void *o);
+uint64_t soft_a64_due(const struct soft_vm *sv);
+int soft_a64_timer_open(struct soft_vm *sv);
+
+/* soft_gic.c */
+int soft_gic_check(struct vma_vm *vm, const vma_arm64_gic *gic);
+int soft_gic_open(struct soft_vm *sv);
+void soft_gic_close(struct soft_vm *sv);
+void soft_gic_show(struct soft_vcpu *cv);
+int soft_gic_line(struct vma_vm *vm, uint32_t gsi, int level);
+int soft_gic_ppi(struct vma_vm *vm, uint32_t vcpu, uint32_t intid, int level);
+void soft_a64_timer_lines(struct soft_vcpu *cv, unsigned lines);
+unsigned soft_gic_pending(struct soft_vcpu *cv);
+bool soft_gic_mmio(struct soft_vcpu *cv, uint64_t gpa, unsigned len, bool write, uint8_t *data);
+int soft_gic_sysreg(struct soft_vcpu *cv, uint32_t reg, bool write, uint64_t *value);
+bool soft_gic_state(struct soft_vcpu *cv, uint32_t reg, bool write, uint64_t *value);
+
+/* soft_a64_env.c */
+void soft_a64_env_init(struct soft_vcpu *cv);
+bool soft_a64_interrupted(struct soft_vcpu *cv);
+
+/* soft_a64_vcpu.c */
+int soft_a64_open(struct vma_vcpu *v);
+void soft_a64_close(struct vma_vcpu *v);
+int soft_a64_run(struct vma_vcpu *v);
+int soft_a64_complete(struct vma_vcpu *v);
+int soft_a64_debug(struct vma_vcpu *v);
+
+/* soft_psci.c */
+enum soft_psci { SOFT_PSCI_GO_ON, SOFT_PSCI_OFF, SOFT_PSCI_SYSTEM_OFF, SOFT_PSCI_SYSTEM_RESET, SOFT_PSCI_SUSPEND };
+enum soft_psci soft_psci(struct soft_vcpu *cv);
+
+/* soft_a64_state.c */
+int soft_a64_fetch(struct vma_vcpu *v, uint32_t classes);
+int soft_a64_commit(struct vma_vcpu *v, uint32_t classes);
+int soft_a64_get_sysregs(struct vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count);
+int soft_a64_set_sysregs(struct vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count);
+int soft_a64_sysreg_list(struct vma_vcpu *v, uint32_t *ids, size_t *count);
 
 #endif

@@ -80,8 +80,11 @@ static void pulse(struct soft_vm *sv, uint32_t gsi)
 {
 	soft_host_wrote(sv);
 	os_lock(&sv->irq_lock);
-	irq_pc_line(&sv->pc, gsi, 1);
-	irq_pc_line(&sv->pc, gsi, 0);
+	for (int level = 1; level >= 0; level--)
+		if (sv->has_gic)
+			gic_line(&sv->gic, 0, GIC_PRIVATE + gsi, level);
+		else
+			irq_pc_line(&sv->pc, gsi, level);
 	os_unlock(&sv->irq_lock);
 }
 

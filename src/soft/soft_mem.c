@@ -6,6 +6,14 @@
 
 /* ------ the world ------ */
 
+static void flush(struct soft_vcpu *cv)
+{
+	if (cv->a64)
+		a64_flush_all(cv->a64);
+	else
+		x86_flush_all(cv->cpu);
+}
+
 static bool anybody_inside(struct soft_vm *sv)
 {
 	for (uint32_t i = 0; i < sv->vm->config.max_vcpus; i++)
@@ -51,7 +59,7 @@ void soft_enter(struct soft_vcpu *cv)
 		os_unlock(&sv->world_lock);
 	}
 	if (atomic_exchange(&cv->flush, false))
-		x86_flush_all(cv->cpu);
+		flush(cv);
 }
 
 void soft_leave(struct soft_vcpu *cv)
@@ -77,7 +85,7 @@ void soft_alone(void *o, bool begin)
 	soft_leave(cv);
 	soft_stop_world(cv->vm, false);
 	if (atomic_exchange(&cv->flush, false))
-		x86_flush_all(cv->cpu);
+		flush(cv);
 }
 
 /* The host may have written memory, and is about to let the guest know. */

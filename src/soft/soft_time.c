@@ -14,7 +14,7 @@ static uint64_t scale(uint64_t a, uint64_t b, uint64_t c)
 static uint64_t insns_of(const struct soft_vm *sv)
 {
 	const struct soft_vcpu *cv = sv->vcpus[0];
-	return cv ? cv->cpu->insns : 0;
+	return cv ? *cv->insns : 0;
 }
 
 /* Whether another thread than the vCPU's own asks: to that one the count is not readable while the guest runs. */
@@ -90,7 +90,7 @@ void soft_time_keep(struct soft_vm *sv)
 
 int soft_insns(struct vma_vcpu *v, uint64_t *insns)
 {
-	*insns = ((struct soft_vcpu *)v->priv)->cpu->insns;
+	*insns = *((struct soft_vcpu *)v->priv)->insns;
 	return 0;
 }
 
@@ -114,7 +114,7 @@ static uint64_t budget_due(const struct soft_vcpu *cv)
 
 bool soft_budget_over(const struct soft_vcpu *cv)
 {
-	if (cv->cpu->insns >= cv->budget_insns)
+	if (*cv->insns >= cv->budget_insns)
 		return true;
 	return cv->vm->insn_hz && cv->budget_clock != UINT64_MAX && clock_now(cv->vm) >= cv->budget_clock;
 }
@@ -125,7 +125,7 @@ bool soft_budget_over(const struct soft_vcpu *cv)
 static uint64_t next_due(const struct soft_vcpu *cv)
 {
 	const struct soft_vm *sv = cv->vm;
-	uint64_t due = sv->has_pc ? irq_pc_deadline(&sv->pc) : IRQ_NEVER, limit = budget_due(cv);
+	uint64_t due = sv->has_pc ? irq_pc_deadline(&sv->pc) : soft_a64_due(sv), limit = budget_due(cv);
 	if (due != IRQ_NEVER)
 		due = (int64_t)(due - sv->base_ns) > 0 ? due - sv->base_ns : 0;
 	return due < limit ? due : limit;
@@ -144,13 +144,12 @@ static uint64_t insns_at(const struct soft_vm *sv, uint64_t ns)
  * held with insn_hz. */
 void soft_set_limit(struct soft_vcpu *cv)
 {
-	struct x86_cpu *c = cv->cpu;
 	uint64_t limit = cv->budget_insns;
 	if (cv->vm->insn_hz) {
 		uint64_t due = next_due(cv), at = due == UINT64_MAX ? UINT64_MAX : insns_at(cv->vm, due);
 		limit = at < limit ? at : limit;
 	}
-	c->insn_limit = limit > c->insns ? limit : c->insns;
+	*cv->insn_limit = limit > *cv->insns ? limit : *cv->insns;
 }
 
 /* Timers that are due, and the limit for what comes. */
@@ -202,7 +201,7 @@ void soft_insn_state(struct vma_vcpu *v, struct vma_insn_state *s)
 {
 	struct soft_vcpu *cv = v->priv;
 	struct soft_vm *sv = cv->vm;
-	*s = (struct vma_insn_state){cv->cpu->insns, since_start(sv), sv->insn_hz, UINT64_MAX};
+	*s = (struct vma_insn_state){*cv->insns, since_start(sv), sv->insn_hz, UINT64_MAX};
 	if (!sv->has_pc)
 		return;
 	os_lock(&sv->irq_lock);
@@ -219,12 +218,12 @@ void soft_insn_clock(struct vma_vcpu *v, const struct vma_insn_state *s)
 	struct soft_vcpu *cv = v->priv;
 	struct soft_vm *sv = cv->vm;
 	if (!sv->insn_hz) {
-		cv->cpu->insns = s->insns;
+		*cv->insns = s->insns;
 		return;
 	}
 	os_lock(&sv->irq_lock);
 	uint64_t before = since_start(sv);
-	cv->cpu->insns = s->insns;
+	*cv->insns = s->insns;
 	sv->idle_ns = s->ns - scale(s->insns, NS, sv->insn_hz);
 	uint64_t moved = since_start(sv) - before;
 	sv->base_ns -= moved;

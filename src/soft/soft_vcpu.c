@@ -15,6 +15,9 @@ int soft_vcpu_open(struct vma_vcpu *v)
 	cv->cpu = x86_new(&cv->env, cv, &v->kick->attention);
 	if (!cv->cpu)
 		return vma_fail(VMA_E_NOMEM, "no memory for a software CPU");
+	cv->insns = &cv->cpu->insns;
+	cv->insn_limit = &cv->cpu->insn_limit;
+	atomic_store(&cv->timer_due, UINT64_MAX);
 	cv->budget_insns = cv->budget_clock = UINT64_MAX;
 	cv->cpu->exact = sv->insn_hz != 0;
 	vma_cpuid_lookup(v->vm, 0x80000001, 0, features);

@@ -1,5 +1,6 @@
 /* test_core_vcpu.c - vCPUs on the scripted back end: ownership, exits and their completion, registers, events,
  * translation. Numbers are the checks of the conformance list. */
+#include <vmaccel/arm64.h>
 #include "test_core_null.h"
 
 /* ------ ownership ------ */
@@ -318,7 +319,17 @@ static void names(void **state)
 	fails(vma_reg_parse(VMA_ARCH_X86_64, "RAX", &id), VMA_E_NOENT);
 	n--;
 	fails(vma_reg_list(VMA_ARCH_X86_64, ids, &n), VMA_E_LIMIT);
-	fails(vma_reg_list(VMA_ARCH_ARM64, NULL, &n), VMA_E_NOT_WRITTEN);
+	ok(vma_reg_list(VMA_ARCH_ARM64, NULL, &n));
+	assert_in_range(n, 80, sizeof(ids) / sizeof(*ids));
+	ok(vma_reg_list(VMA_ARCH_ARM64, ids, &n));
+	for (size_t i = 0; i < n; i++) {
+		ok(vma_reg_parse(VMA_ARCH_ARM64, vma_reg_name(VMA_ARCH_ARM64, ids[i]), &id));
+		assert_int_equal(id, ids[i]);
+	}
+	ok(vma_reg_parse(VMA_ARCH_ARM64, "s3_0_c1_c0_0", &id));
+	assert_int_equal(id, VMA_ARM64_SCTLR_EL1);
+	fails(vma_reg_parse(VMA_ARCH_ARM64, "s1_0_c1_c0_0", &id), VMA_E_NOENT);
+	fails(vma_reg_list((vma_arch)3, NULL, &n), VMA_E_INVALID);
 }
 
 /* T073 */

@@ -1,0 +1,221 @@
+/* test_soft_arm64.c - the software back end for arm64 through the public calls: a byte to a device, PSCI, the timer's interrupt
+ * through the GIC, a second vCPU, state. Guests are written as words; the comments are their source. */
+/* test-labels: threads|release */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include <vmaccel/arm64.h>
+
+enum { UART = 0x09000000, CODE = 0, VECTORS = 0x800, RAM = 0x10000 };
+
+/* w0 = '!'; strb w0, [UART]; ldr x2, [UART + 8]; PSCI SYSTEM_OFF */
+static const uint32_t hello[] = {
+	0xd2a12001, 0x52800420, 0x39000020, 0xf9400422, 0xd2800100, 0xf2b08000, 0xd4000002, 0x14000000,
+};
+/* GICD_CTLR, PPI 27 enabled, PMR, IGRPEN1; CNTV_TVAL = 1000, CNTV_CTL = 1; DAIFClr I; WFI until x20; SYSTEM_OFF */
+static const uint32_t timer[] = {
+	0x10003f00, 0xd518c000, 0xd2a10001, 0x52800240, 0xb9000020, 0xd2a10142, 0xf2800002, 0x91404042,
+	0x52a10000, 0xb9010040, 0xd2801e00, 0xd5184600, 0xd2800020, 0xd518cce0, 0xd5033fdf, 0xd2807d00,
+	0xd51be300, 0xd2800020, 0xd51be320, 0xd50342ff, 0xd503207f, 0xb4fffff4, 0xd2800100, 0xf2b08000,
+	0xd4000002,
+};
+/* PSCI CPU_ON(1, second, 0x77); wait until [0x3000]; SYSTEM_OFF. second: [0x3000] = x0; CPU_OFF */
+static const uint32_t smp[] = {
+	0xd2800060, 0xf2b88000, 0xd2800021, 0x10000142, 0xd2800ee3, 0xd4000002, 0xaa0003e5, 0xd2860006,
+	0xf94000c7, 0xb4ffffe7, 0xd2800100, 0xf2b08000, 0xd4000002, 0xd2860006, 0xf90000c0, 0xd2800040,
+	0xf2b08000, 0xd4000002,
+};
+/* IRQ from EL1h: IAR1 to x21, timer off, x20 = 1, EOIR1, ERET */
+static const uint32_t irq_handler[] = {
+	0xd538cc15, 0xd51be33f, 0xd2800034, 0xd518cc35, 0xd69f03e0,
+};
+
+struct machine {
+	vma_vm *vm;
+	vma_mem *mem;
+	vma_vcpu *v;
+	uint8_t *ram;
+};
+
+static void ok(int rc)
+{
+	if (rc < 0)
+		fail_msg("%s", vma_why());
+}
+
+static void put_code(struct machine *m, uint64_t at, const uint32_t *code, size_t size)
+{
+	memcpy(m->ram + at, code, size);
+}
+#define PUT(m, at, code) put_code(m, at, code, sizeof(code))
+
+static void make(struct machine *m, vma_vm_config config)
+{
+	config.size = sizeof(config);
+	config.accel = VMA_ACCEL_SOFT;
+	config.arch = VMA_ARCH_ARM64;
+	ok(vma_vm_create(&config, &m->vm));
+	ok(vma_mem_anon(RAM, &m->mem));
+	m->ram = vma_mem_hva(m->mem);
+	ok(vma_vm_map(m->vm, 0, m->mem, 0, RAM, VMA_MAP_RWX));
+	ok(vma_vm_finalize(m->vm));
+	ok(vma_vcpu_create(m->vm, 0, &m->v));
+}
+
+static void end(struct machine *m)
+{
+	ok(vma_vm_destroy(m->vm));
+	vma_mem_unref(m->mem);
+}
+
+static uint64_t get(vma_vcpu *v, uint32_t id)
+{
+	uint64_t value;
+	ok(vma_vcpu_get(v, &id, &value, 1));
+	return value;
+}
+
+static void a_byte(void **state)
+{
+	struct machine m;
+	vma_exit *e;
+	(void)state;
+	make(&m, (vma_vm_config){.irqchip = VMA_IRQCHIP_PLATFORM});
+	PUT(&m, CODE, hello);
+	e = vma_vcpu_exit(m.v);
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_MMIO);
+	assert_int_equal(e->mmio.gpa, UART);
+	assert_int_equal(e->mmio.length, 1);
+	assert_true(e->mmio.write);
+	assert_int_equal(e->mmio.data[0], '!');
+	assert_int_equal(get(m.v, VMA_ARM64_PC), CODE + 8);
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_MMIO);
+	assert_int_equal(e->mmio.gpa, UART + 8);
+	assert_int_equal(e->mmio.length, 8);
+	memcpy(e->mmio.data, "ABCDEFGH", 8);
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_SYSTEM);
+	assert_int_equal(e->system.type, VMA_SYSTEM_POWER_OFF);
+	assert_int_equal(get(m.v, VMA_ARM64_X0 + 2), 0x4847464544434241);
+	end(&m);
+}
+
+static void hypercall_exits(void **state)
+{
+	struct machine m;
+	vma_exit *e;
+	(void)state;
+	make(&m, (vma_vm_config){.hypercall_exits = 1});
+	put_code(&m, CODE, hello + 4, 16);
+	e = vma_vcpu_exit(m.v);
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_HYPERCALL);
+	assert_int_equal(e->hypercall.number, 0x84000008);
+	assert_false(e->hypercall.smc);
+	assert_int_equal(get(m.v, VMA_ARM64_PC), CODE + 8);
+	e->hypercall.result = 5;
+	assert_int_equal(vma_vcpu_complete(m.v), 0);
+	assert_int_equal(get(m.v, VMA_ARM64_PC), CODE + 12);
+	assert_int_equal(get(m.v, VMA_ARM64_X0), 5);
+	end(&m);
+}
+
+static void timer_of(uint64_t insn_hz)
+{
+	struct machine m;
+	make(&m, (vma_vm_config){.irqchip = VMA_IRQCHIP_PLATFORM, .insn_hz = insn_hz});
+	PUT(&m, CODE + 0x20, timer);
+	PUT(&m, VECTORS + 0x280, irq_handler);
+	ok(vma_vcpu_set(m.v, (uint32_t[]){VMA_ARM64_PC}, (uint64_t[]){CODE + 0x20}, 1));
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_SYSTEM);
+	assert_int_equal(get(m.v, VMA_ARM64_X0 + 21), 27);
+	end(&m);
+}
+
+static void timer_interrupt(void **state)
+{
+	(void)state;
+	timer_of(0);
+}
+
+static void timer_interrupt_counted(void **state)
+{
+	(void)state;
+	timer_of(1000000000);
+}
+
+static void *second_vcpu(void *arg)
+{
+	struct machine *m = arg;
+	vma_vcpu *v;
+	vma_mp mp;
+	ok(vma_vcpu_create(m->vm, 1, &v));
+	ok(vma_vcpu_get_mp(v, &mp));
+	assert_int_equal(mp, VMA_MP_OFF);
+	vma_kick *mine;
+	ok(vma_vcpu_kick_handle(v, &mine));
+	__atomic_store_n((vma_kick **)(void *)(m->ram + 0x4000), mine, __ATOMIC_RELEASE);
+	assert_int_equal(vma_vcpu_run(v), VMA_EXIT_CANCELED);
+	ok(vma_vcpu_get_mp(v, &mp));
+	assert_int_equal(mp, VMA_MP_OFF); /* it has switched itself off again */
+	vma_kick_unref(mine);
+	ok(vma_vcpu_destroy(v));
+	return NULL;
+}
+
+static void cpu_on(void **state)
+{
+	struct machine m;
+	pthread_t thread;
+	vma_kick *kick;
+	(void)state;
+	make(&m, (vma_vm_config){.irqchip = VMA_IRQCHIP_PLATFORM, .max_vcpus = 2});
+	PUT(&m, CODE + 0x84, smp);
+	ok(vma_vcpu_set(m.v, (uint32_t[]){VMA_ARM64_PC}, (uint64_t[]){CODE + 0x84}, 1));
+	assert_int_equal(pthread_create(&thread, NULL, second_vcpu, &m), 0);
+	while (!(kick = __atomic_load_n((vma_kick **)(void *)(m.ram + 0x4000), __ATOMIC_ACQUIRE)))
+		;
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_SYSTEM);
+	assert_int_equal(get(m.v, VMA_ARM64_X0 + 5), 0);
+	assert_int_equal(get(m.v, VMA_ARM64_X0 + 7), 0x77);
+	vma_kick_send(kick);
+	pthread_join(thread, NULL);
+	end(&m);
+}
+
+/* Saved after the interrupt was set up, restored into another VM, which goes on to the end. */
+static void save_and_restore(void **state)
+{
+	static uint8_t buf[65536];
+	size_t size = sizeof(buf);
+	struct machine a, b;
+	(void)state;
+	make(&a, (vma_vm_config){0});
+	make(&b, (vma_vm_config){0});
+	const uint32_t ids[] = {VMA_ARM64_X0 + 7, VMA_ARM64_SP_EL1, VMA_ARM64_TPIDR_EL0, VMA_ARM64_FPSR, VMA_ARM64_TTBR1_EL1,
+				VMA_ARM64_CNTV_CVAL_EL0};
+	const uint64_t values[] = {7, 0x8000, 0x1234, 0x1f, 0x4000, 99};
+	uint64_t read[6];
+	ok(vma_vcpu_set(a.v, ids, values, 6));
+	ok(vma_vcpu_save(a.v, buf, &size, 0));
+	ok(vma_vcpu_restore(b.v, buf, size, 0, NULL));
+	ok(vma_vcpu_get(b.v, ids, read, 6));
+	assert_memory_equal(read, values, sizeof(values));
+	for (size_t cut = 0; cut < size; cut += 97)
+		assert_true(vma_vcpu_restore(b.v, buf, cut, 0, NULL) < 0);
+	ok(vma_vcpu_get(b.v, ids, read, 6));
+	assert_memory_equal(read, values, sizeof(values));
+	end(&a);
+	end(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_byte),	      cmocka_unit_test(hypercall_exits), cmocka_unit_test(timer_interrupt),
+		cmocka_unit_test(timer_interrupt_counted), cmocka_unit_test(cpu_on),	  cmocka_unit_test(save_and_restore),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
