@@ -11,7 +11,7 @@
 
 struct run_options {
 	struct arg_common common;
-	int accel;
+	int accel, arch;
 	uint32_t cpus;
 	uint64_t mem;
 	const char *cpu, *kernel, *initrd, *append, *console, *marker;
@@ -26,15 +26,17 @@ static const struct arg_choice entries[] = {
 	{"auto", VMM_ENTRY_AUTO},           {"direct", VMM_ENTRY_DIRECT}, {"classic", VMM_ENTRY_CLASSIC},
 	{"classic32", VMM_ENTRY_CLASSIC32}, {NULL, 0},
 };
+static const struct arg_choice arches[] = {{"x86-64", VMA_ARCH_X86_64}, {"arm64", VMA_ARCH_ARM64}, {NULL, 0}};
 static const struct arg_choice resets[] = {{"stop", VMM_RESET_STOP}, {"reboot", VMM_RESET_REBOOT}, {NULL, 0}};
 
 #define AT(member) offsetof(struct run_options, member)
 static const struct arg args[] = {
 	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm or soft", cli_accels, 0},
+	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guest: x86-64 or arm64 (the host's)", arches, 0},
 	{"--cpus", "-smp", ARG_COUNT, AT(cpus), 1, 4096, "N", "virtual CPUs (1)", NULL, 0},
-	{"--cpu", "-cpu", ARG_TEXT, AT(cpu), 0, 0, "MODEL", "x86-64-v1, x86-64-v2, x86-64-v3, max or host", NULL, 0},
+	{"--cpu", "-cpu", ARG_TEXT, AT(cpu), 0, 0, "MODEL", "x86-64-v1, x86-64-v2, x86-64-v3, armv8.0-a, armv8.2-a, max or host", NULL, 0},
 	{"--mem", "-m", ARG_SIZE, AT(mem), 1 << 20, 1ull << 44, "SIZE", "guest memory: 512M, 2G (256M); a bare number is MiB", NULL, 0},
-	{"--kernel", "-kernel", ARG_TEXT, AT(kernel), 0, 0, "FILE", "bzImage, ELF with a PVH note, Multiboot 1, or see --flat", NULL, 0},
+	{"--kernel", "-kernel", ARG_TEXT, AT(kernel), 0, 0, "FILE", "bzImage, ELF with a PVH note, Multiboot 1, arm64 Image, or see --flat", NULL, 0},
 	{"--initrd", "-initrd", ARG_TEXT, AT(initrd), 0, 0, "FILE", "initial RAM disk", NULL, 0},
 	{"--append", "-append", ARG_TEXT, AT(append), 0, 0, "TEXT", "kernel command line", NULL, 0},
 	{"--console", NULL, ARG_TEXT, AT(console), 0, 0, "C", "serial port: stdio (default), none, or file:PATH", NULL, 0},
@@ -79,6 +81,7 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 	*config = (struct vmm_config){
 		.size = sizeof(*config),
 		.accel = (vma_accel)o->accel,
+		.arch = (vma_arch)o->arch,
 		.cpu_model = o->cpu,
 		.cpus = o->cpus,
 		.mem = o->mem,

@@ -42,6 +42,42 @@ void serial_init(struct serial *serial, const struct device_host *host, unsigned
 size_t serial_input(struct serial *serial, const uint8_t *data, size_t size); /* how much was taken */
 void serial_room(struct serial *serial);                                      /* the console has room again */
 
+/* PL011 (dev_pl011.c): 4 KiB of memory. */
+#define PL011_FIFO 16
+struct pl011 {
+	struct pl011_state {
+		uint16_t ibrd, imsc, cr;
+		uint8_t fbrd, lcr, ifls;
+		uint8_t tx_pending; /* the transmit interrupt */
+		uint8_t level;      /* of the interrupt line */
+		uint8_t rx_head, rx_count;
+		uint8_t pad;
+		uint8_t rx[PL011_FIFO];
+	} state;
+	const struct device_host *host;
+	unsigned gsi;
+	int starved; /* the guest saw "full"; it must be told when there is room */
+};
+extern const struct device_ops pl011_ops;
+void pl011_init(struct pl011 *uart, const struct device_host *host, unsigned gsi);
+size_t pl011_input(struct pl011 *uart, const uint8_t *data, size_t size); /* how much was taken */
+void pl011_room(struct pl011 *uart);                                     /* the console has room again */
+
+/* PL031 clock (dev_pl031.c): 4 KiB of memory. */
+struct pl031 {
+	struct pl031_state {
+		uint32_t match, load;
+		int64_t offset; /* seconds that the guest's clock is ahead of the host's */
+		uint8_t mask, raw, level;
+		uint8_t pad[5];
+	} state;
+	const struct device_host *host;
+	unsigned gsi;
+	struct device_timer timer;
+};
+extern const struct device_ops pl031_ops;
+void pl031_init(struct pl031 *rtc, const struct device_host *host, unsigned gsi);
+
 /* MC146818 clock and its 128 bytes (dev_rtc.c): ports 0x70 and 0x71. */
 struct rtc {
 	struct rtc_state {

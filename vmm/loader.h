@@ -16,6 +16,12 @@ struct x86_start {
 	uint64_t rax, rbx, rsi, rsp;
 };
 
+/* arm64: MMU off, x0 the device tree; registers not named are 0. */
+struct arm64_start {
+	uint64_t entry, fdt;
+	uint64_t initrd, initrd_size; /* 0: none; the device tree names it */
+};
+
 struct boot_request {
 	const struct source *kernel;
 	const struct source *initrd; /* NULL: none */

@@ -234,6 +234,27 @@ static int make_devices(struct vmm *vmm, struct vmm_error *error)
 	return failed;
 }
 
+int machine_with_files(struct vmm *vmm, struct boot_request *request,
+		       int (*load)(const struct boot_request *request, void *result, struct vmm_error *error), void *result,
+		       struct vmm_error *error)
+{
+	struct source kernel, initrd;
+	int failed;
+
+	if (source_open(&kernel, vmm->config.kernel, error) < 0)
+		return -1;
+	request->kernel = &kernel;
+	failed = vmm->config.initrd ? source_open(&initrd, vmm->config.initrd, error) : 0;
+	if (!failed) {
+		request->initrd = vmm->config.initrd ? &initrd : NULL;
+		failed = load(request, result, error);
+		if (vmm->config.initrd)
+			source_close(&initrd);
+	}
+	source_close(&kernel);
+	return failed;
+}
+
 int machine_build(struct vmm *vmm, struct vmm_error *error)
 {
 	connect_host(vmm);

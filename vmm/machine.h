@@ -47,7 +47,7 @@ struct machine_arch {
 	void (*room)(struct vmm *vmm);
 	void (*power_button)(struct vmm *vmm);
 };
-extern const struct machine_arch machine_x86;
+extern const struct machine_arch machine_x86, machine_arm64;
 
 enum phase { PHASE_NEW, PHASE_RUNNING, PHASE_DRAINING, PHASE_DONE };
 
@@ -60,6 +60,7 @@ struct vmm {
 	char accel_reason[256];
 	char kind[96];
 	struct x86_start start;
+	struct arm64_start arm64_start;
 
 	vma_mem *mem;
 	struct guest_ram ram;
@@ -101,6 +102,10 @@ struct vmm {
 /* machine.c */
 void machine_connect_console(struct vmm *vmm); /* once, before the first byte */
 int machine_build(struct vmm *vmm, struct vmm_error *error);
+/* Call `load` with the config's kernel and initrd opened in the request. */
+int machine_with_files(struct vmm *vmm, struct boot_request *request,
+		       int (*load)(const struct boot_request *request, void *result, struct vmm_error *error), void *result,
+		       struct vmm_error *error);
 void machine_teardown(struct vmm *vmm);
 /* The first end counts; tells every vCPU to stop. Called with the lock held. Returns the result to fill in further,
  * NULL if it came second. */

@@ -69,16 +69,17 @@ struct vmm_clock_source {
 struct vmm_config {
 	uint32_t size;         /* sizeof(struct vmm_config) */
 	vma_accel accel;       /* VMA_ACCEL_AUTO (0): the library chooses */
-	vma_arch arch;         /* 0: VMA_ARCH_X86_64 */
+	vma_arch arch;         /* 0: the host's */
 	const char *cpu_model; /* NULL: the library's default */
 	uint32_t cpus;         /* 0: 1 */
 	uint64_t mem;          /* bytes of guest memory, a multiple of 4096; 0: 256 MiB */
 
-	const char *kernel; /* bzImage, ELF with PVH note, Multiboot 1, or flat binary with `flat` */
+	const char *kernel; /* arm64: Image, plain, gzip or EFI zboot, or flat binary; x86: bzImage, ELF with PVH note, Multiboot 1, or flat binary with `flat` */
 	const char *initrd; /* NULL: none */
 	const char *append; /* command line; NULL: "" */
 	/* 1: kernel is loaded as it is at flat_address and entered there, in 64-bit mode with the first 4 GiB mapped to
-	 * themselves; RSI points to the command line, RSP to the end of 512 KiB of memory that nothing else uses. */
+	 * themselves; RSI points to the command line, RSP to the end of 512 KiB of memory that nothing else uses. arm64:
+	 * entered with the MMU off, X0 points to the device tree. */
 	uint32_t flat;
 	uint64_t flat_address;
 	enum vmm_entry entry;

@@ -44,29 +44,9 @@ static void layout(struct vmm *vmm)
 	vmm->ram.count = mem > low ? 2 : 1;
 }
 
-static int load_files(struct vmm *vmm, struct boot_request *request, struct boot_result *result,
-		      struct vmm_error *error)
+static int load_request(const struct boot_request *request, void *result, struct vmm_error *error)
 {
-	struct source kernel, initrd;
-	int failed;
-
-	if (source_open(&kernel, vmm->config.kernel, error) < 0)
-		return -1;
-	request->kernel = &kernel;
-	if (!vmm->config.initrd) {
-		failed = load_kernel(request, result, error);
-		source_close(&kernel);
-		return failed;
-	}
-	if (source_open(&initrd, vmm->config.initrd, error) < 0) {
-		source_close(&kernel);
-		return -1;
-	}
-	request->initrd = &initrd;
-	failed = load_kernel(request, result, error);
-	source_close(&initrd);
-	source_close(&kernel);
-	return failed;
+	return load_kernel(request, result, error);
 }
 
 static int load(struct vmm *vmm, struct vmm_error *error)
@@ -83,7 +63,7 @@ static int load(struct vmm *vmm, struct vmm_error *error)
 	request.rsdp = acpi_write(&vmm->ram, config->cpus);
 	if (!request.rsdp)
 		return vmm_fail(error, VMM_STATUS_VMM, "the ACPI tables do not fit into their area");
-	if (load_files(vmm, &request, &result, error) < 0)
+	if (machine_with_files(vmm, &request, load_request, &result, error) < 0)
 		return -1;
 	x86_write_tables(&vmm->ram, &result.start);
 	vmm->start = result.start;
