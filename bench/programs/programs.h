@@ -11,14 +11,20 @@ enum { IMAGE_AT = 0x10000000, HEAP_AT = 0x10100000, HEAP_SIZE = 16 << 20 };
 
 /* Each works `reps` times and answers a checksum of what it computed. */
 typedef uint64_t program_fn(uint64_t reps, uint8_t *heap);
+#if defined(__aarch64__) || defined(PROGRAMS_OF_ARM64)
+#define PROGRAMS_FP(X) X(neon, "NEON floating point")
+#else
+#define PROGRAMS_FP(X)                                                                                                 \
+	X(sse2, "SSE2 floating point")                                                                                 \
+	X(x87, "x87 floating point")
+#endif
 #define PROGRAMS(X)                                                                                                    \
 	X(integer, "integer: list, matrix, state machine, CRC")                                                        \
 	X(sha256, "SHA-256")                                                                                           \
 	X(memcpy, "memcpy, 16 bytes to 64 KiB")                                                                        \
 	X(copy_plain, "8-byte copy")                                                                                   \
 	X(copy_alias, "8-byte copy, aliasing addresses")                                                               \
-	X(sse2, "SSE2 floating point")                                                                                 \
-	X(x87, "x87 floating point")                                                                                   \
+	PROGRAMS_FP(X)                                                                                                 \
 	X(qsort, "qsort")                                                                                              \
 	X(calls, "indirect calls")
 #define PROGRAM_DECLARE(name, text) program_fn program_##name;
