@@ -8,33 +8,61 @@
 
 /* One handler for each width and direction: rd, first operand, second operand, and how the result goes. */
 #define ADDSUB(name, second)                                                                                           \
-	static A64_HANDLER(add_##name##_64) { X(op->rd) = X(op->rn) + (second); return A64_NEXT(op); }                 \
-	static A64_HANDLER(add_##name##_32) { X(op->rd) = (uint32_t)(X(op->rn) + (second)); return A64_NEXT(op); }     \
-	static A64_HANDLER(sub_##name##_64) { X(op->rd) = X(op->rn) - (second); return A64_NEXT(op); }                 \
-	static A64_HANDLER(sub_##name##_32) { X(op->rd) = (uint32_t)(X(op->rn) - (second)); return A64_NEXT(op); }     \
-	static A64_HANDLER(adds_##name##_64) { X(op->rd) = a64_adds64(c, X(op->rn), (second), 0); return A64_NEXT(op); } \
+	static A64_HANDLER(add_##name##_64)                                                                            \
+	{                                                                                                              \
+		X(op->rd) = X(op->rn) + (second);                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(add_##name##_32)                                                                            \
+	{                                                                                                              \
+		X(op->rd) = (uint32_t)(X(op->rn) + (second));                                                          \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(sub_##name##_64)                                                                            \
+	{                                                                                                              \
+		X(op->rd) = X(op->rn) - (second);                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(sub_##name##_32)                                                                            \
+	{                                                                                                              \
+		X(op->rd) = (uint32_t)(X(op->rn) - (second));                                                          \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(adds_##name##_64)                                                                           \
+	{                                                                                                              \
+		X(op->rd) = a64_adds64(c, X(op->rn), (second), 0);                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
 	static A64_HANDLER(adds_##name##_32)                                                                           \
 	{                                                                                                              \
 		X(op->rd) = a64_adds32(c, (uint32_t)X(op->rn), (uint32_t)(second), 0);                                 \
 		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
-	static A64_HANDLER(subs_##name##_64) { X(op->rd) = a64_adds64(c, X(op->rn), ~(second), 1); return A64_NEXT(op); } \
+	static A64_HANDLER(subs_##name##_64)                                                                           \
+	{                                                                                                              \
+		X(op->rd) = a64_adds64(c, X(op->rn), ~(second), 1);                                                    \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
 	static A64_HANDLER(subs_##name##_32)                                                                           \
 	{                                                                                                              \
 		X(op->rd) = a64_adds32(c, (uint32_t)X(op->rn), ~(uint32_t)(second), 1);                                \
 		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
-	static const a64_fn addsub_##name[8] = {add_##name##_32,  adds_##name##_32, sub_##name##_32,  subs_##name##_32, \
-						add_##name##_64,  adds_##name##_64, sub_##name##_64,  subs_##name##_64};
+	static const a64_fn addsub_##name[8] = {add_##name##_32, adds_##name##_32, sub_##name##_32, subs_##name##_32,  \
+						add_##name##_64, adds_##name##_64, sub_##name##_64, subs_##name##_64};
 
 /* A shifted register: type LSL LSR ASR ROR in insn 23:22, amount in 15:10. */
 static inline uint64_t shifted(uint64_t v, unsigned type, unsigned n, bool sf)
 {
 	switch (type) {
-	case 0: return v << n;
-	case 1: return sf ? v >> n : (uint64_t)((uint32_t)v >> n);
-	case 2: return sf ? (uint64_t)((int64_t)v >> n) : (uint32_t)((int32_t)v >> n);
-	default: return a64_ror(v, n, sf ? 64 : 32);
+	case 0:
+		return v << n;
+	case 1:
+		return sf ? v >> n : (uint64_t)((uint32_t)v >> n);
+	case 2:
+		return sf ? (uint64_t)((int64_t)v >> n) : (uint32_t)((int32_t)v >> n);
+	default:
+		return a64_ror(v, n, sf ? 64 : 32);
 	}
 }
 static inline uint64_t operand_shifted(const struct a64_cpu *c, op_t op)
@@ -50,6 +78,8 @@ ADDSUB(reg, X(op->rm))
 ADDSUB(lsl, (X(op->rm) << op->imm))
 ADDSUB(sh, operand_shifted(c, op))
 ADDSUB(ext, operand_extended(c, op))
+ADDSUB(uxtw, ((uint64_t)(uint32_t)X(op->rm) << op->imm))
+ADDSUB(sxtw, ((uint64_t)(int64_t)(int32_t)X(op->rm) << op->imm))
 
 static unsigned form(uint32_t insn) /* sf, op, S */
 {
@@ -75,7 +105,9 @@ static void prep_addsub_ext(struct a64_op *op)
 	bool s = op->insn >> 29 & 1;
 	unsigned f = form(op->insn);
 	bool plain = (op->insn >> 10 & 7) == 0 && (op->insn >> 13 & 3) == 3;
-	op->fn = plain ? addsub_reg[f] : addsub_ext[f];
+	unsigned option = op->insn >> 13 & 7;
+	op->imm = op->insn >> 10 & 7;
+	op->fn = plain ? addsub_reg[f] : (option == 2 ? addsub_uxtw : option == 6 ? addsub_sxtw : addsub_ext)[f];
 	if (s && op->rd == A64_R_SP)
 		op->rd = A64_R_SINK;
 }
@@ -107,9 +139,21 @@ static A64_HANDLER(adc)
 /* ------ logical ------ */
 
 #define LOGICAL(name, second)                                                                                          \
-	static A64_HANDLER(and_##name) { X(op->rd) = X(op->rn) & (second); return A64_NEXT(op); }                      \
-	static A64_HANDLER(orr_##name) { X(op->rd) = X(op->rn) | (second); return A64_NEXT(op); }                      \
-	static A64_HANDLER(eor_##name) { X(op->rd) = X(op->rn) ^ (second); return A64_NEXT(op); }                      \
+	static A64_HANDLER(and_##name)                                                                                 \
+	{                                                                                                              \
+		X(op->rd) = X(op->rn) & (second);                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(orr_##name)                                                                                 \
+	{                                                                                                              \
+		X(op->rd) = X(op->rn) | (second);                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(eor_##name)                                                                                 \
+	{                                                                                                              \
+		X(op->rd) = X(op->rn) ^ (second);                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
 	static A64_HANDLER(ands_##name)                                                                                \
 	{                                                                                                              \
 		uint64_t r = X(op->rn) & (second);                                                                     \
@@ -117,9 +161,21 @@ static A64_HANDLER(adc)
 		c->cf = c->vf = 0;                                                                                     \
 		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
-	static A64_HANDLER(and32_##name) { X(op->rd) = (uint32_t)(X(op->rn) & (second)); return A64_NEXT(op); }        \
-	static A64_HANDLER(orr32_##name) { X(op->rd) = (uint32_t)(X(op->rn) | (second)); return A64_NEXT(op); }        \
-	static A64_HANDLER(eor32_##name) { X(op->rd) = (uint32_t)(X(op->rn) ^ (second)); return A64_NEXT(op); }        \
+	static A64_HANDLER(and32_##name)                                                                               \
+	{                                                                                                              \
+		X(op->rd) = (uint32_t)(X(op->rn) & (second));                                                          \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(orr32_##name)                                                                               \
+	{                                                                                                              \
+		X(op->rd) = (uint32_t)(X(op->rn) | (second));                                                          \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(eor32_##name)                                                                               \
+	{                                                                                                              \
+		X(op->rd) = (uint32_t)(X(op->rn) ^ (second));                                                          \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
 	static A64_HANDLER(ands32_##name)                                                                              \
 	{                                                                                                              \
 		uint64_t r = (uint32_t)(X(op->rn) & (second));                                                         \
@@ -135,6 +191,11 @@ LOGICAL(reg, X(op->rm))
 LOGICAL(not, ~X(op->rm))
 LOGICAL(sh, operand_shifted(c, op))
 LOGICAL(shnot, ~operand_shifted(c, op))
+LOGICAL(lsl, (X(op->rm) << op->imm))
+LOGICAL(lsr, (X(op->rm) >> op->imm))
+LOGICAL(ror, (X(op->rm) >> op->imm | X(op->rm) << (64 - op->imm)))
+LOGICAL(lsr32, ((uint32_t)X(op->rm) >> op->imm))
+LOGICAL(ror32, ((uint32_t)X(op->rm) >> op->imm | X(op->rm) << (32 - op->imm)))
 
 static A64_HANDLER(mov_reg)
 {
@@ -187,7 +248,13 @@ static void prep_logical_reg(struct a64_op *op)
 	uint32_t insn = op->insn;
 	bool invert = insn >> 21 & 1, shift = (insn >> 10 & 63) || (insn >> 22 & 3);
 	unsigned f = logical_form(insn);
-	op->fn = shift ? (invert ? logical_shnot : logical_sh)[f] : (invert ? logical_not : logical_reg)[f];
+	const a64_fn *by_kind[2][4] = {{logical_lsl, logical_lsr32, logical_sh, logical_ror32},
+				       {logical_lsl, logical_lsr, logical_sh, logical_ror}};
+	unsigned n = insn >> 10 & 63, kind = n ? insn >> 22 & 3 : 2;
+	op->imm = n;
+	op->fn = !shift   ? (invert ? logical_not : logical_reg)[f]
+		 : invert ? logical_shnot[f]
+			  : by_kind[SF(insn)][kind][f];
 	if (!shift && !invert && (f & 3) == 1 && op->rn == A64_R_ZR)
 		op->fn = SF(insn) ? mov_reg : mov_reg32;
 }
@@ -234,39 +301,42 @@ static void prep_adr(struct a64_op *op)
 
 /* ------ bit fields ------ */
 
-/* wmask and tmask of Arm ARM C6.2.385 (UBFM) come down to: a field of `len` bits from `from` goes to `to`. */
-static inline uint64_t field(op_t op, uint64_t v, unsigned *to, uint64_t *mask)
-{
-	unsigned width = SF(op->insn) ? 64 : 32, r = op->insn >> 16 & 63, s = op->insn >> 10 & 63;
-	unsigned len = s >= r ? s - r + 1 : s + 1, from = s >= r ? r : 0;
-	*to = s >= r ? 0 : width - r;
-	*mask = len == 64 ? UINT64_MAX : ((uint64_t)1 << len) - 1;
-	return v >> from & *mask;
-}
+/* wmask and tmask of Arm ARM C6.2.385 (UBFM) come down to: a field of `len` bits from `from` goes to `to`. Prepared:
+ * imm is its mask; ra is where it goes; rm is where it is from, or for SBFM how far up its top bit is from bit 63. */
 static A64_HANDLER(ubfm)
 {
-	unsigned to;
-	uint64_t mask, v = field(op, X(op->rn), &to, &mask);
-	X(op->rd) = v << to;
+	X(op->rd) = (X(op->rn) >> op->rm & op->imm) << op->ra;
 	return A64_NEXT(op);
 }
 static A64_HANDLER(sbfm)
 {
-	unsigned to;
-	uint64_t mask, v = field(op, X(op->rn), &to, &mask);
-	uint64_t sign = mask ^ mask >> 1;
-	v = ((v ^ sign) - sign) << to;
-	X(op->rd) = SF(op->insn) ? v : (uint32_t)v;
+	X(op->rd) = (uint64_t)((int64_t)(X(op->rn) << op->rm) >> op->imm) << op->ra;
+	return A64_NEXT(op);
+}
+static A64_HANDLER(sbfm32)
+{
+	X(op->rd) = (uint32_t)((uint64_t)((int64_t)(X(op->rn) << op->rm) >> op->imm) << op->ra);
 	return A64_NEXT(op);
 }
 static A64_HANDLER(bfm)
 {
-	unsigned to;
-	uint64_t mask, v = field(op, X(op->rn), &to, &mask);
-	uint64_t old = X(op->rd == A64_R_SINK ? A64_R_ZR : op->rd);
-	v = (old & ~(mask << to)) | v << to;
+	uint64_t v = (X(op->rn) >> op->rm & op->imm) << op->ra, old = X(op->rd == A64_R_SINK ? A64_R_ZR : op->rd);
+	v |= old & ~(op->imm << op->ra);
 	X(op->rd) = SF(op->insn) ? v : (uint32_t)v;
 	return A64_NEXT(op);
+}
+static unsigned prep_field(struct a64_op *op)
+{
+	unsigned width = SF(op->insn) ? 64 : 32, r = op->insn >> 16 & 63, s = op->insn >> 10 & 63;
+	unsigned len = s >= r ? s - r + 1 : s + 1;
+	op->rm = (uint8_t)(s >= r ? r : 0);
+	op->ra = (uint8_t)(s >= r ? 0 : width - r);
+	op->imm = len == 64 ? UINT64_MAX : ((uint64_t)1 << len) - 1;
+	return len;
+}
+static void prep_bfm(struct a64_op *op)
+{
+	prep_field(op);
 }
 static A64_HANDLER(lsl_imm)
 {
@@ -306,7 +376,7 @@ static A64_HANDLER(sxtw)
 static void prep_ubfm(struct a64_op *op)
 {
 	unsigned width = SF(op->insn) ? 64 : 32, r = op->insn >> 16 & 63, s = op->insn >> 10 & 63;
-	op->imm = 0;
+	prep_field(op);
 	if (s == width - 1) {
 		op->imm = r;
 		op->fn = width == 64 ? lsr_imm : lsr_imm32;
@@ -320,17 +390,32 @@ static void prep_ubfm(struct a64_op *op)
 }
 static void prep_sbfm(struct a64_op *op)
 {
-	unsigned r = op->insn >> 16 & 63, s = op->insn >> 10 & 63;
-	op->imm = r;
-	if (SF(op->insn) && s == 63)
+	unsigned r = op->insn >> 16 & 63, s = op->insn >> 10 & 63, len = prep_field(op);
+	op->rm = (uint8_t)(64 - len - op->rm);
+	op->imm = 64 - len;
+	if (SF(op->insn) && s == 63) {
+		op->imm = r;
 		op->fn = asr_imm;
-	else if (SF(op->insn) && r == 0 && s == 31)
+	} else if (SF(op->insn) && r == 0 && s == 31) {
 		op->fn = sxtw;
+	} else if (!SF(op->insn)) {
+		op->fn = sbfm32;
+	}
 }
 static bool field_ok(uint32_t insn)
 {
 	bool sf = SF(insn);
 	return (insn >> 22 & 1) == sf && (sf || !(insn & 0x208000));
+}
+static A64_HANDLER(ror_imm)
+{
+	X(op->rd) = X(op->rn) >> op->imm | X(op->rn) << (64 - op->imm);
+	return A64_NEXT(op);
+}
+static A64_HANDLER(ror_imm32)
+{
+	X(op->rd) = (uint32_t)X(op->rn) >> op->imm | (uint32_t)X(op->rn) << (32 - op->imm);
+	return A64_NEXT(op);
 }
 static A64_HANDLER(extr)
 {
@@ -344,18 +429,67 @@ static A64_HANDLER(extr)
 	return A64_NEXT(op);
 }
 
+static void prep_extr(struct a64_op *op)
+{
+	op->imm = op->insn >> 10 & 63;
+	if (op->imm && op->rn == op->rm)
+		op->fn = SF(op->insn) ? ror_imm : ror_imm32;
+}
+
 /* ------ conditional ------ */
 
-static A64_HANDLER(csel)
+/* The flags of a condition and of its opposite, in the order of the conditions' numbers */
+#define CONDS(C)                                                                                                       \
+	C(eq, c->zf == 0)                                                                                              \
+	C(cs, c->cf)                                                                                                   \
+	C(mi, c->nf >> 63)                                                                                             \
+	C(vs, c->vf)                                                                                                   \
+	C(hi, c->cf && c->zf != 0)                                                                                     \
+	C(ge, (c->nf >> 63) == c->vf)                                                                                  \
+	C(gt, (c->nf >> 63) == c->vf && c->zf != 0)                                                                    \
+	C(al, true)
+static inline uint64_t other(const struct a64_cpu *c, op_t op)
 {
-	uint64_t v = X(op->rn);
-	if (!a64_cond(c, op->insn >> 12 & 15)) {
-		v = X(op->rm);
-		v = op->insn >> 30 & 1 ? ~v : v;
-		v += op->insn >> 10 & 1;
+	uint64_t v = X(op->rm);
+	v = op->insn >> 30 & 1 ? ~v : v;
+	return v + (op->insn >> 10 & 1);
+}
+/* The plain one of both widths by itself; the rest: CSINC, CSINV, CSNEG. */
+#define CSEL(name, holds)                                                                                              \
+	static A64_HANDLER(csel_##name)                                                                                \
+	{                                                                                                              \
+		uint64_t yes = X(op->rn), no = X(op->rm);                                                              \
+		X(op->rd) = (holds ? yes : no) & op->imm;                                                              \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(cselnot_##name)                                                                             \
+	{                                                                                                              \
+		uint64_t no = X(op->rn), yes = X(op->rm);                                                              \
+		X(op->rd) = (holds ? yes : no) & op->imm;                                                              \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(csop_##name)                                                                                \
+	{                                                                                                              \
+		uint64_t yes = X(op->rn), no = other(c, op);                                                           \
+		X(op->rd) = (holds ? yes : no) & op->imm;                                                              \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(csopnot_##name)                                                                             \
+	{                                                                                                              \
+		uint64_t no = X(op->rn), yes = other(c, op);                                                           \
+		X(op->rd) = (holds ? yes : no) & op->imm;                                                              \
+		return A64_NEXT(op);                                                                                   \
 	}
-	X(op->rd) = SF(op->insn) ? v : (uint32_t)v;
-	return A64_NEXT(op);
+CONDS(CSEL)
+
+static void prep_csel(struct a64_op *op)
+{
+#define CSEL_FNS(name, holds) {csel_##name, cselnot_##name, csop_##name, csopnot_##name},
+	static const a64_fn fn[8][4] = {CONDS(CSEL_FNS)};
+#undef CSEL_FNS
+	unsigned cond = op->insn >> 12 & 15, plain = !(op->insn & 0x40000400);
+	op->imm = SF(op->insn) ? UINT64_MAX : UINT32_MAX;
+	op->fn = fn[cond >> 1][(plain ? 0 : 2) + (cond < 14 ? cond & 1 : 0)];
 }
 static A64_HANDLER(ccmp)
 {
@@ -397,7 +531,8 @@ static A64_HANDLER(setf)
 
 static const struct a64_row rows[] = {
 	{0x1f800000, 0x11000000, "addsub_imm", NULL, A64_OPS_SP, A64_ALWAYS, false, NULL, prep_addsub_imm},
-	{0x1f200000, 0x0b000000, "addsub_shifted", NULL, A64_OPS_X, A64_ALWAYS, false, addsub_shift_ok, prep_addsub_shifted},
+	{0x1f200000, 0x0b000000, "addsub_shifted", NULL, A64_OPS_X, A64_ALWAYS, false, addsub_shift_ok,
+	 prep_addsub_shifted},
 	{0x1fe00000, 0x0b200000, "addsub_extended", NULL, A64_OPS_SP, A64_ALWAYS, false, ext_ok, prep_addsub_ext},
 	{0x1fe0fc00, 0x1a000000, "adc", adc, A64_OPS_X, A64_ALWAYS, false, NULL, NULL},
 	{0x1f800000, 0x12000000, "logical_imm", NULL, A64_OPS_SP, A64_ALWAYS, false, bitmask_ok, prep_logical_imm},
@@ -407,10 +542,10 @@ static const struct a64_row rows[] = {
 	{0x7f800000, 0x72800000, "movk", movk, A64_OPS_X, A64_ALWAYS, false, wide_ok, prep_movk},
 	{0x1f000000, 0x10000000, "adr", adr, A64_OPS_X, A64_ALWAYS, false, NULL, prep_adr},
 	{0x7f800000, 0x13000000, "sbfm", sbfm, A64_OPS_X, A64_ALWAYS, false, field_ok, prep_sbfm},
-	{0x7f800000, 0x33000000, "bfm", bfm, A64_OPS_X, A64_ALWAYS, false, field_ok, NULL},
+	{0x7f800000, 0x33000000, "bfm", bfm, A64_OPS_X, A64_ALWAYS, false, field_ok, prep_bfm},
 	{0x7f800000, 0x53000000, "ubfm", ubfm, A64_OPS_X, A64_ALWAYS, false, field_ok, prep_ubfm},
-	{0x7fa00000, 0x13800000, "extr", extr, A64_OPS_X, A64_ALWAYS, false, field_ok, NULL},
-	{0x3fe00800, 0x1a800000, "csel", csel, A64_OPS_X, A64_ALWAYS, false, NULL, NULL},
+	{0x7fa00000, 0x13800000, "extr", extr, A64_OPS_X, A64_ALWAYS, false, field_ok, prep_extr},
+	{0x3fe00800, 0x1a800000, "csel", NULL, A64_OPS_X, A64_ALWAYS, false, NULL, prep_csel},
 	{0x3fe00410, 0x3a400000, "ccmp", ccmp, A64_OPS_X, A64_ALWAYS, false, NULL, NULL},
 	{0xffffffff, 0xd500401f, "cfinv", cfinv, A64_OPS_X, A64_F_FLAGM, false, NULL, NULL},
 	{0xffe07c10, 0xba000400, "rmif", rmif, A64_OPS_X, A64_F_FLAGM, false, NULL, NULL},

@@ -115,8 +115,12 @@ static inline void a64_fp_check(struct a64_cpu *c, const struct a64_op *op)
 static inline uint8_t *a64_tlb_hit(const struct a64_tlbe *set, uint64_t gva, unsigned size)
 {
 	const struct a64_tlbe *e = &set[(gva >> 12) & (A64_TLB_SIZE - 1)];
-	if (likely(e->tag == ((gva + size - 1) & ~(uint64_t)0xfff)))
-		return (uint8_t *)(uintptr_t)(gva + e->addend);
+	if (likely(e->tag == ((gva + size - 1) & ~(uint64_t)0xfff))) {
+		uint8_t *p = (uint8_t *)(uintptr_t)(gva + e->addend);
+		if (!p)
+			__builtin_unreachable(); /* the caller's test of a hit is this function's */
+		return p;
+	}
 	return NULL;
 }
 /* Kinds of access beyond a plain one, for faults and checks */
@@ -130,15 +134,17 @@ void a64_store_slow(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, un
 uint8_t *a64_atomic_ptr(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned size, unsigned acc);
 void a64_probe_write(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned size, unsigned acc);
 
+/* The same of up to 8 bytes by value: a handler without variables in memory jumps to the next one. */
+uint64_t a64_load_value(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned size);
+void a64_store_value(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned size, uint64_t v);
+
 #define A64_LOAD(bits)                                                                                                 \
 	static inline uint##bits##_t a64_ld##bits(struct a64_cpu *c, const struct a64_op *op, uint64_t gva)            \
 	{                                                                                                              \
-		uint##bits##_t v;                                                                                      \
 		const uint8_t *p = a64_tlb_hit(c->tlb->r, gva, bits / 8);                                              \
 		if (likely(p != NULL))                                                                                 \
 			return (uint##bits##_t)host_get(p, bits / 8);                                                  \
-		a64_load_slow(c, op, gva, bits / 8, 0, &v);                                                            \
-		return v;                                                                                              \
+		return (uint##bits##_t)a64_load_value(c, op, gva, bits / 8);                                           \
 	}                                                                                                              \
 	static inline void a64_st##bits(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, uint##bits##_t v)    \
 	{                                                                                                              \
@@ -146,7 +152,7 @@ void a64_probe_write(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, u
 		if (likely(p != NULL))                                                                                 \
 			host_put(p, bits / 8, v);                                                                      \
 		else                                                                                                   \
-			a64_store_slow(c, op, gva, bits / 8, A64_ACC_WRITE, &v);                                       \
+			a64_store_value(c, op, gva, bits / 8, v);                                                      \
 	}
 A64_LOAD(8)
 A64_LOAD(16)

@@ -215,69 +215,88 @@ static void prep_lit(struct a64_op *op)
 
 /* ------ pairs ------ */
 
-/* Where the pair is, and what the base becomes: index 1 post, 2 offset (and 0: non-temporal), 3 pre. */
-static inline uint64_t pair_at(struct a64_cpu *c, op_t op, uint64_t *back)
+/* Index: 0 non-temporal and 2 offset, 1 post, 3 pre. The slow forms are handlers of their own, which find out again. */
+#define PAIR_AT_OFF(at) (at) + op->imm
+#define PAIR_AT_PRE(at) (at) + op->imm
+#define PAIR_AT_POST(at) (at)
+static inline uint64_t pair_at(struct a64_cpu *c, op_t op)
 {
-	unsigned index = op->insn >> 23 & 3;
-	uint64_t at = base(c, op);
-	*back = at + op->imm;
-	return index == 1 ? at : *back;
+	return base(c, op) + ((op->insn >> 23 & 3) == 1 ? 0 : op->imm);
 }
-static inline void write_back(struct a64_cpu *c, op_t op, uint64_t back)
+static inline void pair_back(struct a64_cpu *c, op_t op)
 {
 	if (op->insn >> 23 & 1)
-		X(op->rn) = back;
+		X(op->rn) += op->imm;
 }
-static A64_HANDLER(ldp64)
-{
-	uint64_t back, at = pair_at(c, op, &back), v[2];
-	a64_ld(c, op, at, v, 16);
-	write_back(c, op, back);
-	X(op->rd) = v[0];
-	X(op->ra) = v[1];
-	return A64_NEXT(op);
-}
-static A64_HANDLER(ldp32)
-{
-	uint64_t back, at = pair_at(c, op, &back);
-	uint32_t v[2];
-	a64_ld(c, op, at, v, 8);
-	write_back(c, op, back);
-	X(op->rd) = v[0];
-	X(op->ra) = v[1];
-	return A64_NEXT(op);
-}
-static A64_HANDLER(ldpsw)
-{
-	uint64_t back, at = pair_at(c, op, &back);
-	int32_t v[2];
-	a64_ld(c, op, at, v, 8);
-	write_back(c, op, back);
-	X(op->rd) = (uint64_t)v[0];
-	X(op->ra) = (uint64_t)v[1];
-	return A64_NEXT(op);
-}
-static A64_HANDLER(stp64)
-{
-	uint64_t back, at = pair_at(c, op, &back), v[2] = {X(op->rd), X(op->ra)};
-	a64_st(c, op, at, v, 16);
-	write_back(c, op, back);
-	return A64_NEXT(op);
-}
-static A64_HANDLER(stp32)
-{
-	uint64_t back, at = pair_at(c, op, &back);
-	uint32_t v[2] = {(uint32_t)X(op->rd), (uint32_t)X(op->ra)};
-	a64_st(c, op, at, v, 8);
-	write_back(c, op, back);
-	return A64_NEXT(op);
-}
+
+#define LDP_FORM(name, form, bits, type, position, back)                                                               \
+	static A64_HANDLER(name##form)                                                                                 \
+	{                                                                                                              \
+		uint64_t at = position(base(c, op));                                                                   \
+		const uint8_t *p = a64_tlb_hit(c->tlb->r, at, bits / 4);                                               \
+		if (unlikely(!p))                                                                                      \
+			return name##_slow(c, op);                                                                     \
+		uint64_t a = (uint64_t)(type)host_get(p, bits / 8),                                                    \
+			 b = (uint64_t)(type)host_get(p + bits / 8, bits / 8);                                         \
+		back;                                                                                                  \
+		X(op->rd) = a;                                                                                         \
+		X(op->ra) = b;                                                                                         \
+		return A64_NEXT(op);                                                                                   \
+	}
+#define STP_FORM(name, form, bits, position, back)                                                                     \
+	static A64_HANDLER(name##form)                                                                                 \
+	{                                                                                                              \
+		uint64_t at = position(base(c, op));                                                                   \
+		uint8_t *p = a64_tlb_hit(c->tlb->w, at, bits / 4);                                                     \
+		if (unlikely(!p))                                                                                      \
+			return name##_slow(c, op);                                                                     \
+		host_put(p, bits / 8, X(op->rd));                                                                      \
+		host_put(p + bits / 8, bits / 8, X(op->ra));                                                           \
+		back;                                                                                                  \
+		return A64_NEXT(op);                                                                                   \
+	}
+#define LDP(name, bits, type)                                                                                          \
+	static __attribute__((noinline)) A64_HANDLER(name##_slow)                                                      \
+	{                                                                                                              \
+		uint##bits##_t v[2];                                                                                   \
+		a64_load_slow(c, op, pair_at(c, op), bits / 4, 0, v);                                                  \
+		pair_back(c, op);                                                                                      \
+		X(op->rd) = (uint64_t)(type)v[0];                                                                      \
+		X(op->ra) = (uint64_t)(type)v[1];                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	LDP_FORM(name, _off, bits, type, PAIR_AT_OFF, (void)0)                                                         \
+	LDP_FORM(name, _pre, bits, type, PAIR_AT_PRE, X(op->rn) = at)                                                  \
+	LDP_FORM(name, _post, bits, type, PAIR_AT_POST, X(op->rn) = at + op->imm)
+#define STP(name, bits)                                                                                                \
+	static __attribute__((noinline)) A64_HANDLER(name##_slow)                                                      \
+	{                                                                                                              \
+		uint##bits##_t v[2] = {(uint##bits##_t)X(op->rd), (uint##bits##_t)X(op->ra)};                          \
+		a64_store_slow(c, op, pair_at(c, op), bits / 4, A64_ACC_WRITE, v);                                     \
+		pair_back(c, op);                                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	STP_FORM(name, _off, bits, PAIR_AT_OFF, (void)0)                                                               \
+	STP_FORM(name, _pre, bits, PAIR_AT_PRE, X(op->rn) = at)                                                        \
+	STP_FORM(name, _post, bits, PAIR_AT_POST, X(op->rn) = at + op->imm)
+LDP(ldp64, 64, uint64_t)
+LDP(ldp32, 32, uint32_t)
+LDP(ldpsw, 32, int32_t)
+STP(stp64, 64)
+STP(stp32, 32)
+
 static void prep_pair(struct a64_op *op)
 {
-	static const a64_fn fn[3][2] = {{stp32, ldp32}, {NULL, ldpsw}, {stp64, ldp64}};
+#define FORMS_OF(name)                                                                                                 \
+	{                                                                                                              \
+		name##_off, name##_post, name##_off, name##_pre                                                        \
+	}
+	static const a64_fn fn[3][2][4] = {
+		{FORMS_OF(stp32), FORMS_OF(ldp32)}, {{NULL}, FORMS_OF(ldpsw)}, {FORMS_OF(stp64), FORMS_OF(ldp64)}};
+#undef FORMS_OF
 	unsigned opc = op->insn >> 30, load = op->insn >> 22 & 1;
 	op->imm = (uint64_t)a64_sext(A64_BITS(op->insn, 21, 15), 7) << (opc == 2 ? 3 : 2);
-	op->fn = fn[opc][load];
+	op->fn = fn[opc][load][op->insn >> 23 & 3];
 	if (load && op->rd == 31)
 		op->rd = A64_R_SINK;
 	if (load && op->ra == 31)

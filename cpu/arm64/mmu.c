@@ -1,8 +1,8 @@
 /* mmu.c - the software TLBs: filling, flushing, ASIDs; loads and stores that miss them; pages for instruction fetch.
  *
- * Two levels. c->tlbs, one for each mode, are what a64_tlb_hit looks at: raw gvas of the current ASID, and only pages of
- * plain memory where nothing but the address is to be checked. The second level has what walks found, tagged with its
- * ASID; its entries die by generation numbers, so that flushes cost the same however much there is. */
+ * Two levels. c->tlbs, one for each mode, are what a64_tlb_hit looks at: raw gvas of the current ASID, and only pages
+ * of plain memory where nothing but the address is to be checked. The second level has what walks found, tagged with
+ * its ASID; its entries die by generation numbers, so that flushes cost the same however much there is. */
 #include <stdlib.h>
 #include "sys.h"
 
@@ -306,6 +306,20 @@ void a64_store_slow(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, un
 	put(c, op, &p[0], n, unit, from);
 	if (n < size)
 		put(c, op, &p[1], size - n, unit, from + n);
+}
+
+uint64_t a64_load_value(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned size)
+{
+	uint8_t v[8] = {0};
+	a64_load_slow(c, op, gva, size, 0, v);
+	return host_get(v, 8);
+}
+
+void a64_store_value(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned size, uint64_t v)
+{
+	uint8_t bytes[8];
+	host_put(bytes, 8, v);
+	a64_store_slow(c, op, gva, size, A64_ACC_WRITE, bytes);
 }
 
 uint8_t *a64_atomic_ptr(struct a64_cpu *c, const struct a64_op *op, uint64_t gva, unsigned size, unsigned acc)
