@@ -53,42 +53,69 @@ static void store_user(struct a64_cpu *c, op_t op, uint64_t gva, unsigned size, 
 	L(ldrs16w, 16, (uint32_t)(int16_t)v)
 #define STORES(S) S(str8, 8) S(str16, 16) S(str32, 32) S(str64, 64)
 
+/* ------ what misses the TLB ------
+ * By the instruction again, so that the handlers keep nothing for it. */
+
+static uint64_t place(struct a64_cpu *c, op_t op)
+{
+	uint64_t at = base(c, op);
+	if ((op->insn & 0x3f000000) == 0x39000000)
+		return at + op->imm;
+	switch (op->insn >> 10 & 3) {
+	case 1:
+		return at;
+	case 2:
+		return at + indexed(c, op);
+	default:
+		return at + op->imm;
+	}
+}
+static void back(struct a64_cpu *c, op_t op)
+{
+	if ((op->insn & 0x3f000400) == 0x38000400) /* post, pre */
+		X(op->rn) += op->imm;
+}
+static uint64_t as_register(uint32_t insn, uint64_t v)
+{
+	unsigned opc = insn >> 22 & 3, bits = 8u << (insn >> 30);
+	if (opc < 2)
+		return v;
+	v = (uint64_t)a64_sext(v, bits);
+	return opc == 3 ? (uint32_t)v : v;
+}
+static __attribute__((noinline)) A64_HANDLER(load_slow)
+{
+	uint64_t v = a64_load_value(c, op, place(c, op), 1u << (op->insn >> 30));
+	back(c, op);
+	X(op->rd) = as_register(op->insn, v);
+	return A64_NEXT(op);
+}
+static __attribute__((noinline)) A64_HANDLER(store_slow)
+{
+	a64_store_value(c, op, place(c, op), 1u << (op->insn >> 30), X(op->rd));
+	back(c, op);
+	return A64_NEXT(op);
+}
+
 /* Written back first and the loaded register last: where both are one, the value loaded stays. */
+#define LOAD_FORM(name, form, bits, value, position, write_back)                                                       \
+	static A64_HANDLER(name##form)                                                                                 \
+	{                                                                                                              \
+		uint64_t at = position;                                                                                \
+		const uint8_t *p = a64_tlb_hit(c->tlb->r, at, bits / 8);                                               \
+		if (unlikely(!p))                                                                                      \
+			return load_slow(c, op);                                                                       \
+		uint##bits##_t v = (uint##bits##_t)host_get(p, bits / 8);                                              \
+		write_back;                                                                                            \
+		X(op->rd) = value;                                                                                     \
+		return A64_NEXT(op);                                                                                   \
+	}
 #define LOAD_FORMS(name, bits, value)                                                                                  \
-	static A64_HANDLER(name##_off)                                                                                 \
-	{                                                                                                              \
-		uint##bits##_t v = a64_ld##bits(c, op, base(c, op) + op->imm);                                         \
-		X(op->rd) = value;                                                                                     \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_reg)                                                                                 \
-	{                                                                                                              \
-		uint##bits##_t v = a64_ld##bits(c, op, base(c, op) + indexed(c, op));                                  \
-		X(op->rd) = value;                                                                                     \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_lsl)                                                                                 \
-	{                                                                                                              \
-		uint##bits##_t v = a64_ld##bits(c, op, base(c, op) + (X(op->rm) << op->imm));                          \
-		X(op->rd) = value;                                                                                     \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_pre)                                                                                 \
-	{                                                                                                              \
-		uint64_t at = base(c, op) + op->imm;                                                                   \
-		uint##bits##_t v = a64_ld##bits(c, op, at);                                                            \
-		X(op->rn) = at;                                                                                        \
-		X(op->rd) = value;                                                                                     \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_post)                                                                                \
-	{                                                                                                              \
-		uint64_t at = base(c, op);                                                                             \
-		uint##bits##_t v = a64_ld##bits(c, op, at);                                                            \
-		X(op->rn) = at + op->imm;                                                                              \
-		X(op->rd) = value;                                                                                     \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
+	LOAD_FORM(name, _off, bits, value, base(c, op) + op->imm, (void)0)                                             \
+	LOAD_FORM(name, _reg, bits, value, base(c, op) + indexed(c, op), (void)0)                                      \
+	LOAD_FORM(name, _lsl, bits, value, base(c, op) + (X(op->rm) << op->imm), (void)0)                              \
+	LOAD_FORM(name, _pre, bits, value, base(c, op) + op->imm, X(op->rn) = at)                                      \
+	LOAD_FORM(name, _post, bits, value, base(c, op), X(op->rn) = at + op->imm)                                     \
 	static A64_HANDLER(name##_user)                                                                                \
 	{                                                                                                              \
 		uint##bits##_t v = (uint##bits##_t)load_user(c, op, base(c, op) + op->imm, bits / 8);                  \
@@ -97,36 +124,23 @@ static void store_user(struct a64_cpu *c, op_t op, uint64_t gva, unsigned size, 
 	}
 LOADS(LOAD_FORMS)
 
+#define STORE_FORM(name, form, bits, position, write_back)                                                             \
+	static A64_HANDLER(name##form)                                                                                 \
+	{                                                                                                              \
+		uint64_t at = position;                                                                                \
+		uint8_t *p = a64_tlb_hit(c->tlb->w, at, bits / 8);                                                     \
+		if (unlikely(!p))                                                                                      \
+			return store_slow(c, op);                                                                      \
+		host_put(p, bits / 8, X(op->rd));                                                                      \
+		write_back;                                                                                            \
+		return A64_NEXT(op);                                                                                   \
+	}
 #define STORE_FORMS(name, bits)                                                                                        \
-	static A64_HANDLER(name##_off)                                                                                 \
-	{                                                                                                              \
-		a64_st##bits(c, op, base(c, op) + op->imm, (uint##bits##_t)X(op->rd));                                 \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_reg)                                                                                 \
-	{                                                                                                              \
-		a64_st##bits(c, op, base(c, op) + indexed(c, op), (uint##bits##_t)X(op->rd));                          \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_lsl)                                                                                 \
-	{                                                                                                              \
-		a64_st##bits(c, op, base(c, op) + (X(op->rm) << op->imm), (uint##bits##_t)X(op->rd));                  \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_pre)                                                                                 \
-	{                                                                                                              \
-		uint64_t at = base(c, op) + op->imm;                                                                   \
-		a64_st##bits(c, op, at, (uint##bits##_t)X(op->rd));                                                    \
-		X(op->rn) = at;                                                                                        \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(name##_post)                                                                                \
-	{                                                                                                              \
-		uint64_t at = base(c, op);                                                                             \
-		a64_st##bits(c, op, at, (uint##bits##_t)X(op->rd));                                                    \
-		X(op->rn) = at + op->imm;                                                                              \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
+	STORE_FORM(name, _off, bits, base(c, op) + op->imm, (void)0)                                                   \
+	STORE_FORM(name, _reg, bits, base(c, op) + indexed(c, op), (void)0)                                            \
+	STORE_FORM(name, _lsl, bits, base(c, op) + (X(op->rm) << op->imm), (void)0)                                    \
+	STORE_FORM(name, _pre, bits, base(c, op) + op->imm, X(op->rn) = at)                                            \
+	STORE_FORM(name, _post, bits, base(c, op), X(op->rn) = at + op->imm)                                           \
 	static A64_HANDLER(name##_user)                                                                                \
 	{                                                                                                              \
 		store_user(c, op, base(c, op) + op->imm, bits / 8, X(op->rd));                                         \
