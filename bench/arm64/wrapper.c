@@ -1,14 +1,23 @@
-/* wrapper.c - the reference of bench_a64: an arm64 Linux program that puts the image of bench/programs at its addresses and
- * runs what it is asked on its input, (program, reps) after (program, reps), answering (checksum, nanoseconds of CPU time).
- * Freestanding; run by QEMU's user mode, or by an arm64 Linux. */
+/* wrapper.c - the reference of bench_a64: an arm64 Linux program that puts the image of bench/programs at its addresses
+ * and runs what it is asked on its input, (program, reps) after (program, reps), answering (checksum, nanoseconds of
+ * CPU time). Freestanding; run by QEMU's user mode, or by an arm64 Linux. */
 #include "../programs/programs.h"
 
-enum { READ = 63, WRITE = 64, OPENAT = 56, EXIT = 93, CLOCK_GETTIME = 113, MMAP = 222, THREAD_CPUTIME = 3, HERE = -100 };
+enum {
+	READ = 63,
+	WRITE = 64,
+	OPENAT = 56,
+	EXIT = 93,
+	CLOCK_GETTIME = 113,
+	MMAP = 222,
+	THREAD_CPUTIME = 3,
+	HERE = -100
+};
 
 static long call(long n, long a, long b, long c, long d, long e, long f)
 {
 	register long x8 __asm__("x8") = n, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c,
-				       x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
+			 x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
 	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
 	return x0;
 }
