@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cjson/cJSON.h>
+#include <uv.h>
 
 #include "vmm/vmm.h"
 
@@ -62,6 +63,16 @@ static int bad(const char *flag, const char *why)
 	return STATUS_USAGE;
 }
 
+/* uname's names, as Linux and macOS have them. */
+static vma_arch host_arch(void)
+{
+	uv_utsname_t host;
+
+	if (uv_os_uname(&host) == 0 && (!strcmp(host.machine, "aarch64") || !strcmp(host.machine, "arm64")))
+		return VMA_ARCH_ARM64;
+	return VMA_ARCH_X86_64;
+}
+
 static int set_console(struct vmm_config *config, const char *console)
 {
 	if (!console || !strcmp(console, "stdio"))
@@ -81,7 +92,7 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 	*config = (struct vmm_config){
 		.size = sizeof(*config),
 		.accel = (vma_accel)o->accel,
-		.arch = (vma_arch)o->arch,
+		.arch = o->arch ? (vma_arch)o->arch : host_arch(),
 		.cpu_model = o->cpu,
 		.cpus = o->cpus,
 		.mem = o->mem,

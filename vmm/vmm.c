@@ -61,20 +61,12 @@ static int check_counted(struct vmm_config *c, struct vmm_error *error)
 	return 0;
 }
 
-static vma_arch host_arch(void)
-{
-	uv_utsname_t host;
-
-	return !uv_os_uname(&host) && (!strcmp(host.machine, "aarch64") || !strcmp(host.machine, "arm64")) ? VMA_ARCH_ARM64
-														    : VMA_ARCH_X86_64;
-}
-
 static int check_config(struct vmm *vmm, struct vmm_error *error)
 {
 	struct vmm_config *c = &vmm->config;
 
 	if (!c->arch)
-		c->arch = host_arch();
+		c->arch = VMA_ARCH_X86_64;
 	if (!c->cpus)
 		c->cpus = 1;
 	if (!c->mem)

@@ -69,7 +69,7 @@ struct vmm_clock_source {
 struct vmm_config {
 	uint32_t size;         /* sizeof(struct vmm_config) */
 	vma_accel accel;       /* VMA_ACCEL_AUTO (0): the library chooses */
-	vma_arch arch;         /* 0: the host's */
+	vma_arch arch;         /* 0: VMA_ARCH_X86_64 */
 	const char *cpu_model; /* NULL: the library's default */
 	uint32_t cpus;         /* 0: 1 */
 	uint64_t mem;          /* bytes of guest memory, a multiple of 4096; 0: 256 MiB */

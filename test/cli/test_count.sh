@@ -78,12 +78,12 @@ counted 122 "$used 100000 instructions" random --max-insns 100000 --cpu max
 # Input from a file, none from a pipe
 echo 'hello, guest' >"$work/input"
 for i in 1 2; do
-	"$vmaccel" run --kernel "$work/echo" $at --max-insns 5000 <"$work/input" >"$work/out" 2>"$work/err"
+	"$vmaccel" run --arch x86-64 --kernel "$work/echo" $at --max-insns 5000 <"$work/input" >"$work/out" 2>"$work/err"
 	cmp -s "$work/input" "$work/out" && ok || not_ok "input from a file was not echoed"
 	[ $i = 1 ] && first=$(state)
 done
 [ -n "$first" ] && [ "$(state)" = "$first" ] && ok || not_ok "input comes elsewhere in the second run"
-echo 'hello' | "$vmaccel" run --kernel "$work/echo" $at --max-insns 5000 >"$work/out" 2>"$work/err"
+echo 'hello' | "$vmaccel" run --arch x86-64 --kernel "$work/echo" $at --max-insns 5000 >"$work/out" 2>"$work/err"
 [ ! -s "$work/out" ] && [ -n "$(state)" ] && ok || not_ok "input from a pipe came"
 
 # A timeout ends one that never would; the count is told

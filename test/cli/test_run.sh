@@ -63,7 +63,7 @@ on() {
 
 stops_on() { # stops_on SIGNAL STATUS ACCEL: within 10 seconds
 	for guest in spin halt; do
-		"$vmaccel" run --accel "$3" --kernel "$work/$guest" $at --timeout 50 </dev/null >"$work/out" 2>"$work/err" &
+		"$vmaccel" run --arch x86-64 --accel "$3" --kernel "$work/$guest" $at --timeout 50 </dev/null >"$work/out" 2>"$work/err" &
 		pid=$!
 		sleep 0.7
 		kill -s "$1" "$pid"
