@@ -5,5 +5,4 @@
 
 NOT_WRITTEN_YET(a64_rows_fp);
 NOT_WRITTEN_YET(a64_rows_simd);
-NOT_WRITTEN_YET(a64_rows_simd_mem);
 NOT_WRITTEN_YET(a64_rows_crypto);

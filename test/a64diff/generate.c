@@ -1,6 +1,6 @@
-/* generate.c - see generate.h. A random instruction is a row of the decoder with random bits outside its mask, and with the
- * operands that keep it harmless: addresses near x28, branches that go forward. What needs an instruction before it, for
- * an address or an exclusive pair, brings it along. */
+/* generate.c - see generate.h. A random instruction is a row of the decoder with random bits outside its mask, and with
+ * the operands that keep it harmless: addresses near x28, branches that go forward. What needs an instruction before
+ * it, for an address or an exclusive pair, brings it along. */
 #include "arm64/engine.h"
 #include "generate.h"
 
@@ -136,6 +136,36 @@ static bool make_mem(struct seq *s, const struct a64_row *r, uint32_t insn)
 	return emit(s, insn);
 }
 
+/* Vector registers as data: only an address can do harm. */
+static bool make_simd_mem(struct seq *s, const struct a64_row *r, uint32_t insn)
+{
+	struct gen *g = s->g;
+	bool structure = (insn & 0xbe000000) == 0x0c000000, back = structure && insn >> 23 & 1;
+	if (s->room - s->n < 3)
+		return false;
+	if (!strcmp(r->name, "v.ldr_lit")) {
+		set(&insn, 23, 5, (uint32_t)((int)below(g, s->n) - (int)s->n));
+		return emit(s, insn);
+	}
+	if (!strcmp(r->name, "v.ldp_stp")) {
+		back = insn >> 23 & 1;
+		set(&insn, 21, 15, below(g, 40) - 20);
+		if (insn >> 22 & 1 && uses(insn, 10, insn & 31)) /* the same register twice is unpredictable */
+			set(&insn, 14, 10, (insn + 1) & 31);
+	} else if (!strcmp(r->name, "v.ldst_unsigned")) {
+		set(&insn, 21, 10, below(g, insn >> 23 & 1 ? 27 : 440u >> (insn >> 30)));
+	} else if (!strcmp(r->name, "v.ldst_reg")) { /* and x27, xN, #0x1f */
+		emit(s, 0x92401000 | below(g, 25) << 5 | INDEX);
+		set(&insn, 20, 16, INDEX);
+	} else if (!structure) {
+		back = insn >> 10 & 1;
+	}
+	if (back)
+		point(s, below(g, 64));
+	set(&insn, 9, 5, back ? ADDRESS : BASE);
+	return emit(s, insn);
+}
+
 static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 {
 	bool exclusive = !strcmp(r->name, "stxr") || !strcmp(r->name, "stxp");
@@ -170,7 +200,8 @@ static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 	X(a64_rows_mul, 4, make_plain)                                                                                 \
 	X(a64_rows_branch, 2, make_branch)                                                                             \
 	X(a64_rows_mem, 5, make_mem)                                                                                   \
-	X(a64_rows_atomic, 3, make_atomic)
+	X(a64_rows_atomic, 3, make_atomic)                                                                             \
+	X(a64_rows_simd_mem, 5, make_simd_mem)
 static const struct table {
 	const struct a64_rows *rows;
 	unsigned weight;
