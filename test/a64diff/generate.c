@@ -166,6 +166,14 @@ static bool make_simd_mem(struct seq *s, const struct a64_row *r, uint32_t insn)
 	return emit(s, insn);
 }
 
+/* Elements move to general registers too, but not to x28. */
+static bool make_simd(struct seq *s, const struct a64_row *r, uint32_t insn)
+{
+	if (!strcmp(r->name, "umov") || !strcmp(r->name, "smov"))
+		spare_destination(&insn);
+	return emit(s, insn);
+}
+
 static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 {
 	bool exclusive = !strcmp(r->name, "stxr") || !strcmp(r->name, "stxp");
@@ -201,7 +209,9 @@ static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 	X(a64_rows_branch, 2, make_branch)                                                                             \
 	X(a64_rows_mem, 5, make_mem)                                                                                   \
 	X(a64_rows_atomic, 3, make_atomic)                                                                             \
-	X(a64_rows_simd_mem, 5, make_simd_mem)
+	X(a64_rows_simd_mem, 5, make_simd_mem)                                                                         \
+	X(a64_rows_simd_same, 5, make_simd)                                                                            \
+	X(a64_rows_simd_perm, 4, make_simd)
 static const struct table {
 	const struct a64_rows *rows;
 	unsigned weight;
