@@ -8,7 +8,7 @@ enum { REG_DR = 0, REG_MR = 4, REG_LR = 8, REG_CR = 0xc, REG_IMSC = 0x10, REG_RI
 
 static uint32_t seconds(const struct pl031 *rtc)
 {
-	return (uint32_t)(clock_realtime(rtc->host->clock) / (int64_t)NS_PER_SECOND + rtc->state.offset);
+	return (uint32_t)(clock_realtime(rtc->host->clock) / (int64_t)NS_PER_SECOND) + rtc->state.offset;
 }
 
 static void update(struct pl031 *rtc)
@@ -84,7 +84,7 @@ static int pl031_write(void *device, uint64_t offset, unsigned width, uint64_t v
 		break;
 	case REG_LR:
 		rtc->state.load = (uint32_t)value;
-		rtc->state.offset += (int64_t)(uint32_t)value - seconds(rtc);
+		rtc->state.offset += (uint32_t)value - seconds(rtc);
 		arm(rtc);
 		break;
 	case REG_IMSC:

@@ -67,9 +67,9 @@ void pl011_room(struct pl011 *uart);                                     /* the 
 struct pl031 {
 	struct pl031_state {
 		uint32_t match, load;
-		int64_t offset; /* seconds that the guest's clock is ahead of the host's */
+		uint32_t offset; /* seconds that the guest's clock is ahead of the host's, modulo 2^32 */
 		uint8_t mask, raw, level;
-		uint8_t pad[5];
+		uint8_t pad;
 	} state;
 	const struct device_host *host;
 	unsigned gsi;

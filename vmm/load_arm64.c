@@ -185,8 +185,7 @@ static int place_initrd(const struct image *image, struct arm64_boot *boot, stru
 				initrd->name, initrd->size, floor > top ? 0 : top - floor);
 	boot->start.initrd_size = initrd->size;
 	boot->start.initrd = (top - initrd->size) & ~4095ull;
-	return source_read(initrd, 0, ram_at(image->request->ram, boot->start.initrd, boot->start.initrd_size), boot->start.initrd_size, "contents",
-			   error);
+	return source_read(initrd, 0, ram_at(image->request->ram, boot->start.initrd, initrd->size), initrd->size, "contents", error);
 }
 
 int load_arm64(const struct boot_request *request, struct arm64_boot *boot, struct vmm_error *error)
