@@ -36,11 +36,13 @@ A64_HANDLER(a64_op_dead)
 
 A64_HANDLER(a64_op_exit)
 {
-	if (c->once) {
-		c->pc = c->code_page + op->imm;
-		return NULL;
-	}
 	return a64_branch(c, op);
+}
+
+A64_HANDLER(a64_op_exit_single)
+{
+	c->pc = c->code_page + op->imm;
+	return NULL;
 }
 
 A64_HANDLER(a64_op_udf)

@@ -84,6 +84,8 @@ static struct a64_block *decode(struct a64_cpu *c, const struct a64_fetch *f, un
 	b->gpa = f->gpa + first;
 	b->n = n;
 	b->hot = 0;
+	if (n > 1)
+		a64_fuse(&b->ops[n - 1]);
 	b->ops[0] = (struct a64_op){.fn = a64_op_head, .imm = n, .insn = first};
 	b->ops[n + 1] = (struct a64_op){.fn = a64_op_exit, .imm = offset};
 	k->used = (size_t)((uint8_t *)&b->ops[n + 2] - k->arena);
@@ -171,7 +173,7 @@ op_t a64_single_block(struct a64_cpu *c)
 	c->btype = 0;
 	ops[0] = (struct a64_op){.fn = a64_op_head_single, .imm = 1, .insn = offset};
 	a64_decode(c, &ops[1], fetch(f.hva, offset), offset);
-	ops[2] = (struct a64_op){.fn = a64_op_exit, .imm = offset + 4};
+	ops[2] = (struct a64_op){.fn = a64_op_exit_single, .imm = offset + 4};
 	return ops;
 }
 

@@ -72,6 +72,7 @@ A64_HANDLER(a64_op_head);
 A64_HANDLER(a64_op_head_single);
 A64_HANDLER(a64_op_dead);
 A64_HANDLER(a64_op_exit); /* on to the next instruction */
+A64_HANDLER(a64_op_exit_single);
 A64_HANDLER(a64_op_udf);
 /* Instructions from op on were counted by the head but not executed. */
 void a64_uncount(struct a64_cpu *c, uint64_t pc);
@@ -107,5 +108,8 @@ static inline op_t a64_branch(struct a64_cpu *c, op_t op)
 
 /* branch.c: to an address that the guest computed; btype as PSTATE.BTYPE becomes. */
 op_t a64_indirect(struct a64_cpu *c, uint64_t pc, unsigned btype);
+
+/* The last two operations of a block before its exit: one handler for both where there is one. */
+void a64_fuse(struct a64_op *op);
 
 #endif
