@@ -211,7 +211,9 @@ static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 	X(a64_rows_atomic, 3, make_atomic)                                                                             \
 	X(a64_rows_simd_mem, 5, make_simd_mem)                                                                         \
 	X(a64_rows_simd_same, 5, make_simd)                                                                            \
-	X(a64_rows_simd_perm, 4, make_simd)
+	X(a64_rows_simd_perm, 4, make_simd)                                                                            \
+	X(a64_rows_simd_misc, 4, make_simd)                                                                            \
+	X(a64_rows_simd_shift, 4, make_simd)
 static const struct table {
 	const struct a64_rows *rows;
 	unsigned weight;
@@ -256,12 +258,18 @@ static uint64_t value(struct gen *g)
 {
 	uint64_t v = gen_random(g);
 	switch (below(g, 6)) {
-	case 0: return v & 0xff;
-	case 1: return (uint64_t)1 << (v & 63);
-	case 2: return ~((uint64_t)1 << (v & 63));
-	case 3: return (uint64_t)(int64_t)(int32_t)v;
-	case 4: return UINT64_MAX << (v & 63);
-	default: return v;
+	case 0:
+		return v & 0xff;
+	case 1:
+		return (uint64_t)1 << (v & 63);
+	case 2:
+		return ~((uint64_t)1 << (v & 63));
+	case 3:
+		return (uint64_t)(int64_t)(int32_t)v;
+	case 4:
+		return UINT64_MAX << (v & 63);
+	default:
+		return v;
 	}
 }
 
@@ -272,7 +280,7 @@ static void ends(struct diff_case *c, unsigned n, uint32_t last)
 	unsigned at = 1 + n + REACH;
 	for (unsigned i = 1 + n; i < BASE_WORD; i++)
 		c->code[i] = NOP;
-	c->code[0] = 0x58000000 | BASE_WORD << 5 | BASE;       /* ldr x28, base */
+	c->code[0] = 0x58000000 | BASE_WORD << 5 | BASE;        /* ldr x28, base */
 	c->code[at] = 0x58000000 | (END_WORD - at) << 5 | BASE; /* ldr x28, end */
 	c->code[at + 1] = last;
 	memcpy(&c->code[BASE_WORD], &base, 8);
