@@ -4,4 +4,3 @@
 #define NOT_WRITTEN_YET(name) const struct a64_rows name = {NULL, 0}
 
 NOT_WRITTEN_YET(a64_rows_fp);
-NOT_WRITTEN_YET(a64_rows_crypto);

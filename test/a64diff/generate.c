@@ -215,6 +215,7 @@ static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 	X(a64_rows_simd_misc, 4, make_simd)                                                                            \
 	X(a64_rows_simd_mul, 3, make_simd)                                                                             \
 	X(a64_rows_simd_long, 3, make_simd)                                                                            \
+	X(a64_rows_crypto, 2, make_simd)                                                                               \
 	X(a64_rows_simd_shift, 4, make_simd)
 static const struct table {
 	const struct a64_rows *rows;
