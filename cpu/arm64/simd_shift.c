@@ -70,10 +70,11 @@ static void set_left(struct a64_op *op)
 /* X(name, U, opcode, sign, left or right) */
 #define KEEPING(X)                                                                                                     \
 	X(sshr, 0, 0x00, s, right)                                                                                     \
-	X(ushr, 1, 0x00, u, right) X(ssra, 0, 0x02, s, right) X(usra, 1, 0x02, u, right) X(srshr, 0, 0x04, s, right)   \
-		X(urshr, 1, 0x04, u, right) X(srsra, 0, 0x06, s, right) X(ursra, 1, 0x06, u, right)                    \
-			X(sri, 1, 0x08, u, right) X(shl, 0, 0x0a, u, left) X(sli, 1, 0x0a, u, left)                    \
-				X(sqshlu, 1, 0x0c, s, left) X(sqshl, 0, 0x0e, s, left) X(uqshl, 1, 0x0e, u, left)
+	X(ushr, 1, 0x00, u, right)                                                                                     \
+	X(ssra, 0, 0x02, s, right) X(usra, 1, 0x02, u, right) X(srshr, 0, 0x04, s, right) X(urshr, 1, 0x04, u, right)  \
+		X(srsra, 0, 0x06, s, right) X(ursra, 1, 0x06, u, right) X(sri, 1, 0x08, u, right)                      \
+			X(shl, 0, 0x0a, u, left) X(sli, 1, 0x0a, u, left) X(sqshlu, 1, 0x0c, s, left)                  \
+				X(sqshl, 0, 0x0e, s, left) X(uqshl, 1, 0x0e, u, left)
 #define DEFINE_KEEPING(name, U, opcode, sg, way)                                                                       \
 	SHIFT(name, 8, sg)                                                                                             \
 	SHIFT(name, 16, sg)                                                                                            \
@@ -127,7 +128,8 @@ static bool ok_scalar_d(uint32_t insn)
 	static A64_HANDLER(name##B##_s)                                                                                \
 	{                                                                                                              \
 		a64_fp_check(c, op);                                                                                   \
-		uint64_t v = name##B##_of(c, a64_masked(a64_lanes(c, op->rn), a64_element_mask(D / 16), 0), op->rm);   \
+		uint64_t v = name##B##_of(c, a64_masked(a64_lanes(c, op->rn), a64_element_mask(D / 16 - D / 64), 0),   \
+					  op->rm);                                                                     \
 		c->v[op->rd] = (union a64_vec){.d = {(uint##B##_t)v}};                                                 \
 		return A64_NEXT(op);                                                                                   \
 	}
@@ -152,8 +154,9 @@ NARROW_SATURATE(32)
 /* X(name, U, opcode, sign) */
 #define NARROWING(X)                                                                                                   \
 	X(shrn, 0, 0x10, u)                                                                                            \
-	X(rshrn, 0, 0x11, u) X(sqshrn, 0, 0x12, s) X(sqrshrn, 0, 0x13, s) X(sqshrun, 1, 0x10, s)                       \
-		X(sqrshrun, 1, 0x11, s) X(uqshrn, 1, 0x12, u) X(uqrshrn, 1, 0x13, u)
+	X(rshrn, 0, 0x11, u)                                                                                           \
+	X(sqshrn, 0, 0x12, s) X(sqrshrn, 0, 0x13, s) X(sqshrun, 1, 0x10, s) X(sqrshrun, 1, 0x11, s)                    \
+		X(uqshrn, 1, 0x12, u) X(uqrshrn, 1, 0x13, u)
 #define DEFINE_NARROWING(name, U, opcode, sg)                                                                          \
 	NARROW(name, 8, 16, sg)                                                                                        \
 	NARROW(name, 16, 32, sg)                                                                                       \
