@@ -3,6 +3,7 @@
 #ifndef TEST_A64_RIG_H
 #define TEST_A64_RIG_H
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -143,6 +144,7 @@ static inline void rig_timer(void *o)
 static inline void rig_pause(void *o)
 {
 	((struct rig *)o)->paused++;
+	sched_yield();
 }
 
 static inline void put32(struct rig *r, uint64_t gpa, uint32_t v)
