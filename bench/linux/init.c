@@ -66,18 +66,38 @@ static void fork_exec(void)
 }
 
 /* An immediate operand is written, then the instruction that has it is executed. */
+#ifdef __aarch64__
+typedef uint32_t code_unit;
+static const code_unit code[] = {0x52800000, 0xd65f03c0}; /* movz w0, #imm16; ret */
+enum { CODE_VALUES = 0x10000 };
+
+static void write_value(code_unit *p, uint32_t value)
+{
+	p[0] = code[0] | value << 5;
+	__builtin___clear_cache((char *)p, (char *)(p + 1));
+}
+#else
+typedef uint8_t code_unit;
+static const code_unit code[] = {0xb8, 0, 0, 0, 0, 0xc3}; /* mov eax, imm32; ret */
+enum { CODE_VALUES = REWRITES };
+
+static void write_value(code_unit *p, uint32_t value)
+{
+	memcpy(p + 1, &value, sizeof(value));
+	__asm__ volatile("" : : : "memory");
+}
+#endif
+
 static void rewrite_code(void)
 {
-	static const uint8_t code[] = {0xb8, 0, 0, 0, 0, 0xc3}; /* mov eax, imm32; ret */
-	uint8_t *p = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	code_unit *p = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		fail("mmap");
 	memcpy(p, code, sizeof(code));
 	for (uint32_t i = 0; i < REWRITES; i++) {
-		memcpy(p + 1, &i, sizeof(i));
-		__asm__ volatile("" : : : "memory");
-		if (((uint32_t(*)(void))(uintptr_t)p)() != i)
+		write_value(p, i % CODE_VALUES);
+		if (((uint32_t(*)(void))(uintptr_t)p)() != i % CODE_VALUES)
 			fail("changed code");
 	}
 }
