@@ -22,12 +22,18 @@ struct arm64_boot {
  * region. */
 int load_arm64(const struct boot_request *request, struct arm64_boot *boot, struct vmm_error *error);
 
+/* A guest without an instruction for random numbers has no other source of them this early. */
+struct fdt_seed {
+	uint8_t kaslr[8], rng[64];
+};
+
 struct fdt_request {
 	const struct arm64_start *start;
 	const struct guest_ram *ram;
 	const char *cmdline;
 	uint32_t cpus;
 	const vma_arm64_gic *gic;
+	const struct fdt_seed *seed; /* NULL: none */
 };
 /* Write the device tree at start->fdt. */
 int fdt_write(const struct fdt_request *request, struct vmm_error *error);

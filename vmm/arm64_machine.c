@@ -38,18 +38,32 @@ static int load(struct vmm *vmm, struct vmm_error *error)
 	return 0;
 }
 
+/* A run that can be repeated has the same numbers each time. */
+static int make_seed(const struct vmm *vmm, struct fdt_seed *seed, struct vmm_error *error)
+{
+	if (vmm->config.insn_hz) {
+		memset(seed, 0x5a, sizeof(*seed));
+		return 0;
+	}
+	if (uv_random(NULL, NULL, seed, sizeof(*seed), 0, NULL) < 0)
+		return vmm_fail(error, VMM_STATUS_VMM, "this host gives no random numbers");
+	return 0;
+}
+
 static int write_tree(struct vmm *vmm, struct vmm_error *error)
 {
 	vma_arm64_gic gic = {.size = sizeof(gic)};
+	struct fdt_seed seed;
 	const struct fdt_request request = {.start = &vmm->arm64_start,
 					    .ram = &vmm->ram,
 					    .cmdline = vmm->config.append ? vmm->config.append : "",
 					    .cpus = vmm->config.cpus,
-					    .gic = &gic};
+					    .gic = &gic,
+					    .seed = &seed};
 
 	if (vma_arm64_get_gic(vmm->vm, &gic) < 0)
 		return vmm_fail(error, VMM_STATUS_VMM, "the GIC: %s", vma_why());
-	return fdt_write(&request, error);
+	return make_seed(vmm, &seed, error) < 0 ? -1 : fdt_write(&request, error);
 }
 
 static int platform(struct vmm *vmm, struct vmm_error *error)

@@ -77,6 +77,10 @@ static void chosen(struct tree *t, const struct fdt_request *r)
 		CELLS(t, "linux,initrd-start", WIDE(b->initrd));
 		CELLS(t, "linux,initrd-end", WIDE(b->initrd + b->initrd_size));
 	}
+	if (r->seed) {
+		note(t, fdt_property(t->fdt, "kaslr-seed", r->seed->kaslr, sizeof(r->seed->kaslr)));
+		note(t, fdt_property(t->fdt, "rng-seed", r->seed->rng, sizeof(r->seed->rng)));
+	}
 	end(t);
 }
 

@@ -312,8 +312,13 @@ static void write_tree(uint32_t cpus, uint32_t version)
 				   .dist_base = 0x08000000,
 				   .cpu_base = version == 3 ? 0x080a0000 : 0x08010000,
 				   .msi_base = 0x08020000};
-	const struct fdt_request request = {
-		.start = &start, .ram = &ram, .cmdline = "console=ttyAMA0 quiet", .cpus = cpus, .gic = &gic};
+	static const struct fdt_seed seed = {{1, 2, 3, 4, 5, 6, 7, 8}, {9, 10}};
+	const struct fdt_request request = {.start = &start,
+					    .ram = &ram,
+					    .cmdline = "console=ttyAMA0 quiet",
+					    .cpus = cpus,
+					    .gic = &gic,
+					    .seed = &seed};
 
 	assert_int_equal(fdt_write(&request, &error), 0);
 	tree = at(start.fdt);
@@ -328,6 +333,9 @@ static void tree_of_the_machine(void **state)
 	assert_text("/chosen", "bootargs", "console=ttyAMA0 quiet");
 	assert_int_equal(cell("/chosen", "linux,initrd-start", 0, 2), 0x40123000);
 	assert_int_equal(cell("/chosen", "linux,initrd-end", 0, 2), 0x40123456);
+	assert_int_equal(cell("/chosen", "kaslr-seed", 0, 2), 0x0102030405060708);
+	assert_int_equal(cell("/chosen", "rng-seed", 0, 2), 0x090a000000000000);
+	assert_int_equal(cell("/chosen", "rng-seed", 14, 2), 0);
 	assert_int_equal(cell("/memory@40000000", "reg", 0, 2), ARM64_RAM);
 	assert_int_equal(cell("/memory@40000000", "reg", 2, 2), RAM_SIZE);
 	assert_text("/psci", "method", "hvc");
