@@ -157,10 +157,13 @@ static void sweep(void)
 		look(0xd4000000 | (i & ~31u) << 16 | (i & 31) | registers() << 5);
 }
 
-/* A row that has the mnemonic's name, and undefined on both sides, need no declaration. */
+/* A row that has the mnemonic's name, with a 2 for the upper half or without, and undefined on both sides, need no
+ * declaration. */
 static bool same_name(const struct pair *p)
 {
-	return !strcmp(p->row, p->mnemonic) || (p->mnemonic[1] == '/' && !strcmp(p->row, p->mnemonic + 2));
+	const char *m = p->mnemonic[1] == '/' ? p->mnemonic + 2 : p->mnemonic;
+	size_t n = strlen(p->row);
+	return !strncmp(p->row, m, n) && (!m[n] || (m[n] == '2' && !m[n + 1]));
 }
 
 /* false: something is not declared */
