@@ -33,31 +33,30 @@ static inline uint64_t indexed(const struct a64_cpu *c, op_t op)
 		a64_st##bits(c, op, at, (uint##bits##_t)V(op->rd).d[0]);                                               \
 	}
 SIZES(MOVE)
-static inline void load128(struct a64_cpu *c, op_t op, uint64_t at)
+/* Slow ways are functions of their own: handlers without locals in memory jump to the next one. */
+static __attribute__((noinline)) void load_slow(struct a64_cpu *c, op_t op, uint64_t at)
 {
 	union a64_vec v;
-	a64_ld(c, op, at, &v, 16);
+	a64_load_slow(c, op, at, 16, 0, &v);
 	V(op->rd) = v;
+}
+static inline void load128(struct a64_cpu *c, op_t op, uint64_t at)
+{
+	const uint8_t *p = a64_tlb_hit(c->tlb->r, at, 16);
+	if (likely(p != NULL))
+		host_read(&V(op->rd), p, 16);
+	else
+		load_slow(c, op, at);
 }
 static inline void store128(struct a64_cpu *c, op_t op, uint64_t at)
 {
 	a64_st(c, op, at, &V(op->rd), 16);
 }
 
-#define FORMS(way)                                                                                                     \
+#define FORMS3(way)                                                                                                    \
 	static A64_HANDLER(way##_off)                                                                                  \
 	{                                                                                                              \
 		way(c, op, base(c, op) + op->imm);                                                                     \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(way##_reg)                                                                                  \
-	{                                                                                                              \
-		way(c, op, base(c, op) + indexed(c, op));                                                              \
-		return A64_NEXT(op);                                                                                   \
-	}                                                                                                              \
-	static A64_HANDLER(way##_lsl)                                                                                  \
-	{                                                                                                              \
-		way(c, op, base(c, op) + (X(op->rm) << op->imm));                                                      \
 		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
 	static A64_HANDLER(way##_pre)                                                                                  \
@@ -72,6 +71,18 @@ static inline void store128(struct a64_cpu *c, op_t op, uint64_t at)
 		uint64_t at = base(c, op);                                                                             \
 		way(c, op, at);                                                                                        \
 		X(op->rn) = at + op->imm;                                                                              \
+		return A64_NEXT(op);                                                                                   \
+	}
+#define FORMS(way)                                                                                                     \
+	FORMS3(way)                                                                                                    \
+	static A64_HANDLER(way##_reg)                                                                                  \
+	{                                                                                                              \
+		way(c, op, base(c, op) + indexed(c, op));                                                              \
+		return A64_NEXT(op);                                                                                   \
+	}                                                                                                              \
+	static A64_HANDLER(way##_lsl)                                                                                  \
+	{                                                                                                              \
+		way(c, op, base(c, op) + (X(op->rm) << op->imm));                                                      \
 		return A64_NEXT(op);                                                                                   \
 	}
 #define BOTH(bits) FORMS(load##bits) FORMS(store##bits)
@@ -143,62 +154,77 @@ static bool three_sizes(uint32_t insn)
 
 /* ------ pairs ------ */
 
-static inline uint64_t pair_at(struct a64_cpu *c, op_t op, uint64_t *back)
-{
-	uint64_t at = base(c, op);
-	*back = at + op->imm;
-	return (op->insn >> 23 & 3) == 1 ? at : *back;
-}
-static inline void pair_back(struct a64_cpu *c, op_t op, uint64_t back)
-{
-	if (op->insn >> 23 & 1)
-		X(op->rn) = back;
-}
-#define PAIR(bits, field)                                                                                              \
-	static A64_HANDLER(ldp##bits)                                                                                  \
+#define PAIR(bits, BYTES)                                                                                              \
+	static __attribute__((noinline)) void pair_load_slow##bits(struct a64_cpu *c, op_t op, uint64_t at)            \
 	{                                                                                                              \
-		uint64_t back, at = pair_at(c, op, &back);                                                             \
-		uint##bits##_t v[2];                                                                                   \
-		a64_ld(c, op, at, v, sizeof v);                                                                        \
-		pair_back(c, op, back);                                                                                \
-		V(op->rd) = (union a64_vec){.d = {v[0]}};                                                              \
-		V(op->ra) = (union a64_vec){.d = {v[1]}};                                                              \
-		return A64_NEXT(op);                                                                                   \
+		union a64_vec v[2] = {{.d = {0}}};                                                                     \
+		uint8_t m[2 * BYTES];                                                                                  \
+		a64_load_slow(c, op, at, 2 * BYTES, 0, m);                                                             \
+		memcpy(&v[0], m, BYTES);                                                                               \
+		memcpy(&v[1], m + BYTES, BYTES);                                                                       \
+		V(op->rd) = v[0];                                                                                      \
+		V(op->ra) = v[1];                                                                                      \
 	}                                                                                                              \
-	static A64_HANDLER(stp##bits)                                                                                  \
+	static __attribute__((noinline)) void pair_store_slow##bits(struct a64_cpu *c, op_t op, uint64_t at)           \
 	{                                                                                                              \
-		uint64_t back, at = pair_at(c, op, &back);                                                             \
-		uint##bits##_t v[2] = {V(op->rd).field[0], V(op->ra).field[0]};                                        \
-		a64_st(c, op, at, v, sizeof v);                                                                        \
-		pair_back(c, op, back);                                                                                \
-		return A64_NEXT(op);                                                                                   \
-	}
-PAIR(32, s)
-PAIR(64, d)
-static A64_HANDLER(ldp128)
+		uint8_t m[2 * BYTES];                                                                                  \
+		memcpy(m, &V(op->rd), BYTES);                                                                          \
+		memcpy(m + BYTES, &V(op->ra), BYTES);                                                                  \
+		a64_store_slow(c, op, at, 2 * BYTES, A64_ACC_WRITE, m);                                                \
+	}                                                                                                              \
+	static inline void pair_load##bits(struct a64_cpu *c, op_t op, uint64_t at)                                    \
+	{                                                                                                              \
+		const uint8_t *p = a64_tlb_hit(c->tlb->r, at, 2 * BYTES);                                              \
+		if (unlikely(!p)) {                                                                                    \
+			pair_load_slow##bits(c, op, at);                                                               \
+			return;                                                                                        \
+		}                                                                                                      \
+		host_read(&V(op->rd), p, BYTES);                                                                       \
+		host_read(&V(op->ra), p + BYTES, BYTES);                                                               \
+		zero_above##bits(&V(op->rd));                                                                          \
+		zero_above##bits(&V(op->ra));                                                                          \
+	}                                                                                                              \
+	static inline void pair_store##bits(struct a64_cpu *c, op_t op, uint64_t at)                                   \
+	{                                                                                                              \
+		uint8_t *p = a64_tlb_hit(c->tlb->w, at, 2 * BYTES);                                                    \
+		if (unlikely(!p)) {                                                                                    \
+			pair_store_slow##bits(c, op, at);                                                              \
+			return;                                                                                        \
+		}                                                                                                      \
+		host_write(p, &V(op->rd), BYTES);                                                                      \
+		host_write(p + BYTES, &V(op->ra), BYTES);                                                              \
+	}                                                                                                              \
+	FORMS3(pair_load##bits)                                                                                        \
+	FORMS3(pair_store##bits)
+static inline void zero_above32(union a64_vec *v)
 {
-	uint64_t back, at = pair_at(c, op, &back);
-	union a64_vec v[2];
-	a64_ld(c, op, at, v, sizeof v);
-	pair_back(c, op, back);
-	V(op->rd) = v[0];
-	V(op->ra) = v[1];
-	return A64_NEXT(op);
+	v->s[1] = 0;
+	v->d[1] = 0;
 }
-static A64_HANDLER(stp128)
+static inline void zero_above64(union a64_vec *v)
 {
-	uint64_t back, at = pair_at(c, op, &back);
-	union a64_vec v[2] = {V(op->rd), V(op->ra)};
-	a64_st(c, op, at, v, sizeof v);
-	pair_back(c, op, back);
-	return A64_NEXT(op);
+	v->d[1] = 0;
 }
+static inline void zero_above128(union a64_vec *v)
+{
+	(void)v;
+}
+PAIR(32, 4)
+PAIR(64, 8)
+PAIR(128, 16)
+/* index 1 post, 2 offset (and 0: non-temporal), 3 pre */
 static void prep_pair(struct a64_op *op)
 {
-	static const a64_fn fn[3][2] = {{stp32, ldp32}, {stp64, ldp64}, {stp128, ldp128}};
+#define PAIR_FNS(way)                                                                                                  \
+	{                                                                                                              \
+		way##_off, way##_post, way##_off, way##_pre                                                            \
+	}
+	static const a64_fn fn[3][2][4] = {{PAIR_FNS(pair_store32), PAIR_FNS(pair_load32)},
+					   {PAIR_FNS(pair_store64), PAIR_FNS(pair_load64)},
+					   {PAIR_FNS(pair_store128), PAIR_FNS(pair_load128)}};
 	unsigned opc = op->insn >> 30;
 	op->imm = (uint64_t)a64_sext(A64_BITS(op->insn, 21, 15), 7) << (2 + opc);
-	op->fn = fn[opc][op->insn >> 22 & 1];
+	op->fn = fn[opc][op->insn >> 22 & 1][op->insn >> 23 & 3];
 }
 
 /* ------ structures ------ */
@@ -213,10 +239,16 @@ static inline void step(struct a64_cpu *c, op_t op, uint64_t at, unsigned bytes)
 		X(op->rn) = at + (op->rm == 31 ? bytes : X(op->rm));
 }
 #define REGISTER(k) V((op->rd + (k)) & 31)
+#define DO(name)                                                                                                       \
+	static A64_HANDLER(name)                                                                                       \
+	{                                                                                                              \
+		name##_do(c, op);                                                                                      \
+		return A64_NEXT(op);                                                                                   \
+	}
 
 /* LD1, ST1 of n registers, one after the other */
 #define PLAIN(n)                                                                                                       \
-	static A64_HANDLER(ld1_16x##n)                                                                                 \
+	static inline void ld1_16x##n##_do(struct a64_cpu *c, op_t op)                                                 \
 	{                                                                                                              \
 		union a64_vec v[n];                                                                                    \
 		uint64_t at = base(c, op);                                                                             \
@@ -224,18 +256,18 @@ static inline void step(struct a64_cpu *c, op_t op, uint64_t at, unsigned bytes)
 		step(c, op, at, 16 * n);                                                                               \
 		for (unsigned k = 0; k < n; k++)                                                                       \
 			REGISTER(k) = v[k];                                                                            \
-		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
-	static A64_HANDLER(ld1_8x##n)                                                                                  \
+	DO(ld1_16x##n)                                                                                                 \
+	static inline void ld1_8x##n##_do(struct a64_cpu *c, op_t op)                                                  \
 	{                                                                                                              \
 		uint64_t v[n], at = base(c, op);                                                                       \
 		a64_ld(c, op, at, v, 8 * n);                                                                           \
 		step(c, op, at, 8 * n);                                                                                \
 		for (unsigned k = 0; k < n; k++)                                                                       \
 			REGISTER(k) = (union a64_vec){.d = {v[k]}};                                                    \
-		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
-	static A64_HANDLER(st1_16x##n)                                                                                 \
+	DO(ld1_8x##n)                                                                                                  \
+	static inline void st1_16x##n##_do(struct a64_cpu *c, op_t op)                                                 \
 	{                                                                                                              \
 		union a64_vec v[n];                                                                                    \
 		uint64_t at = base(c, op);                                                                             \
@@ -243,17 +275,17 @@ static inline void step(struct a64_cpu *c, op_t op, uint64_t at, unsigned bytes)
 			v[k] = REGISTER(k);                                                                            \
 		a64_st(c, op, at, v, 16 * n);                                                                          \
 		step(c, op, at, 16 * n);                                                                               \
-		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
-	static A64_HANDLER(st1_8x##n)                                                                                  \
+	DO(st1_16x##n)                                                                                                 \
+	static inline void st1_8x##n##_do(struct a64_cpu *c, op_t op)                                                  \
 	{                                                                                                              \
 		uint64_t v[n], at = base(c, op);                                                                       \
 		for (unsigned k = 0; k < n; k++)                                                                       \
 			v[k] = REGISTER(k).d[0];                                                                       \
 		a64_st(c, op, at, v, 8 * n);                                                                           \
 		step(c, op, at, 8 * n);                                                                                \
-		return A64_NEXT(op);                                                                                   \
-	}
+	}                                                                                                              \
+	DO(st1_8x##n)
 PLAIN(1)
 PLAIN(2)
 PLAIN(3)
@@ -261,7 +293,7 @@ PLAIN(4)
 
 /* LD2 to LD4, ST2 to ST4: register k has the elements k, n + k, 2n + k... of memory */
 #define INTERLEAVED(n, bits, field)                                                                                    \
-	static A64_HANDLER(ld##n##_##bits)                                                                             \
+	static inline void ld##n##_##bits##_do(struct a64_cpu *c, op_t op)                                             \
 	{                                                                                                              \
 		uint##bits##_t m[n * 128 / bits];                                                                      \
 		union a64_vec v[n] = {{.d = {0}}};                                                                     \
@@ -274,9 +306,9 @@ PLAIN(4)
 				v[k].field[i] = m[n * i + k];                                                          \
 		for (unsigned k = 0; k < n; k++)                                                                       \
 			REGISTER(k) = v[k];                                                                            \
-		return A64_NEXT(op);                                                                                   \
 	}                                                                                                              \
-	static A64_HANDLER(st##n##_##bits)                                                                             \
+	DO(ld##n##_##bits)                                                                                             \
+	static inline void st##n##_##bits##_do(struct a64_cpu *c, op_t op)                                             \
 	{                                                                                                              \
 		uint##bits##_t m[n * 128 / bits];                                                                      \
 		unsigned bytes = vector_bytes(op);                                                                     \
@@ -286,8 +318,8 @@ PLAIN(4)
 				m[n * i + k] = REGISTER(k).field[i];                                                   \
 		a64_st(c, op, at, m, n *bytes);                                                                        \
 		step(c, op, at, n *bytes);                                                                             \
-		return A64_NEXT(op);                                                                                   \
-	}
+	}                                                                                                              \
+	DO(st##n##_##bits)
 #define INTERLEAVED_SIZES(n) INTERLEAVED(n, 8, b) INTERLEAVED(n, 16, h) INTERLEAVED(n, 32, s) INTERLEAVED(n, 64, d)
 INTERLEAVED_SIZES(2)
 INTERLEAVED_SIZES(3)
@@ -333,7 +365,7 @@ static struct single single_of(op_t op)
 {
 	return (struct single){op->imm & 7, 1u << (op->imm >> 4 & 3), op->imm >> 8 & 15};
 }
-static A64_HANDLER(ld_single)
+static inline void ld_single_do(struct a64_cpu *c, op_t op)
 {
 	struct single s = single_of(op);
 	uint8_t m[32];
@@ -342,9 +374,9 @@ static A64_HANDLER(ld_single)
 	step(c, op, at, s.n * s.size);
 	for (unsigned k = 0; k < s.n; k++)
 		memcpy(&REGISTER(k).b[s.index * s.size], m + k * s.size, s.size);
-	return A64_NEXT(op);
 }
-static A64_HANDLER(st_single)
+DO(ld_single)
+static inline void st_single_do(struct a64_cpu *c, op_t op)
 {
 	struct single s = single_of(op);
 	uint8_t m[32];
@@ -353,9 +385,9 @@ static A64_HANDLER(st_single)
 		memcpy(m + k * s.size, &REGISTER(k).b[s.index * s.size], s.size);
 	a64_st(c, op, at, m, s.n * s.size);
 	step(c, op, at, s.n * s.size);
-	return A64_NEXT(op);
 }
-static A64_HANDLER(ld_replicate)
+DO(st_single)
+static inline void ld_replicate_do(struct a64_cpu *c, op_t op)
 {
 	static const uint64_t ones[4] = {0x0101010101010101, 0x0001000100010001, 0x0000000100000001, 1};
 	struct single s = single_of(op);
@@ -369,8 +401,8 @@ static A64_HANDLER(ld_replicate)
 		v *= ones[op->imm >> 4 & 3];
 		REGISTER(k) = (union a64_vec){.d = {v, op->insn >> 30 & 1 ? v : 0}};
 	}
-	return A64_NEXT(op);
 }
+DO(ld_replicate)
 static bool single_ok(uint32_t insn)
 {
 	unsigned size = insn >> 10 & 3, s = insn >> 12 & 1;
