@@ -12,7 +12,9 @@ enum { IMAGE_AT = 0x10000000, HEAP_AT = 0x10100000, HEAP_SIZE = 16 << 20 };
 /* Each works `reps` times and answers a checksum of what it computed. */
 typedef uint64_t program_fn(uint64_t reps, uint8_t *heap);
 #if defined(__aarch64__) || defined(PROGRAMS_OF_ARM64)
-#define PROGRAMS_FP(X) X(neon, "NEON floating point")
+#define PROGRAMS_FP(X)                                                                                                 \
+	X(neon, "NEON floating point")                                                                                 \
+	X(bytes, "NEON integers: strings, blocks, saturation")
 #else
 #define PROGRAMS_FP(X)                                                                                                 \
 	X(sse2, "SSE2 floating point")                                                                                 \

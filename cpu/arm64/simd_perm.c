@@ -126,6 +126,28 @@ static bool smov_ok(uint32_t insn)
 	return size5(insn) < 2 + (insn >> 30 & 1);
 }
 
+/* FMOV between general registers and vectors moves bits only: of S, D and D[1]. */
+static A64_HANDLER(fmov_from_w)
+{
+	a64_fp_check(c, op);
+	V(op->rd) = (union a64_vec){.d = {(uint32_t)c->x[op->rn]}};
+	return A64_NEXT(op);
+}
+static A64_HANDLER(fmov_from_x)
+{
+	a64_fp_check(c, op);
+	V(op->rd) = (union a64_vec){.d = {c->x[op->rn]}};
+	return A64_NEXT(op);
+}
+static void prep_fmov(struct a64_op *op)
+{
+	bool x = op->insn >> 31, from = op->insn >> 16 & 1;
+	op->imm = op->insn >> 19 & 1;
+	op->fn = from ? (op->imm ? ins_x64 : x ? fmov_from_x : fmov_from_w) : x ? umov64 : umov32;
+	if (!from && op->rd == 31)
+		op->rd = A64_R_SINK;
+}
+
 /* ------ EXT ------ */
 
 static A64_HANDLER(ext_q)
@@ -279,6 +301,9 @@ static const struct a64_row rows[] = {
 	ROW(0xbfe0fc00, 0x0e003c00, "umov", A64_OPS_RAW, umov_ok, prep_umov),
 	ROW(0xffe0fc00, 0x4e001c00, "ins", A64_OPS_RAW, copy_ok, prep_ins_x),
 	ROW(0xffe08400, 0x6e000400, "ins", A64_OPS_RAW, copy_ok, prep_ins),
+	ROW(0xfffefc00, 0x1e260000, "fmov", A64_OPS_RAW, NULL, prep_fmov),
+	ROW(0xfffefc00, 0x9e660000, "fmov", A64_OPS_RAW, NULL, prep_fmov),
+	ROW(0xfffefc00, 0x9eae0000, "fmov", A64_OPS_RAW, NULL, prep_fmov),
 	ROW(0xbfe08400, 0x2e000000, "ext", A64_OPS_RAW, ext_ok, prep_ext),
 	PERMUTATIONS(PERMUTE_ROW){0xbfe09c00, 0x0e000000, "tbl", table_lookup, A64_OPS_RAW, A64_ALWAYS, false, NULL,
 				  NULL},

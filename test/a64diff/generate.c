@@ -169,7 +169,7 @@ static bool make_simd_mem(struct seq *s, const struct a64_row *r, uint32_t insn)
 /* Elements move to general registers too, but not to x28. */
 static bool make_simd(struct seq *s, const struct a64_row *r, uint32_t insn)
 {
-	if (!strcmp(r->name, "umov") || !strcmp(r->name, "smov"))
+	if (!strcmp(r->name, "umov") || !strcmp(r->name, "smov") || !strcmp(r->name, "fmov"))
 		spare_destination(&insn);
 	return emit(s, insn);
 }
