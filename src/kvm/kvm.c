@@ -1,4 +1,4 @@
-/* kvm.c - the KVM back end's table, the probe, and the life of a VM. */
+/* kvm.c - the KVM back end on x86: its table, the probe, and the life of a VM. */
 #include <errno.h>
 #include <cpuid.h>
 #include <fcntl.h>
@@ -7,23 +7,7 @@
 #include <string.h>
 #include "kvm/kvm.h"
 
-struct vma_kvm_host vma_kvm_host;
-
-int vma_kvm_ioctl(int fd, unsigned long request, void *arg, const char *name)
-{
-	long rc = os_ioctl(fd, request, arg, name);
-
-	return rc < 0 ? vma_fail_os(rc, name) : (int)rc;
-}
-
 /* ------ probe ------ */
-
-static long extension(int fd, long cap)
-{
-	long rc = os_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap, "KVM_CHECK_EXTENSION");
-
-	return rc < 0 ? 0 : rc;
-}
 
 /* What cannot be done without; all are in Linux 4.12 and later. */
 static const struct {
@@ -55,27 +39,27 @@ static const struct {
 
 static void probe_host(int fd, struct vma_kvm_host *h)
 {
-	long xsave = extension(fd, KVM_CAP_XSAVE2);
+	long xsave = vma_kvm_extension(fd, KVM_CAP_XSAVE2);
 
-	h->sync_regs = (uint32_t)extension(fd, KVM_CAP_SYNC_REGS);
+	h->sync_regs = (uint32_t)vma_kvm_extension(fd, KVM_CAP_SYNC_REGS);
 	h->xsave_size = xsave > 4096 ? (uint32_t)xsave : 0;
-	h->debug = (uint32_t)extension(fd, KVM_CAP_SET_GUEST_DEBUG2);
-	h->quirks = (uint32_t)extension(fd, KVM_CAP_DISABLE_QUIRKS2);
-	h->xcrs = extension(fd, KVM_CAP_XCRS);
-	h->payload = extension(fd, KVM_CAP_EXCEPTION_PAYLOAD);
-	h->triple_fault = extension(fd, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
-	h->tsc_control = extension(fd, KVM_CAP_TSC_CONTROL);
-	h->mce = extension(fd, KVM_CAP_MCE) >= VMA_MC_BANKS;
-	h->msr_exits = extension(fd, KVM_CAP_X86_USER_SPACE_MSR) && extension(fd, KVM_CAP_X86_MSR_FILTER);
-	h->manual_log = extension(fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
-	h->enforce_pv = extension(fd, KVM_CAP_ENFORCE_PV_FEATURE_CPUID);
-	h->tsc_deadline = extension(fd, KVM_CAP_TSC_DEADLINE_TIMER);
+	h->debug = (uint32_t)vma_kvm_extension(fd, KVM_CAP_SET_GUEST_DEBUG2);
+	h->quirks = (uint32_t)vma_kvm_extension(fd, KVM_CAP_DISABLE_QUIRKS2);
+	h->xcrs = vma_kvm_extension(fd, KVM_CAP_XCRS);
+	h->payload = vma_kvm_extension(fd, KVM_CAP_EXCEPTION_PAYLOAD);
+	h->triple_fault = vma_kvm_extension(fd, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
+	h->tsc_control = vma_kvm_extension(fd, KVM_CAP_TSC_CONTROL);
+	h->mce = vma_kvm_extension(fd, KVM_CAP_MCE) >= VMA_MC_BANKS;
+	h->msr_exits = vma_kvm_extension(fd, KVM_CAP_X86_USER_SPACE_MSR) && vma_kvm_extension(fd, KVM_CAP_X86_MSR_FILTER);
+	h->manual_log = vma_kvm_extension(fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+	h->enforce_pv = vma_kvm_extension(fd, KVM_CAP_ENFORCE_PV_FEATURE_CPUID);
+	h->tsc_deadline = vma_kvm_extension(fd, KVM_CAP_TSC_DEADLINE_TIMER);
 }
 
 static void probe_limits(int fd, vma_platform_info *info)
 {
 	unsigned eax = 36, ebx, ecx, edx;
-	long vcpus = extension(fd, KVM_CAP_MAX_VCPUS), slots = extension(fd, KVM_CAP_NR_MEMSLOTS);
+	long vcpus = vma_kvm_extension(fd, KVM_CAP_MAX_VCPUS), slots = vma_kvm_extension(fd, KVM_CAP_NR_MEMSLOTS);
 
 	__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx);
 	info->gpa_bits = eax & 0xff;
@@ -83,7 +67,7 @@ static void probe_limits(int fd, vma_platform_info *info)
 	info->max_regions = slots <= 0 ? 32 : (uint32_t)slots;
 	info->granule = 4096;
 	for (size_t i = 0; i < sizeof(optional) / sizeof(*optional); i++)
-		if (extension(fd, optional[i].native))
+		if (vma_kvm_extension(fd, optional[i].native))
 			info->caps |= optional[i].cap;
 	if (!vma_kvm_host.msr_exits)
 		info->caps &= ~(uint32_t)VMA_CAP_MSR_EXIT;
@@ -120,7 +104,7 @@ static const char *probe_fd(int fd, vma_platform_info *info)
 	if (version != KVM_API_VERSION || size < (long)sizeof(struct kvm_run))
 		return "/dev/kvm does not speak KVM API version 12";
 	for (size_t i = 0; i < sizeof(required) / sizeof(*required); i++)
-		if (!extension(fd, required[i].cap)) {
+		if (!vma_kvm_extension(fd, required[i].cap)) {
 			snprintf(why, sizeof(why), "this kernel's KVM lacks %s", required[i].name);
 			return why;
 		}
@@ -137,28 +121,6 @@ static const char *probe_fd(int fd, vma_platform_info *info)
 	return NULL;
 }
 
-static void no_device(long rc, vma_platform_info *info)
-{
-	static char why[96];
-
-	info->remedy = "";
-	if (rc == -ENOENT) {
-		info->why = "there is no /dev/kvm";
-		info->remedy =
-		    "load the module kvm_intel or kvm_amd; if that fails, enable virtualization in the firmware setup "
-		    "(in a virtual machine: nested virtualization on its host)";
-	} else if (rc == -EACCES || rc == -EPERM) {
-		info->why = "no permission to open /dev/kvm";
-		info->remedy = "join the group kvm (as root: usermod -aG kvm USER) and log in again";
-	} else if (rc == -ENODEV || rc == -ENXIO) {
-		info->why = "/dev/kvm is there but no KVM module stands behind it";
-		info->remedy = "load the module kvm_intel or kvm_amd";
-	} else {
-		snprintf(why, sizeof(why), "open /dev/kvm: %s", strerror((int)-rc));
-		info->why = why;
-	}
-}
-
 void vma_kvm_probe(vma_platform_info *info)
 {
 	int fd = os_open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -166,7 +128,7 @@ void vma_kvm_probe(vma_platform_info *info)
 	info->version = "KVM API 12, hardware";
 	info->proved = "kvm_amd in QEMU's emulated hardware, and a /dev/kvm that emulates; never on real hardware";
 	if (fd < 0) {
-		no_device(fd, info);
+		vma_kvm_no_device(fd, info);
 		return;
 	}
 	info->why = probe_fd(fd, info);
@@ -177,17 +139,6 @@ void vma_kvm_probe(vma_platform_info *info)
 }
 
 /* ------ VM ------ */
-
-/* KVM_CREATE_VM waits for a lock interruptibly; a signal is no failure (api.rst 4.2). */
-static int create_vm(struct vma_kvm_vm *k)
-{
-	long rc = -EINTR;
-
-	for (int tries = 0; rc == -EINTR && tries < 100; tries++)
-		rc = os_ioctl(k->system, KVM_CREATE_VM, NULL, "KVM_CREATE_VM");
-	k->fd = rc < 0 ? -1 : (int)rc;
-	return rc < 0 ? vma_fail_os(rc, "KVM_CREATE_VM") : 0;
-}
 
 static int enable(struct vma_vm *vm, uint32_t cap, uint64_t arg)
 {
@@ -246,7 +197,7 @@ static int check_tsc(const struct vma_vm *vm)
 static int open_parts(struct vma_vm *vm)
 {
 	struct vma_kvm_vm *k = vm->priv;
-	int rc = create_vm(k);
+	int rc = vma_kvm_create_vm(k, 0);
 
 	if (!rc)
 		rc = enable_caps(vm);
@@ -312,13 +263,6 @@ static int clock_set(struct vma_vm *vm, uint64_t ns)
 	return vma_kvm_vm_ioctl(vm, KVM_SET_CLOCK, &c);
 }
 
-static int native(struct vma_vm *vm, struct vma_vcpu *v, int what)
-{
-	if (what == VMA_NATIVE_VCPU)
-		return VMA_KVM_VCPU(v)->fd;
-	return what == VMA_NATIVE_VM ? VMA_KVM_VM(vm)->fd : VMA_KVM_VM(vm)->system;
-}
-
 const struct vma_backend vma_backend_kvm = {
     .name = "kvm",
     .accel = VMA_ACCEL_KVM,
@@ -355,5 +299,5 @@ const struct vma_backend vma_backend_kvm = {
     .nmi = vma_kvm_nmi,
     .debug = vma_kvm_debug,
     .kick = vma_kvm_kick,
-    .native = native,
+    .native = vma_kvm_native,
 };

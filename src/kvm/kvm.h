@@ -20,6 +20,7 @@ extern struct vma_kvm_host vma_kvm_host;
 struct vma_kvm_vm {
 	int system; /* /dev/kvm */
 	int fd;
+	int gic; /* arm64: the device's descriptor + 1; 0: none */
 	int *parked; /* max_vcpus entries: descriptor of a destroyed vCPU + 1; negative: its opening failed halfway */
 };
 
@@ -33,6 +34,7 @@ struct vma_kvm_vcpu {
 	bool halted;            /* without an irqchip: HALTED was restored; KVM has no such state then */
 	bool injected;          /* KVM_INTERRUPT since the last exit */
 	bool window_known;      /* run->ready_for_interrupt_injection is of this state */
+	uint8_t lines;      /* arm64 without a GIC: levels of IRQ and FIQ, bits 0 and 1 */
 	bool debug_on;
 	bool step_off;  /* the next entry steps off the hardware breakpoint at step_off_pc */
 	bool off_armed; /* KVM is set for that step */
@@ -49,6 +51,17 @@ struct vma_kvm_vcpu {
 #define vma_kvm_vcpu_ioctl(v, request, arg) vma_kvm_ioctl(VMA_KVM_VCPU(v)->fd, request, arg, #request)
 int vma_kvm_ioctl(int fd, unsigned long request, void *arg, const char *name);
 
+/* kvm_host.c */
+long vma_kvm_extension(int fd, long cap); /* KVM_CHECK_EXTENSION; 0: not there */
+void vma_kvm_no_device(long rc, vma_platform_info *info); /* /dev/kvm did not open: why, and the remedy */
+int vma_kvm_create_vm(struct vma_kvm_vm *k, unsigned long type);
+int vma_kvm_native(struct vma_vm *vm, struct vma_vcpu *v, int what);
+int vma_kvm_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
+int vma_kvm_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
+/* kvm_enter.c */
+long vma_kvm_enter(struct vma_vcpu *v, bool immediate); /* KVM_RUN; 0 or -errno */
+void vma_kvm_kick(struct vma_kick *k);
+void vma_kvm_kick_hook(void); /* on the owner thread, in signal context */
 /* kvm.c */
 void vma_kvm_probe(vma_platform_info *info);
 /* kvm_cpuid.c */
@@ -68,8 +81,6 @@ int vma_kvm_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, u
 int vma_kvm_irqchip_create(struct vma_vm *vm);
 int vma_kvm_irq_line(struct vma_vm *vm, uint32_t gsi, int level);
 int vma_kvm_msi(struct vma_vm *vm, uint64_t address, uint32_t data);
-int vma_kvm_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
-int vma_kvm_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
 int vma_kvm_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip);
 int vma_kvm_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
 int vma_kvm_interrupt(struct vma_vcpu *v, uint8_t vector);
@@ -80,14 +91,12 @@ int vma_kvm_vcpu_open(struct vma_vcpu *v);
 void vma_kvm_vcpu_close(struct vma_vcpu *v);
 int vma_kvm_run(struct vma_vcpu *v);
 int vma_kvm_complete(struct vma_vcpu *v);
-void vma_kvm_kick(struct vma_kick *k);
-void vma_kvm_kick_hook(void); /* on the owner thread, in signal context */
 /* kvm_park.c */
 int vma_kvm_park_open(struct vma_vm *vm);
 void vma_kvm_park_close(struct vma_vm *vm);
 void vma_kvm_park(struct vma_vcpu *v, int fd, bool ready);
 int vma_kvm_unpark(struct vma_vcpu *v, bool *ready); /* a descriptor; -1: this number is new */
-int vma_kvm_renew(struct vma_vcpu *v);               /* what the core does not reset */
+int vma_kvm_drain(struct vma_vcpu *v);               /* complete what waits, no debugging */
 /* kvm_exit.c: fill v->exit from kvm_run, return its kind; VMA_EXIT_CANCELED for exits without a meaning */
 int vma_kvm_exit(struct vma_vcpu *v);
 int vma_kvm_window(struct vma_vcpu *v); /* fill it as VMA_EXIT_IRQ_WINDOW */

@@ -58,27 +58,6 @@ int vma_kvm_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 	return rc < 0 ? rc : 0; /* 0 and 1: refused by the guest's local APIC, delivered */
 }
 
-int vma_kvm_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)
-{
-	struct kvm_irqfd f = {.fd = (uint32_t)eventfd, .gsi = gsi, .flags = assign ? 0 : KVM_IRQFD_FLAG_DEASSIGN};
-
-	return vma_kvm_vm_ioctl(vm, KVM_IRQFD, &f);
-}
-
-int vma_kvm_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign)
-{
-	struct kvm_ioeventfd f = {
-	    .datamatch = io->match ? io->value : 0,
-	    .addr = io->address,
-	    .len = io->length,
-	    .fd = io->eventfd,
-	    .flags = (io->pio ? KVM_IOEVENTFD_FLAG_PIO : 0) | (io->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) |
-		     (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
-	};
-
-	return vma_kvm_vm_ioctl(vm, KVM_IOEVENTFD, &f);
-}
-
 /* x86_irq.h promises KVM's layouts. */
 _Static_assert(sizeof(vma_x86_pic) == sizeof(struct kvm_pic_state), "PIC image");
 _Static_assert(sizeof(vma_x86_ioapic) == sizeof(struct kvm_ioapic_state), "I/O APIC image");

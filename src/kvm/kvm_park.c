@@ -5,8 +5,6 @@
 #include <string.h>
 #include "kvm/kvm.h"
 
-enum { DRAIN_MAX = 64, X2APIC = 1 << 10 };
-
 int vma_kvm_park_open(struct vma_vm *vm)
 {
 	VMA_KVM_VM(vm)->parked = os_calloc(vm->config.max_vcpus, sizeof(int));
@@ -38,36 +36,10 @@ int vma_kvm_unpark(struct vma_vcpu *v, bool *ready)
 	return fd;
 }
 
-/* The local APIC after RESET (SDM vol. 3, 11.4.7.1); in xAPIC mode, which the APIC base has to be in first. */
-static int reset_lapic(struct vma_vcpu *v)
-{
-	static const struct {
-		uint16_t at;
-		uint32_t value;
-	} resets[] = {{0xe0, 0xffffffff}, {0xf0, 0xff},     {0x320, 0x10000}, {0x330, 0x10000},
-		      {0x340, 0x10000},   {0x350, 0x10000}, {0x360, 0x10000}, {0x370, 0x10000}};
-	struct kvm_lapic_state apic, old;
-	struct kvm_sregs sregs;
-	uint32_t id = v->index << 24;
-	int rc = vma_kvm_vcpu_ioctl(v, KVM_GET_SREGS, &sregs);
+enum { DRAIN_MAX = 64 };
 
-	sregs.apic_base &= ~(uint64_t)X2APIC;
-	if (!rc)
-		rc = vma_kvm_vcpu_ioctl(v, KVM_SET_SREGS, &sregs);
-	if (!rc)
-		rc = vma_kvm_vcpu_ioctl(v, KVM_GET_LAPIC, &old);
-	if (rc)
-		return rc;
-	memset(&apic, 0, sizeof(apic));
-	memcpy(apic.regs + 0x20, &id, 4);
-	memcpy(apic.regs + 0x30, old.regs + 0x30, 4); /* version */
-	for (size_t i = 0; i < sizeof(resets) / sizeof(resets[0]); i++)
-		memcpy(apic.regs + resets[i].at, &resets[i].value, 4);
-	return vma_kvm_vcpu_ioctl(v, KVM_SET_LAPIC, &apic);
-}
-
-/* An exit may still wait for its completion; the core writes all other state. */
-int vma_kvm_renew(struct vma_vcpu *v)
+/* An exit may still wait for its completion. */
+int vma_kvm_drain(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;
 	struct kvm_guest_debug no_debug = {0};
@@ -82,9 +54,5 @@ int vma_kvm_renew(struct vma_vcpu *v)
 	k->run->immediate_exit = 0;
 	if (rc && rc != -EINTR && rc != -EAGAIN)
 		return vma_fail_os(rc, "KVM_RUN to complete a destroyed vCPU's exit");
-	if (vma_kvm_host.debug)
-		rc = vma_kvm_vcpu_ioctl(v, KVM_SET_GUEST_DEBUG, &no_debug);
-	else
-		rc = 0;
-	return !rc && v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM ? reset_lapic(v) : (int)rc;
+	return vma_kvm_host.debug ? vma_kvm_vcpu_ioctl(v, KVM_SET_GUEST_DEBUG, &no_debug) : 0;
 }

@@ -1,51 +1,7 @@
-/* kvm_vcpu.c - a vCPU's life, entering it, completing an exit without going on, and kicks. */
+/* kvm_vcpu.c - an x86 vCPU's life, runs, completing an exit without going on. */
 #include <errno.h>
 #include <string.h>
 #include "kvm/kvm.h"
-
-/* ------ kicks ------
- * The signal of a kick runs vma_kvm_kick_hook on the owner thread. Before the KVM_RUN call it makes the call return at
- * once, through immediate_exit; during it, the signal itself does. Between runs `entered` is NULL and the kick is found
- * in kick->attention, which is looked at after `entered` is set: no moment is left in which a kick could be lost. */
-
-/* initial-exec: the dynamic model may allocate at first use, and a signal handler must not. */
-static _Thread_local struct kvm_run *volatile entered __attribute__((tls_model("initial-exec")));
-
-void vma_kvm_kick_hook(void)
-{
-	struct kvm_run *run = entered;
-
-	if (run)
-		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_RELAXED);
-}
-
-void vma_kvm_kick(struct vma_kick *k)
-{
-	if (k->owner && k->signal)
-		os_thread_signal(k->owner, k->signal); /* -ESRCH: the owner has ended and will never run */
-}
-
-static long enter(struct vma_vcpu *v, bool immediate)
-{
-	struct vma_kvm_vcpu *k = v->priv;
-	struct kvm_run *run = k->run;
-	long rc;
-
-	entered = run;
-	atomic_signal_fence(memory_order_seq_cst);
-	if (immediate || atomic_load_explicit(&v->kick->attention, memory_order_acquire))
-		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_RELAXED);
-	rc = os_ioctl(k->fd, KVM_RUN, NULL, "KVM_RUN");
-	entered = NULL;
-	atomic_signal_fence(memory_order_seq_cst);
-	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_RELAXED);
-	/* After an error kvm_run may be of an earlier exit. */
-	k->synced = rc ? 0 : (uint32_t)run->kvm_valid_regs;
-	k->window_known = !rc;
-	k->exception_at_risk = rc;
-	k->injected = false;
-	return rc;
-}
 
 /* ------ runs ------ */
 
@@ -124,7 +80,7 @@ int vma_kvm_run(struct vma_vcpu *v)
 	k->run->request_interrupt_window = v->irq_window;
 	if (k->run->kvm_valid_regs)
 		age(k);
-	rc = enter(v, false);
+	rc = vma_kvm_enter(v, false);
 	if (!rc)
 		return vma_kvm_exit(v);
 	if (rc == -EINTR || rc == -EAGAIN) /* EAGAIN: a vCPU that waited for INIT or SIPI got it (api.rst 4.10) */
@@ -142,7 +98,7 @@ int vma_kvm_complete(struct vma_vcpu *v)
 	if (!v->exit.pending)
 		return 0;
 	answer(v);
-	rc = enter(v, true);
+	rc = vma_kvm_enter(v, true);
 	if (rc == -EINTR) {
 		v->exit.pending = 0;
 		return 0;
@@ -222,13 +178,51 @@ static int join_interrupts(struct vma_vcpu *v)
 	return rc ? rc : vma_kvm_vcpu_ioctl(v, KVM_SET_LAPIC, &apic);
 }
 
+enum { X2APIC = 1 << 10 };
+
+/* The local APIC after RESET (SDM vol. 3, 11.4.7.1); in xAPIC mode, which the APIC base has to be in first. */
+static int reset_lapic(struct vma_vcpu *v)
+{
+	static const struct {
+		uint16_t at;
+		uint32_t value;
+	} resets[] = {{0xe0, 0xffffffff}, {0xf0, 0xff},     {0x320, 0x10000}, {0x330, 0x10000},
+		      {0x340, 0x10000},   {0x350, 0x10000}, {0x360, 0x10000}, {0x370, 0x10000}};
+	struct kvm_lapic_state apic, old;
+	struct kvm_sregs sregs;
+	uint32_t id = v->index << 24;
+	int rc = vma_kvm_vcpu_ioctl(v, KVM_GET_SREGS, &sregs);
+
+	sregs.apic_base &= ~(uint64_t)X2APIC;
+	if (!rc)
+		rc = vma_kvm_vcpu_ioctl(v, KVM_SET_SREGS, &sregs);
+	if (!rc)
+		rc = vma_kvm_vcpu_ioctl(v, KVM_GET_LAPIC, &old);
+	if (rc)
+		return rc;
+	memset(&apic, 0, sizeof(apic));
+	memcpy(apic.regs + 0x20, &id, 4);
+	memcpy(apic.regs + 0x30, old.regs + 0x30, 4); /* version */
+	for (size_t i = 0; i < sizeof(resets) / sizeof(resets[0]); i++)
+		memcpy(apic.regs + resets[i].at, &resets[i].value, 4);
+	return vma_kvm_vcpu_ioctl(v, KVM_SET_LAPIC, &apic);
+}
+
+/* The core writes all other state. */
+static int renew(struct vma_vcpu *v)
+{
+	int rc = vma_kvm_drain(v);
+
+	return !rc && v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM ? reset_lapic(v) : rc;
+}
+
 /* CPUID and the TSC's frequency are the VM's: a parked one has them. */
 static int open_parts(struct vma_vcpu *v, bool ready)
 {
 	int rc = map_run(v);
 
 	if (!rc && ready)
-		return vma_kvm_renew(v);
+		return renew(v);
 	if (!rc)
 		rc = vma_kvm_cpuid_set(v);
 	if (!rc)
