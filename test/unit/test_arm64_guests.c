@@ -1,9 +1,10 @@
-/* test_soft_arm64.c - the software back end for arm64 through the public calls: a byte to a device, PSCI, the timer's interrupt
- * through the GIC, a second vCPU, state. Guests are written as words; the comments are their source. */
+/* test_arm64_guests.c - small arm64 guests through the public calls, on every accelerator that is here: a byte to a device, PSCI,
+ * the timer's interrupt through the GIC, a second vCPU, a watched step, state from each to each. Guests are written as words; the comments are their source. */
 /* test-labels: threads|release */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -41,6 +42,21 @@ struct machine {
 	uint8_t *ram;
 };
 
+static vma_accel accel;
+static uint32_t caps;
+
+/* The accelerator under test can be used here; the next tests are for it. */
+static bool choose(vma_accel wanted)
+{
+	vma_platform_info info = {.size = sizeof(info)};
+
+	if (vma_platform_find(wanted, VMA_ARCH_ARM64, &info) < 0 || !info.available)
+		return false;
+	accel = wanted;
+	caps = info.caps;
+	return true;
+}
+
 static void ok(int rc)
 {
 	if (rc < 0)
@@ -56,7 +72,7 @@ static void put_code(struct machine *m, uint64_t at, const uint32_t *code, size_
 static void make(struct machine *m, vma_vm_config config)
 {
 	config.size = sizeof(config);
-	config.accel = VMA_ACCEL_SOFT;
+	config.accel = accel;
 	config.arch = VMA_ARCH_ARM64;
 	ok(vma_vm_create(&config, &m->vm));
 	ok(vma_mem_anon(RAM, &m->mem));
@@ -108,6 +124,8 @@ static void hypercall_exits(void **state)
 	struct machine m;
 	vma_exit *e;
 	(void)state;
+	if (!(caps & VMA_CAP_HYPERCALL_EXIT))
+		skip();
 	make(&m, (vma_vm_config){.hypercall_exits = 1});
 	put_code(&m, CODE, hello + 4, 16);
 	e = vma_vcpu_exit(m.v);
@@ -143,6 +161,8 @@ static void timer_interrupt(void **state)
 static void timer_interrupt_counted(void **state)
 {
 	(void)state;
+	if (!(caps & VMA_CAP_INSN_COUNT))
+		skip();
 	timer_of(1000000000);
 }
 
@@ -185,37 +205,110 @@ static void cpu_on(void **state)
 	end(&m);
 }
 
-/* Saved after the interrupt was set up, restored into another VM, which goes on to the end. */
-static void save_and_restore(void **state)
+static void single_step(void **state)
+{
+	struct machine m;
+	vma_debug debug = {.size = sizeof(debug), .single_step = 1};
+	(void)state;
+	make(&m, (vma_vm_config){0});
+	PUT(&m, CODE, hello);
+	ok(vma_vcpu_debug(m.v, &debug));
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_DEBUG);
+	assert_int_equal(vma_vcpu_exit(m.v)->debug.reason, VMA_DEBUG_STEP);
+	assert_int_equal(get(m.v, VMA_ARM64_PC), CODE + 4);
+	assert_int_equal(get(m.v, VMA_ARM64_X1), UART);
+	debug = (vma_debug){.size = sizeof(debug), .count = 1, .hw = {{CODE + 8, VMA_BREAK_EXEC, 4}}};
+	ok(vma_vcpu_debug(m.v, &debug));
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_DEBUG);
+	assert_int_equal(vma_vcpu_exit(m.v)->debug.reason, VMA_DEBUG_HW);
+	assert_int_equal(get(m.v, VMA_ARM64_PC), CODE + 8);
+	debug = (vma_debug){.size = sizeof(debug)};
+	ok(vma_vcpu_debug(m.v, &debug));
+	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_MMIO);
+	end(&m);
+}
+
+/* What the other does not have is told, and is nothing that this guest uses. */
+static unsigned told;
+static void tell(void *opaque, const char *element, const char *reason)
+{
+	(void)opaque;
+	print_message("  %s: %s\n", element, reason);
+	told++;
+}
+
+static const uint32_t moved[] = {VMA_ARM64_X0 + 7,	 VMA_ARM64_SP_EL0,    VMA_ARM64_SP_EL1,	   VMA_ARM64_PC,
+				 VMA_ARM64_TPIDR_EL0,	 VMA_ARM64_FPSR,      VMA_ARM64_TTBR1_EL1, VMA_ARM64_CNTV_CVAL_EL0,
+				 VMA_ARM64_ELR_EL1,	 VMA_ARM64_SPSR_EL1,  VMA_ARM64_VBAR_EL1,  VMA_ARM64_MAIR_EL1,
+				 VMA_ARM64_CONTEXTIDR_EL1, VMA_ARM64_PSTATE};
+static const uint64_t values[] = {7, 0x7000, 0x8000, 4, 0x1234, 0x1f, 0x4000, 99, 0x5550, 0x3c5, 0x800, 0xff440c0400, 5, 0x600003c4};
+enum { MOVED = sizeof(moved) / sizeof(*moved) };
+
+/* From one accelerator to the other; false: the other lacks what this CPU shows. */
+static bool move(vma_accel from, vma_accel to)
 {
 	static uint8_t buf[65536];
 	size_t size = sizeof(buf);
+	const vma_report report = {.line = tell};
 	struct machine a, b;
-	(void)state;
+	uint64_t read[MOVED];
+	int rc;
+
+	print_message("%s to %s\n", vma_accel_name(from), vma_accel_name(to));
+	accel = from;
 	make(&a, (vma_vm_config){0});
+	accel = to;
 	make(&b, (vma_vm_config){0});
-	const uint32_t ids[] = {VMA_ARM64_X0 + 7, VMA_ARM64_SP_EL1, VMA_ARM64_TPIDR_EL0, VMA_ARM64_FPSR, VMA_ARM64_TTBR1_EL1,
-				VMA_ARM64_CNTV_CVAL_EL0};
-	const uint64_t values[] = {7, 0x8000, 0x1234, 0x1f, 0x4000, 99};
-	uint64_t read[6];
-	ok(vma_vcpu_set(a.v, ids, values, 6));
-	ok(vma_vcpu_save(a.v, buf, &size, 0));
-	ok(vma_vcpu_restore(b.v, buf, size, 0, NULL));
-	ok(vma_vcpu_get(b.v, ids, read, 6));
-	assert_memory_equal(read, values, sizeof(values));
+	ok(vma_vcpu_set(a.v, moved, values, MOVED));
+	ok(vma_vcpu_save(a.v, buf, &size, VMA_STATE_TIME));
+	rc = vma_vcpu_restore(b.v, buf, size, VMA_STATE_TIME, &report);
+	if (rc == VMA_E_FEATURE && from != to) {
+		print_message("  refused: %s\n", vma_why());
+	} else {
+		ok(rc);
+		ok(vma_vcpu_get(b.v, moved, read, MOVED));
+		assert_memory_equal(read, values, sizeof(values));
+	}
 	for (size_t cut = 0; cut < size; cut += 97)
 		assert_true(vma_vcpu_restore(b.v, buf, cut, 0, NULL) < 0);
-	ok(vma_vcpu_get(b.v, ids, read, 6));
-	assert_memory_equal(read, values, sizeof(values));
 	end(&a);
 	end(&b);
+	return rc >= 0;
+}
+
+static void state_moves(void **state)
+{
+	const vma_accel before = accel;
+	(void)state;
+	told = 0;
+	assert_true(move(before, before));
+	assert_int_equal(told, 0);
+	if (before != VMA_ACCEL_SOFT) {
+		move(before, VMA_ACCEL_SOFT);
+		move(VMA_ACCEL_SOFT, before);
+	}
+	accel = before;
 }
 
 int main(void)
 {
+	static const vma_accel accels[] = {VMA_ACCEL_SOFT, VMA_ACCEL_KVM};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_byte),	      cmocka_unit_test(hypercall_exits), cmocka_unit_test(timer_interrupt),
-		cmocka_unit_test(timer_interrupt_counted), cmocka_unit_test(cpu_on),	  cmocka_unit_test(save_and_restore),
+		cmocka_unit_test(a_byte),
+		cmocka_unit_test(hypercall_exits),
+		cmocka_unit_test(timer_interrupt),
+		cmocka_unit_test(timer_interrupt_counted),
+		cmocka_unit_test(cpu_on),
+		cmocka_unit_test(single_step),
+		cmocka_unit_test(state_moves),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(accels) / sizeof(*accels); i++) {
+		if (!choose(accels[i]))
+			continue;
+		print_message("on %s:\n", vma_accel_name(accel));
+		failed += cmocka_run_group_tests(tests, NULL, NULL);
+	}
+	return failed;
 }
