@@ -189,7 +189,8 @@ enum a64_stop_kind a64_step(struct a64_cpu *c);     /* exactly one instruction *
 void a64_state_changed(struct a64_cpu *c, bool flush);
 uint64_t a64_get_pstate(struct a64_cpu *c); /* in SPSR's layout, Arm ARM C5.2.19 */
 void a64_set_pstate(struct a64_cpu *c, uint64_t pstate);
-/* System registers for the user, those that the CPU owns; false: it does not, or the value is refused. */
+/* System registers for the user, those that the CPU owns; false: it does not, the value is refused, or bits of it that
+ * are fixed here were not kept. */
 bool a64_get_sysreg(struct a64_cpu *c, uint32_t reg, uint64_t *value);
 bool a64_set_sysreg(struct a64_cpu *c, uint32_t reg, uint64_t value);
 /* The n-th of those that are state or tell what the CPU is; false: there are fewer. */

@@ -333,11 +333,10 @@ bool a64_set_sysreg(struct a64_cpu *c, uint32_t reg, uint64_t value)
 	if (is_id(reg))
 		return value == c->id[reg & 63] || adopt_id(c, reg & 63, value);
 	if (r) {
-		if ((value ^ r->reset) & ~r->mask)
-			return false;
-		*storage(c, r) = value;
+		uint64_t kept = (value & r->mask) | (r->reset & ~r->mask);
+		*storage(c, r) = kept;
 		changed(c, r);
-		return true;
+		return kept == value;
 	}
 	if (reg == A64_SYSREG(3, 4, 4, 1, 0) || reg == A64_SYSREG(3, 0, 4, 1, 0)) {
 		unsigned bank = reg >> 11 & 7 ? 1 : 0;

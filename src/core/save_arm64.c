@@ -208,14 +208,14 @@ static int read_all(struct plan *p, const void *buf, size_t size)
 /* ------ judging the CPU that the state was made on ------ */
 
 /* ID registers whose 4-bit fields grow with what software may use (Arm ARM D19.1.3); `fields` are those that name
- * instructions or state. Fields of 0xf mean "not there" where `is_signed`. */
+ * instructions or state; PFR0.GIC is the machine's. Fields of 0xf mean "not there" where `is_signed`. */
 static const struct {
 	uint32_t id;
 	uint64_t fields, is_signed;
 } growing[] = {
 	{VMA_ARM64_ID_AA64ISAR0_EL1, UINT64_C(0xfffffffffffffff0), 0},
 	{VMA_ARM64_ID_AA64ISAR1_EL1, UINT64_C(0xffffffffffffffff), 0},
-	{VMA_ARM64_ID_AA64PFR0_EL1, UINT64_C(0x000ffff00ff000ff) & ~UINT64_C(0xff), 0xff0000},
+	{VMA_ARM64_ID_AA64PFR0_EL1, UINT64_C(0x000f000ff0ff0000), 0xff0000},
 	{VMA_ARM64_ID_AA64MMFR1_EL1, UINT64_C(0x0000000000f00000), 0},
 };
 
@@ -305,7 +305,7 @@ static int put_sysregs(const struct plan *p, size_t group)
 			vma_report_line(p->report, groups[group].element, "%s is not there, saved was %#llx", name,
 					(ull)l->value[i]);
 		else if (rc == 1 && have != l->value[i])
-			vma_report_line(p->report, groups[group].element, "%s stays %#llx, saved was %#llx", name, (ull)have,
+			vma_report_line(p->report, groups[group].element, "%s is %#llx, saved was %#llx", name, (ull)have,
 					(ull)l->value[i]);
 	}
 	return 0;
