@@ -226,7 +226,7 @@ static struct sf_num underflow(struct sf_env *e, const struct format *f, unsigne
 	int64_t shift = (int64_t)f->emin - exp;
 	bool carry, inexact;
 	if (e->ftz) {
-		e->flags |= SF_U | SF_P;
+		e->flags |= e->arm ? SF_U : SF_U | SF_P;
 		return (struct sf_num){SF_ZERO, sign, false, 0, 0};
 	}
 	if (shift >= 128) {
@@ -258,7 +258,7 @@ struct sf_num sf_round(struct sf_env *e, enum sf_kind k, bool sign, int32_t exp,
 	int32_t rexp = exp + carry;
 	if (carry)
 		sig = TOP;
-	if (rexp < f->emin && (e->masks & SF_U))
+	if ((e->arm ? exp : rexp) < f->emin && (e->masks & SF_U))
 		return underflow(e, f, prec, sign, exp, hi, lo);
 	if (rexp > f->emax && (e->masks & SF_O))
 		return overflow(e, f, prec, sign);

@@ -17,6 +17,7 @@ enum { SF_NEAREST, SF_DOWN, SF_UP, SF_TRUNC };
 struct sf_env {
 	uint8_t rc;
 	bool daz, ftz; /* MXCSR's; never with x87 */
+	bool arm; /* tininess is found before rounding, and what is flushed is not inexact (Arm ARM A1.5.6) */
 	bool x87; /* x87's choice of NaN, and unmasked over- and underflow deliver a result with a wrapped exponent */
 	uint8_t prec;  /* x87 precision control: 24, 53 or 64 significand bits (0: 64) */
 	uint8_t masks; /* SF_ bits that are masked */

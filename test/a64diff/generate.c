@@ -174,6 +174,12 @@ static bool make_simd(struct seq *s, const struct a64_row *r, uint32_t insn)
 	return emit(s, insn);
 }
 
+/* A denormal that FPCR.FZ flushes: FJCVTZS clears Z for it (Arm ARM J1.3, FPToFixedJS), QEMU 7.2 does not. */
+static bool make_fp(struct seq *s, const struct a64_row *r, uint32_t insn)
+{
+	return strcmp(r->name, "fjcvtzs") && make_plain(s, r, insn);
+}
+
 static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 {
 	bool exclusive = !strcmp(r->name, "stxr") || !strcmp(r->name, "stxp");
@@ -216,7 +222,8 @@ static bool make_atomic(struct seq *s, const struct a64_row *r, uint32_t insn)
 	X(a64_rows_simd_mul, 3, make_simd)                                                                             \
 	X(a64_rows_simd_long, 3, make_simd)                                                                            \
 	X(a64_rows_crypto, 2, make_simd)                                                                               \
-	X(a64_rows_simd_shift, 4, make_simd)
+	X(a64_rows_simd_shift, 4, make_simd)                                                                           \
+	X(a64_rows_fp, 8, make_fp)
 static const struct table {
 	const struct a64_rows *rows;
 	unsigned weight;
@@ -276,6 +283,21 @@ static uint64_t value(struct gen *g)
 	}
 }
 
+/* A float, double or two: zeros, infinities, NaNs, denormals, and neighbours of one and of powers of two. */
+static uint64_t fp_value(struct gen *g)
+{
+	static const uint32_t exps[] = {0, 1, 0x7e, 0x7f, 0x80, 0xfe, 0xff};
+	const uint64_t v = gen_random(g), sign = v & 1, wide = v >> 1 & 1;
+	const unsigned pick = below(g, 9);
+	const uint64_t e = pick < 7 ? exps[pick] : pick == 7 ? 0x7f + below(g, 70) - 3 : gen_random(g) & 0xff;
+	const uint64_t exp = !wide ? e : e == 0xff ? 0x7ff : e == 0xfe ? 0x7fe : e < 2 ? e : e + 0x3ff - 0x7f;
+	uint64_t fraction = below(g, 3) ? value(g) : 0;
+	if (wide)
+		return sign << 63 | exp << 52 | (fraction & ((UINT64_C(1) << 52) - 1));
+	const uint64_t low = sign << 31 | exp << 23 | (fraction & 0x7fffff);
+	return low | (below(g, 2) ? (v >> 32) << 32 : 0);
+}
+
 /* Behind n words of the sequence, and as many NOPs as a branch reaches. */
 static void ends(struct diff_case *c, unsigned n, uint32_t last)
 {
@@ -315,7 +337,9 @@ void gen_case(struct gen *g, struct diff_case *c, unsigned insns)
 	c->s.nzcv = gen_random(g) & 0xf0000000;
 	for (unsigned i = 0; i < 32; i++)
 		for (unsigned k = 0; k < 2; k++)
-			c->s.v[i][k] = value(g);
+			c->s.v[i][k] = below(g, 2) ? fp_value(g) : value(g);
+	if (below(g, 2)) /* FZ16, RMode, FZ, DN, AHP */
+		c->s.fpcr = gen_random(g) & 0x07c80000;
 	for (unsigned i = 0; i < CASE_MEM; i += 8) {
 		uint64_t v = value(g);
 		memcpy(&c->s.mem[i], &v, 8);
