@@ -115,6 +115,8 @@ static const char *probe_fd(int fd, vma_platform_info *info)
 		info->caps &= ~(uint32_t)VMA_CAP_SW_BREAK;
 		info->version = "KVM API 12, emulating: this processor shows neither VMX nor SVM";
 	} else if (in_qemu()) {
+		/* its INT3 checks the intercept of INT n in place of the #BP intercept that KVM sets (APM vol. 2, 15.12.4) */
+		info->caps &= ~(uint32_t)VMA_CAP_SW_BREAK;
 		info->version = "KVM API 12, hardware that QEMU emulates";
 	}
 	info->remedy = "";
