@@ -9,12 +9,12 @@ static uint32_t caps(void)
 	return info.caps;
 }
 
-static bool version_says(const char *word)
+static int version_says(const char *word)
 {
 	vma_platform_info info = {.size = sizeof(info)};
 
 	OK(vma_platform_find(VMA_ACCEL_KVM, VMA_ARCH_X86_64, &info));
-	return strstr(info.version, word);
+	return strstr(info.version, word) != NULL;
 }
 
 /* QEMU's processor, where KVM is nested in it, does not arm the DR7 that VMRUN loads. */
