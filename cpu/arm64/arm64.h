@@ -129,6 +129,7 @@ struct a64_cpu {
 
 	union a64_vec v[32];
 	uint32_t fpcr, fpsr;
+	bool host_nearest; /* of a64_run: the host rounds to nearest */
 
 	/* system registers of EL1 and EL0 that the CPU owns; the other stack pointer is in sp_el[] */
 	uint64_t sp_el[2];

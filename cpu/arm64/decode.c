@@ -6,10 +6,10 @@
 enum { TOP_BITS = 11, BUCKETS = 1 << TOP_BITS, SHIFT = 32 - TOP_BITS, ROOM = 24000 };
 
 static const struct a64_rows *const tables[] = {
-	&a64_rows_int,      &a64_rows_mul,       &a64_rows_branch,     &a64_rows_mem,       &a64_rows_atomic,
-	&a64_rows_simd_mem, &a64_rows_fp,        &a64_rows_simd_same,  &a64_rows_simd_perm, &a64_rows_simd_misc,
-	&a64_rows_simd_mul, &a64_rows_simd_long, &a64_rows_simd_shift, &a64_rows_crypto,    &a64_rows_pauth,
-	&a64_rows_system,   &a64_rows_maintain};
+	&a64_rows_int,       &a64_rows_mul,      &a64_rows_branch,    &a64_rows_mem,       &a64_rows_atomic,
+	&a64_rows_simd_mem,  &a64_rows_fp,       &a64_rows_fp_same,   &a64_rows_fp_misc,   &a64_rows_simd_same,
+	&a64_rows_simd_perm, &a64_rows_simd_misc, &a64_rows_simd_mul, &a64_rows_simd_long, &a64_rows_simd_shift,
+	&a64_rows_crypto,    &a64_rows_pauth,    &a64_rows_system,    &a64_rows_maintain};
 static const struct a64_row *rows[ROOM];
 static uint16_t first[BUCKETS + 1];
 

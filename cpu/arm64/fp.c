@@ -1,4 +1,5 @@
-/* fp.c - scalar floating point (Arm ARM C4.1.96): arithmetic, compares, selects, conversions, moves. */
+/* fp.c - scalar floating point (Arm ARM C4.1.96) that vectors do not have too: fused multiplications, compares, selects,
+ * conversions, moves. */
 #include "fp.h"
 
 static unsigned size_of(uint32_t insn)
@@ -16,32 +17,7 @@ static void put(struct a64_cpu *c, unsigned n, uint64_t value)
 	c->v[n & 31] = (union a64_vec){.d = {value, 0}};
 }
 
-/* ------ two and three sources ------ */
-
-#define BINARY(name)                                                                                                   \
-	static void name##_of(struct a64_cpu *c, const struct a64_op *op)                                              \
-	{                                                                                                              \
-		const unsigned size = size_of(op->insn);                                                               \
-		struct a64_fp f;                                                                                       \
-		a64_fp_begin(&f, c);                                                                                   \
-		put(c, op->rd, a64_fp_##name(&f, size, get(c, op->rn, size), get(c, op->rm, size)));                   \
-		a64_fp_end(c, &f);                                                                                     \
-	}                                                                                                              \
-	static A64_HANDLER(op_f##name)                                                                                    \
-	{                                                                                                              \
-		a64_fp_check(c, op);                                                                                   \
-		name##_of(c, op);                                                                                      \
-		return A64_NEXT(op);                                                                                   \
-	}
-BINARY(add)
-BINARY(sub)
-BINARY(mul)
-BINARY(nmul)
-BINARY(div)
-BINARY(max)
-BINARY(min)
-BINARY(maxnm)
-BINARY(minnm)
+/* ------ three sources ------ */
 
 /* FMADD, FMSUB, FNMADD, FNMSUB: o1 negates the addend and the product, o0 the product again */
 static void muladd(struct a64_cpu *c, const struct a64_op *op)
@@ -303,15 +279,6 @@ static bool half_fixed(uint32_t insn)
 		{0x7f3f0000, value, name, fn, A64_OPS_RAW, A64_F_FP16, false, half_fixed, prep_fixed}
 #define INTEGER(value, name, fn, prep) ROWS(0x7f3ffc00, value, name, fn, prep)
 static const struct a64_row rows[] = {
-	ROWS(0xff20fc00, 0x1e200800, "fmul", op_fmul, NULL),
-	ROWS(0xff20fc00, 0x1e201800, "fdiv", op_fdiv, NULL),
-	ROWS(0xff20fc00, 0x1e202800, "fadd", op_fadd, NULL),
-	ROWS(0xff20fc00, 0x1e203800, "fsub", op_fsub, NULL),
-	ROWS(0xff20fc00, 0x1e204800, "fmax", op_fmax, NULL),
-	ROWS(0xff20fc00, 0x1e205800, "fmin", op_fmin, NULL),
-	ROWS(0xff20fc00, 0x1e206800, "fmaxnm", op_fmaxnm, NULL),
-	ROWS(0xff20fc00, 0x1e207800, "fminnm", op_fminnm, NULL),
-	ROWS(0xff20fc00, 0x1e208800, "fnmul", op_fnmul, NULL),
 	ROWS(0xff208000, 0x1f000000, "fmadd", fmadd, NULL),
 	ROWS(0xff208000, 0x1f008000, "fmsub", fmadd, NULL),
 	ROWS(0xff208000, 0x1f200000, "fnmadd", fmadd, NULL),

@@ -19,8 +19,11 @@ void a64_fp_end(struct a64_cpu *c, const struct a64_fp *f);
 struct sf_num a64_fp_unpack(struct a64_fp *f, unsigned size, uint64_t v);
 uint64_t a64_fp_pack(struct a64_fp *f, unsigned size, struct sf_num n); /* n is representable */
 
+bool a64_fp_flushes(const struct a64_fp *f, unsigned size); /* FPCR.FZ or FZ16 */
+/* a * b + c, rounded once to `size`; none is a NaN. */
+struct sf_num a64_fp_fused(struct a64_fp *f, unsigned size, struct sf_num a, struct sf_num b, struct sf_num c);
+
 /* One operation on one element. */
-typedef uint64_t (*a64_fp2)(struct a64_fp *f, unsigned size, uint64_t a, uint64_t b);
 uint64_t a64_fp_add(struct a64_fp *f, unsigned size, uint64_t a, uint64_t b);
 uint64_t a64_fp_sub(struct a64_fp *f, unsigned size, uint64_t a, uint64_t b);
 uint64_t a64_fp_mul(struct a64_fp *f, unsigned size, uint64_t a, uint64_t b);

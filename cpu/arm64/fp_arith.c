@@ -18,7 +18,7 @@ void a64_fp_end(struct a64_cpu *c, const struct a64_fp *f)
 		   (s & SF_U ? A64_UFC : 0) | (s & SF_P ? A64_IXC : 0);
 }
 
-static bool flushes(const struct a64_fp *f, unsigned size)
+bool a64_fp_flushes(const struct a64_fp *f, unsigned size)
 {
 	return f->fpcr & (size == 2 ? A64_FPCR_FZ16 : A64_FPCR_FZ);
 }
@@ -31,7 +31,7 @@ static enum sf_kind kind(unsigned size)
 /* What results of that size do when they are tiny. */
 static void for_result(struct a64_fp *f, unsigned size)
 {
-	f->e.ftz = flushes(f, size);
+	f->e.ftz = a64_fp_flushes(f, size);
 }
 
 struct sf_num a64_fp_unpack(struct a64_fp *f, unsigned size, uint64_t v)
@@ -40,7 +40,7 @@ struct sf_num a64_fp_unpack(struct a64_fp *f, unsigned size, uint64_t v)
 	struct sf_num n = size == 2 ? sf_unpack16((uint16_t)v) : size == 4 ? sf_unpack32(&plain, (uint32_t)v) : sf_unpack64(&plain, v);
 	const bool tiny = n.cls == SF_FINITE && n.exp < (size == 2 ? -14 : size == 4 ? -126 : -1022);
 	n.denormal = false;
-	if (!tiny || !flushes(f, size))
+	if (!tiny || !a64_fp_flushes(f, size))
 		return n;
 	f->fpsr |= size == 2 ? 0 : A64_IDC;
 	return (struct sf_num){SF_ZERO, n.sign, false, 0, 0};
@@ -150,12 +150,17 @@ uint64_t a64_fp_minnm(struct a64_fp *f, unsigned size, uint64_t x, uint64_t y)
 	return extreme_number(f, size, x, y, false);
 }
 
+struct sf_num a64_fp_fused(struct a64_fp *f, unsigned size, struct sf_num a, struct sf_num b, struct sf_num c)
+{
+	for_result(f, size);
+	return checked(sf_muladd(&f->e, kind(size), a, b, c));
+}
+
 /* FPMulAdd: infinity times zero with a quiet NaN as the addend is invalid and gives the default NaN. */
 uint64_t a64_fp_muladd(struct a64_fp *f, unsigned size, uint64_t addend, uint64_t x, uint64_t y)
 {
 	struct sf_num c = a64_fp_unpack(f, size, addend), a = a64_fp_unpack(f, size, x), b = a64_fp_unpack(f, size, y), r;
 	const bool undefined = (a.cls == SF_INF && b.cls == SF_ZERO) || (a.cls == SF_ZERO && b.cls == SF_INF);
-	for_result(f, size);
 	if (c.cls == SF_QNAN && undefined)
 		r = invalid(f);
 	else if (c.cls == SF_SNAN)
@@ -165,7 +170,7 @@ uint64_t a64_fp_muladd(struct a64_fp *f, unsigned size, uint64_t addend, uint64_
 	else if (sf_is_nan(c))
 		r = c;
 	else if (!nans(f, a, b, &r))
-		r = checked(sf_muladd(&f->e, kind(size), a, b, c));
+		r = a64_fp_fused(f, size, a, b, c);
 	return a64_fp_pack(f, size, r);
 }
 

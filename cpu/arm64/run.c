@@ -1,5 +1,6 @@
 /* run.c - the run loop: what happens between blocks (exceptions, interrupts, debug, budget) and how a block is entered
  * and left. */
+#include <fenv.h>
 #include "engine.h"
 #include "sys.h"
 
@@ -131,6 +132,7 @@ static void enter(struct a64_cpu *c)
 	c->log_pos = 0;
 	c->block = NULL;
 	c->cache->link_from = NULL;
+	c->host_nearest = fegetround() == FE_TONEAREST;
 	a64_share_enter(c);
 	if (c->replay && (c->pc != c->replay_pc || !c->log_len))
 		end_replay(c); /* moved elsewhere, or never answered */

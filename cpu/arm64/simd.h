@@ -19,6 +19,8 @@ union a64_lanes {
 	int16_t s16[8];
 	int32_t s32[4];
 	int64_t s64[2];
+	float f32[4];
+	double f64[2];
 };
 typedef uint8_t a64_u8;
 typedef uint16_t a64_u16;

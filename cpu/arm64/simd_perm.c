@@ -126,7 +126,7 @@ static bool smov_ok(uint32_t insn)
 	return size5(insn) < 2 + (insn >> 30 & 1);
 }
 
-/* FMOV between general registers and vectors moves bits only: of S, D and D[1]. */
+/* FMOV between general registers and vectors moves bits only: of H, S, D and D[1]. */
 static A64_HANDLER(fmov_from_w)
 {
 	a64_fp_check(c, op);
@@ -138,6 +138,25 @@ static A64_HANDLER(fmov_from_x)
 	a64_fp_check(c, op);
 	V(op->rd) = (union a64_vec){.d = {c->x[op->rn]}};
 	return A64_NEXT(op);
+}
+static A64_HANDLER(fmov_from_h)
+{
+	a64_fp_check(c, op);
+	V(op->rd) = (union a64_vec){.d = {(uint16_t)c->x[op->rn]}};
+	return A64_NEXT(op);
+}
+static A64_HANDLER(fmov_to_h)
+{
+	a64_fp_check(c, op);
+	c->x[op->rd] = V(op->rn).h[0];
+	return A64_NEXT(op);
+}
+static void prep_fmov_half(struct a64_op *op)
+{
+	const bool from = op->insn >> 16 & 1;
+	op->fn = from ? fmov_from_h : fmov_to_h;
+	if (!from && op->rd == 31)
+		op->rd = A64_R_SINK;
 }
 static void prep_fmov(struct a64_op *op)
 {
@@ -304,6 +323,7 @@ static const struct a64_row rows[] = {
 	ROW(0xfffefc00, 0x1e260000, "fmov", A64_OPS_RAW, NULL, prep_fmov),
 	ROW(0xfffefc00, 0x9e660000, "fmov", A64_OPS_RAW, NULL, prep_fmov),
 	ROW(0xfffefc00, 0x9eae0000, "fmov", A64_OPS_RAW, NULL, prep_fmov),
+	{0x7ffefc00, 0x1ee60000, "fmov", NULL, A64_OPS_RAW, A64_F_FP16, false, NULL, prep_fmov_half},
 	ROW(0xbfe08400, 0x2e000000, "ext", A64_OPS_RAW, ext_ok, prep_ext),
 	PERMUTATIONS(PERMUTE_ROW){0xbfe09c00, 0x0e000000, "tbl", table_lookup, A64_OPS_RAW, A64_ALWAYS, false, NULL,
 				  NULL},
