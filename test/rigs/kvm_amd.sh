@@ -1,6 +1,6 @@
 #!/bin/sh
-# kvm_amd.sh SOURCE-FOLDER BUILD-FOLDER: the real kvm_amd, nested in QEMU's processor that has SVM: Debian's kernel loads it from its package
-# and runs the project's programs. 77: something is missing.
+# kvm_amd.sh SOURCE-FOLDER BUILD-FOLDER [bench]: the real kvm_amd, nested in QEMU's processor that has SVM: Debian's kernel loads it from its package
+# and runs the project's programs, or with `bench` `vmaccel bench` alone. 77: something is missing.
 set -eu
 cd "$1"
 build=$2
@@ -12,7 +12,7 @@ command -v qemu-system-x86_64 >/dev/null || rig_skip "no qemu-system-x86_64: apt
 [ -f "$guest/modules/kvm-amd.ko" ] || rig_skip "no Debian kernel with kvm-amd: scripts/deps guest"
 rig_begin
 cp "$here/init" "$stage/init"
-cp "$here/run-kvm-amd" "$stage/run"
+cp "$here/${3:-run}-kvm-amd" "$stage/run"
 cp "$guest/busybox" "$stage/bin/"
 ln -s busybox "$stage/bin/sh"
 cp "$guest"/modules/*.ko "$stage/lib/"
