@@ -62,22 +62,22 @@ A64_INLINE uint64_t a64_bits64(double v)
 	return (union { double f; uint64_t u; }){v}.u;
 }
 /* normal or zero */
-A64_INLINE bool a64_usual32(float v)
+A64_INLINE unsigned a64_usual32(float v)
 {
 	const uint32_t twice = a64_bits32(v) << 1;
 	return (twice == 0) | (twice - (1u << 24) < 0xfeu << 24);
 }
-A64_INLINE bool a64_usual64(double v)
+A64_INLINE unsigned a64_usual64(double v)
 {
 	const uint64_t twice = a64_bits64(v) << 1;
 	return (twice == 0) | (twice - (UINT64_C(1) << 53) < UINT64_C(0x7fe) << 53);
 }
 /* normal, and so before it was rounded */
-A64_INLINE bool a64_good32(float v)
+A64_INLINE unsigned a64_good32(float v)
 {
 	return (a64_bits32(v) << 1) - (2u << 24) < 0xfdu << 24;
 }
-A64_INLINE bool a64_good64(double v)
+A64_INLINE unsigned a64_good64(double v)
 {
 	return (a64_bits64(v) << 1) - (UINT64_C(2) << 53) < UINT64_C(0x7fd) << 53;
 }
