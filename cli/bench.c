@@ -10,18 +10,18 @@
 
 #include <cjson/cJSON.h>
 #include <uv.h>
-#include <vmaccel/x86.h>
 
 enum { SAMPLES = 101, SAMPLE_NS = 1000000 };
 
 struct bench_options {
 	struct arg_common common;
-	int accel, json;
+	int accel, arch, json;
 };
 
 #define AT(member) offsetof(struct bench_options, member)
 static const struct arg args[] = {
 	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm or soft", cli_accels, 0},
+	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guest: x86-64 or arm64 (the host's)", cli_arches, 0},
 	{"--json", NULL, ARG_FLAG, AT(json), 0, 0, NULL, "as JSON", NULL, 0},
 	{NULL, NULL, ARG_FLAG, 0, 0, 0, NULL, NULL, NULL, 0},
 };
@@ -29,10 +29,10 @@ static const struct arg args[] = {
 
 static const struct measurement {
 	enum bench_op op;
-	const char *key, *text;
+	const char *key, *text; /* NULL: as the guest's architecture says */
 	int beside_exit; /* the reference is the library's plain exit, not the platform's call */
 } measurements[BENCH_OPS] = {
-	{BENCH_EXIT, "exit", "run + OUT exit", 0},
+	{BENCH_EXIT, "exit", NULL, 0},
 	{BENCH_EXIT_REGS, "exit_registers", "the same, registers read and written (beside the exit alone)", 1},
 	{BENCH_GET_REGS, "get_registers", "read the registers", 0},
 	{BENCH_SET_REGS, "set_registers", "write the registers", 0},
@@ -44,11 +44,12 @@ static const struct measurement {
 /* The same machine through the library. */
 struct lib {
 	vma_accel accel;
+	const struct bench_guest *guest;
 	vma_mem *mem, *spare;
 	vma_vm *vm;
 	vma_vcpu *vcpu;
 	vma_kick *kick;
-	vma_x86_regs regs;
+	union bench_regs regs;
 };
 
 static void lib_close(struct lib *lib)
@@ -65,38 +66,28 @@ static void lib_close(struct lib *lib)
 	lib->mem = NULL;
 }
 
-static int lib_state(vma_vcpu *vcpu)
+static int lib_exit(struct lib *lib)
 {
-	vma_x86_regs regs = {.rip = BENCH_CODE, .rflags = 2};
-	vma_x86_sregs sregs;
-
-	if (vma_x86_get_sregs(vcpu, &sregs) < 0)
-		return -1;
-	sregs.cs.base = 0;
-	sregs.cs.selector = 0;
-	if (vma_x86_set_sregs(vcpu, &sregs) < 0 || vma_x86_set_regs(vcpu, &regs, VMA_X86_ALL_REGS) < 0)
-		return -1;
-	return vma_vcpu_run(vcpu) == VMA_EXIT_IO ? 0 : -1;
+	return vma_vcpu_run(lib->vcpu) == lib->guest->exit ? 0 : -1;
 }
 
 static int lib_open(struct lib *lib)
 {
-	static const uint8_t code[] = BENCH_CODE_BYTES;
-	vma_vm_config config = {.size = sizeof(config), .accel = lib->accel, .arch = VMA_ARCH_X86_64, .max_vcpus = 1};
+	vma_vm_config config = {.size = sizeof(config), .accel = lib->accel, .arch = lib->guest->arch, .max_vcpus = 1};
 
 	if (vma_vm_create(&config, &lib->vm) < 0 || vma_vm_finalize(lib->vm) < 0 ||
 	    vma_mem_anon(BENCH_MEM, &lib->mem) < 0)
 		return -1;
-	memcpy((char *)vma_mem_hva(lib->mem) + BENCH_CODE, code, sizeof(code));
+	memcpy((char *)vma_mem_hva(lib->mem) + BENCH_CODE, lib->guest->code, sizeof(lib->guest->code));
 	if (vma_vm_map(lib->vm, 0, lib->mem, 0, BENCH_MEM, VMA_MAP_RWX) < 0 ||
-	    vma_vcpu_create(lib->vm, 0, &lib->vcpu) < 0)
+	    vma_vcpu_create(lib->vm, 0, &lib->vcpu) < 0 || lib->guest->start(lib->vcpu) < 0)
 		return -1;
-	return lib_state(lib->vcpu);
+	return lib_exit(lib);
 }
 
-static int lib_create(struct lib *lib)
+static int lib_create(const struct lib *lib)
 {
-	struct lib other = {.accel = lib->accel};
+	struct lib other = {.accel = lib->accel, .guest = lib->guest};
 	int result = lib_open(&other);
 
 	lib_close(&other);
@@ -107,15 +98,15 @@ static int lib_once(struct lib *lib, enum bench_op op)
 {
 	switch (op) {
 	case BENCH_EXIT:
-		return vma_vcpu_run(lib->vcpu) == VMA_EXIT_IO ? 0 : -1;
+		return lib_exit(lib);
 	case BENCH_EXIT_REGS:
-		if (vma_vcpu_run(lib->vcpu) != VMA_EXIT_IO || vma_x86_get_regs(lib->vcpu, &lib->regs) < 0)
+		if (lib_exit(lib) < 0 || lib->guest->get(lib->vcpu, &lib->regs) < 0)
 			return -1;
-		return vma_x86_set_regs(lib->vcpu, &lib->regs, VMA_X86_ALL_BUT_RIP);
+		return lib->guest->set(lib->vcpu, &lib->regs);
 	case BENCH_GET_REGS:
-		return vma_x86_get_regs(lib->vcpu, &lib->regs);
+		return lib->guest->get(lib->vcpu, &lib->regs);
 	case BENCH_SET_REGS:
-		return vma_x86_set_regs(lib->vcpu, &lib->regs, VMA_X86_ALL_BUT_RIP);
+		return lib->guest->set(lib->vcpu, &lib->regs);
 	case BENCH_CREATE:
 		return lib_create(lib);
 	case BENCH_MAP_UNMAP:
@@ -217,20 +208,25 @@ static int compare(struct lib *lib, struct raw *raw, const struct measurement *m
 	return 0;
 }
 
-static void print_row(const struct measurement *m, const struct result *r)
+static const char *text_of(const struct lib *lib, const struct measurement *m)
 {
-	printf("  %-60s %12.3f us", m->text, r->ns / 1000);
+	return m->text ? m->text : lib->guest->exit_text;
+}
+
+static void print_row(const char *text, const struct result *r)
+{
+	printf("  %-60s %12.3f us", text, r->ns / 1000);
 	if (r->reference_ns > 0)
 		printf(" %12.3f us %8.3f", r->reference_ns / 1000, r->ratio);
 	printf("\n");
 }
 
-static cJSON *json_row(const struct measurement *m, const struct result *r)
+static cJSON *json_row(const char *key, const char *text, const struct result *r)
 {
 	cJSON *row = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(row, "name", m->key);
-	cJSON_AddStringToObject(row, "text", m->text);
+	cJSON_AddStringToObject(row, "name", key);
+	cJSON_AddStringToObject(row, "text", text);
 	cJSON_AddNumberToObject(row, "ns", r->ns);
 	if (r->reference_ns > 0) {
 		cJSON_AddNumberToObject(row, "reference_ns", r->reference_ns);
@@ -245,17 +241,17 @@ static int measure_all(struct lib *lib, struct raw *raw, cJSON *list)
 		printf("%-62s %15s%s\n", vma_accel_name(lib->accel), "library",
 		       raw ? "   platform's calls    ratio" : "         reference    ratio");
 	for (int i = 0; i < BENCH_OPS; i++) {
+		const char *why, *text = text_of(lib, &measurements[i]);
 		struct result r;
-		const char *why;
 
 		if (compare(lib, raw, &measurements[i], &r, &why) < 0) {
-			fprintf(stderr, "vmaccel bench: %s: %s\n", measurements[i].text, why);
+			fprintf(stderr, "vmaccel bench: %s: %s\n", text, why);
 			return STATUS_VMM;
 		}
 		if (list)
-			cJSON_AddItemToArray(list, json_row(&measurements[i], &r));
+			cJSON_AddItemToArray(list, json_row(measurements[i].key, text, &r));
 		else
-			print_row(&measurements[i], &r);
+			print_row(text, &r);
 	}
 	return STATUS_OK;
 }
@@ -265,11 +261,11 @@ static int open_all(struct lib *lib, struct raw **raw)
 	char why[256] = "";
 
 	if (lib_open(lib) < 0 || vma_mem_anon(BENCH_MAP, &lib->spare) < 0 ||
-	    vma_vcpu_kick_handle(lib->vcpu, &lib->kick) < 0 || vma_x86_get_regs(lib->vcpu, &lib->regs) < 0) {
+	    vma_vcpu_kick_handle(lib->vcpu, &lib->kick) < 0 || lib->guest->get(lib->vcpu, &lib->regs) < 0) {
 		fprintf(stderr, "vmaccel bench: %s\n", vma_why());
 		return STATUS_VMM;
 	}
-	if (!raw_available(vma_accel_name(lib->accel)))
+	if (!raw_available(vma_accel_name(lib->accel), lib->guest->arch))
 		return STATUS_OK;
 	*raw = raw_open(why, sizeof(why));
 	if (!*raw) {
@@ -279,9 +275,9 @@ static int open_all(struct lib *lib, struct raw **raw)
 	return STATUS_OK;
 }
 
-static int bench(vma_accel accel, int json)
+static int bench(vma_accel accel, vma_arch arch, int json)
 {
-	struct lib lib = {.accel = accel};
+	struct lib lib = {.accel = accel, .guest = bench_guest(arch)};
 	struct raw *raw = NULL;
 	cJSON *out = json ? cJSON_CreateObject() : NULL, *list = NULL;
 	int status = open_all(&lib, &raw);
@@ -304,6 +300,7 @@ int verb_bench(int argc, char **argv)
 {
 	struct bench_options options = {.accel = VMA_ACCEL_AUTO};
 	vma_accel accel;
+	vma_arch arch;
 	int status;
 
 	if (args_parse("bench", args, &options, argc, argv))
@@ -317,6 +314,7 @@ int verb_bench(int argc, char **argv)
 		fprintf(stderr, "vmaccel bench: --accel null: it runs no guest code\n");
 		return STATUS_USAGE;
 	}
-	status = cli_choose("bench", &accel);
-	return status ? status : bench(accel, options.json);
+	arch = cli_arch(options.arch);
+	status = cli_choose("bench", arch, &accel);
+	return status ? status : bench(accel, arch, options.json);
 }

@@ -315,7 +315,7 @@ int verb_check(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	accel = (vma_accel)options.accel;
-	status = cli_choose("check", &accel);
+	status = cli_choose("check", VMA_ARCH_X86_64, &accel);
 	if (status)
 		return status;
 	return options.one ? run_one((int)options.one, accel) : run_suite(&options, accel);

@@ -21,6 +21,9 @@ int verb_check(int argc, char **argv);
 int verb_bench(int argc, char **argv);
 
 extern const struct arg_choice cli_accels[]; /* auto, kvm, soft, ... */
+extern const struct arg_choice cli_arches[]; /* x86-64, arm64 */
+/* Of an option --arch: what was asked for, or (0) the host's. */
+vma_arch cli_arch(int option);
 
 /* Print a JSON value (cJSON, which is freed) as one line on stdout, or in several if `pretty`. */
 struct cJSON;
@@ -30,7 +33,7 @@ void cli_print_json(struct cJSON *json, int pretty);
 int cli_status(int error);
 
 /* AUTO to the accelerator chosen; 0, or a status with a line on stderr when it is not there. */
-int cli_choose(const char *verb, vma_accel *accel);
+int cli_choose(const char *verb, vma_arch arch, vma_accel *accel);
 
 /* Flush stdout; the status, or STATUS_VMM if what was printed could not be written. */
 int cli_finish(int status);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cjson/cJSON.h>
+#include <uv.h>
 
 static const struct verb {
 	const char *name;
@@ -24,6 +25,20 @@ const struct arg_choice cli_accels[] = {
 	{"auto", VMA_ACCEL_AUTO}, {"kvm", VMA_ACCEL_KVM},   {"hvf", VMA_ACCEL_HVF},   {"whpx", VMA_ACCEL_WHPX},
 	{"vz", VMA_ACCEL_VZ},     {"soft", VMA_ACCEL_SOFT}, {"null", VMA_ACCEL_NULL}, {NULL, 0},
 };
+
+const struct arg_choice cli_arches[] = {{"x86-64", VMA_ARCH_X86_64}, {"arm64", VMA_ARCH_ARM64}, {NULL, 0}};
+
+/* uname's names, as Linux and macOS have them. */
+vma_arch cli_arch(int option)
+{
+	uv_utsname_t host;
+
+	if (option)
+		return (vma_arch)option;
+	if (uv_os_uname(&host) == 0 && (!strcmp(host.machine, "aarch64") || !strcmp(host.machine, "arm64")))
+		return VMA_ARCH_ARM64;
+	return VMA_ARCH_X86_64;
+}
 
 static int help(FILE *out)
 {
@@ -60,21 +75,22 @@ int cli_status(int error)
 	}
 }
 
-int cli_choose(const char *verb, vma_accel *accel)
+int cli_choose(const char *verb, vma_arch arch, vma_accel *accel)
 {
 	vma_platform_info info = {.size = sizeof(info)};
 	int error;
 
 	if (*accel == VMA_ACCEL_AUTO) {
-		error = vma_platform_choose(VMA_ARCH_X86_64, accel, NULL, 0);
+		error = vma_platform_choose(arch, accel, NULL, 0);
 		if (error < 0) {
 			fprintf(stderr, "vmaccel %s: --accel auto: %s\n", verb, vma_why());
 			return STATUS_ACCEL;
 		}
 		return 0;
 	}
-	if (vma_platform_find(*accel, VMA_ARCH_X86_64, &info) < 0) {
-		fprintf(stderr, "vmaccel %s: --accel %s: not in this build\n", verb, vma_accel_name(*accel));
+	if (vma_platform_find(*accel, arch, &info) < 0) {
+		fprintf(stderr, "vmaccel %s: --accel %s: not in this build for %s guests\n", verb, vma_accel_name(*accel),
+			arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64");
 		return STATUS_ACCEL;
 	}
 	if (!info.available) {

@@ -3,9 +3,9 @@
 
 #include <stddef.h>
 
-int raw_available(const char *accel)
+int raw_available(const char *accel, vma_arch arch)
 {
-	(void)accel;
+	(void)accel, (void)arch;
 	return 0;
 }
 

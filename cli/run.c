@@ -27,13 +27,12 @@ static const struct arg_choice entries[] = {
 	{"auto", VMM_ENTRY_AUTO},           {"direct", VMM_ENTRY_DIRECT}, {"classic", VMM_ENTRY_CLASSIC},
 	{"classic32", VMM_ENTRY_CLASSIC32}, {NULL, 0},
 };
-static const struct arg_choice arches[] = {{"x86-64", VMA_ARCH_X86_64}, {"arm64", VMA_ARCH_ARM64}, {NULL, 0}};
 static const struct arg_choice resets[] = {{"stop", VMM_RESET_STOP}, {"reboot", VMM_RESET_REBOOT}, {NULL, 0}};
 
 #define AT(member) offsetof(struct run_options, member)
 static const struct arg args[] = {
 	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm or soft", cli_accels, 0},
-	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guest: x86-64 or arm64 (the host's)", arches, 0},
+	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guest: x86-64 or arm64 (the host's)", cli_arches, 0},
 	{"--cpus", "-smp", ARG_COUNT, AT(cpus), 1, 4096, "N", "virtual CPUs (1)", NULL, 0},
 	{"--cpu", "-cpu", ARG_TEXT, AT(cpu), 0, 0, "MODEL", "x86-64-v1, x86-64-v2, x86-64-v3, armv8.0-a, armv8.2-a, max or host", NULL, 0},
 	{"--mem", "-m", ARG_SIZE, AT(mem), 1 << 20, 1ull << 44, "SIZE", "guest memory: 512M, 2G (256M); a bare number is MiB", NULL, 0},
@@ -63,16 +62,6 @@ static int bad(const char *flag, const char *why)
 	return STATUS_USAGE;
 }
 
-/* uname's names, as Linux and macOS have them. */
-static vma_arch host_arch(void)
-{
-	uv_utsname_t host;
-
-	if (uv_os_uname(&host) == 0 && (!strcmp(host.machine, "aarch64") || !strcmp(host.machine, "arm64")))
-		return VMA_ARCH_ARM64;
-	return VMA_ARCH_X86_64;
-}
-
 static int set_console(struct vmm_config *config, const char *console)
 {
 	if (!console || !strcmp(console, "stdio"))
@@ -92,7 +81,7 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 	*config = (struct vmm_config){
 		.size = sizeof(*config),
 		.accel = (vma_accel)o->accel,
-		.arch = o->arch ? (vma_arch)o->arch : host_arch(),
+		.arch = cli_arch(o->arch),
 		.cpu_model = o->cpu,
 		.cpus = o->cpus,
 		.mem = o->mem,

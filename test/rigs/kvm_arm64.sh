@@ -1,6 +1,7 @@
 #!/bin/sh
-# kvm_arm64.sh SOURCE-FOLDER BUILD-FOLDER NAME CPU GIC: the real KVM of arm64, nested in QEMU's virt machine with EL2: Debian's kernel has it
-# built in. CPU cortex-a57 has no VHE, max has; GIC is 2 or 3. 77: something is missing.
+# kvm_arm64.sh SOURCE-FOLDER BUILD-FOLDER NAME CPU GIC [bench]: the real KVM of arm64, nested in QEMU's virt machine with EL2: Debian's kernel has it
+# built in. CPU cortex-a57 has no VHE, max has; GIC is 2 or 3. With `bench` it runs
+# `vmaccel bench` alone. 77: something is missing.
 set -eu
 cd "$1"
 build=$2 name=$3 cpu=$4 gic=$5
@@ -46,7 +47,7 @@ rig_pack() {
 
 rig_begin
 cp "$here/init" "$stage/init"
-cp "$here/run-kvm-arm64" "$stage/run"
+cp "$here/${6:-run}-kvm-arm64" "$stage/run"
 echo "$name" >"$stage/name"
 cp "$guest/busybox" "$stage/bin/"
 ln -s busybox "$stage/bin/sh"
