@@ -65,7 +65,7 @@ struct a64_stop {
 	uint8_t data[8];
 	uint64_t value;
 	bool fault;    /* SYSREG answer: undefined */
-	uint32_t imm;  /* HVC, SMC, BRK */
+	uint32_t imm;  /* HVC, SMC, BRK; INTERNAL of a64_access */
 	uint32_t debug_reason; /* 1 step, 2 hardware, 4 software */
 	uint64_t pc, far;
 };
@@ -185,6 +185,9 @@ enum a64_stop_kind a64_run(struct a64_cpu *c);
 void a64_answer(struct a64_cpu *c);
 enum a64_stop_kind a64_complete(struct a64_cpu *c); /* A64_STOP_BUDGET when done */
 enum a64_stop_kind a64_step(struct a64_cpu *c);     /* exactly one instruction */
+/* The same of a load, a store or DC ZVA, begun anew. A64_STOP_INTERNAL, nothing done: another instruction, or one that this
+ * CPU does not have, is at the PC; stop.imm is its word. */
+enum a64_stop_kind a64_access(struct a64_cpu *c);
 
 /* The user changed state directly: recompute what is derived. `flush`: SCTLR, TCR, TTBR, MAIR or features changed. */
 void a64_state_changed(struct a64_cpu *c, bool flush);

@@ -273,7 +273,8 @@ typedef struct vma_ioeventfd {
 	int eventfd;
 	uint64_t value;
 } vma_ioeventfd;
-/* A matching guest write signals the eventfd and does not exit. 1 assign, 0 remove (all fields equal). */
+/* A matching guest write signals the eventfd and does not exit. 1 assign, 0 remove (all fields equal). The descriptor stays
+ * open until then. */
 VMA_API int vma_vm_ioeventfd(vma_vm *vm, const vma_ioeventfd *io, int assign);
 
 /* The guest's paravirtual clock in nanoseconds (VMA_CAP_CLOCK). Stopped while no vCPU runs only if the caller sets

@@ -274,6 +274,15 @@ extern const struct vma_backend *const vma_backends[];
 /* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes
  * when there is none. */
 void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* Guest writes that signal an eventfd: a list that the back end keeps from being used while it changes. `list` is freed
+ * with os_free. hit: the write was such a one, and has done its work. */
+struct vma_ioevents {
+	vma_ioeventfd *list;
+	size_t count;
+};
+int vma_ioevent_add(struct vma_ioevents *e, const vma_ioeventfd *io);
+int vma_ioevent_remove(struct vma_ioevents *e, const vma_ioeventfd *io);
+bool vma_ioevent_hit(const struct vma_ioevents *e, bool pio, uint64_t address, unsigned length, const uint8_t *data);
 /* Standard XSAVE layout: offset and size of component n (2: AVX ...), 0 when unknown. SDM vol. 1, 13.4. */
 void vma_xsave_component(unsigned n, uint32_t *offset, uint32_t *size);
 

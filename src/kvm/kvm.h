@@ -21,6 +21,7 @@ struct vma_kvm_vm {
 	int system; /* /dev/kvm */
 	int fd;
 	int gic; /* arm64: the device's descriptor + 1; 0: none */
+	struct vma_ioevents ioevents; /* arm64: for writes that emul does */
 	int *parked; /* max_vcpus entries: descriptor of a destroyed vCPU + 1; negative: its opening failed halfway */
 };
 
@@ -35,6 +36,9 @@ struct vma_kvm_vcpu {
 	bool injected;          /* KVM_INTERRUPT since the last exit */
 	bool window_known;      /* run->ready_for_interrupt_injection is of this state */
 	uint8_t lines;      /* arm64 without a GIC: levels of IRQ and FIQ, bits 0 and 1 */
+	bool emulating;     /* arm64: the pending exit is emul's */
+	bool stepped;       /* arm64: the step of an emulated instruction is to be reported */
+	struct vma_emul_arm64 *emul;
 	bool debug_on;
 	bool step_off;  /* the next entry steps off the hardware breakpoint at step_off_pc */
 	bool off_armed; /* KVM is set for that step */
@@ -77,6 +81,7 @@ int vma_kvm_unmap(struct vma_vm *vm, struct vma_region *r);
 int vma_kvm_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags);
 int vma_kvm_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap,
 		      int clear);
+void vma_kvm_mark(struct vma_region *r, uint64_t page); /* for the log: written by us. vm->lock is held */
 /* kvm_irq.c */
 int vma_kvm_irqchip_create(struct vma_vm *vm);
 int vma_kvm_irq_line(struct vma_vm *vm, uint32_t gsi, int level);

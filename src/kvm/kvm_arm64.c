@@ -122,6 +122,8 @@ static void vm_close(struct vma_vm *vm)
 
 	vma_kvm_gic_close(vm);
 	vma_kvm_park_close(vm);
+	os_free(k->ioevents.list);
+	k->ioevents = (struct vma_ioevents){.list = NULL};
 	if (k->fd >= 0)
 		os_close(k->fd);
 	if (k->system >= 0)
@@ -208,7 +210,7 @@ const struct vma_backend vma_backend_kvm = {
 	.dirty_log = vma_kvm_dirty_log,
 	.irq_line = vma_kvm_spi,
 	.irqfd = vma_kvm_irqfd,
-	.ioeventfd = vma_kvm_ioeventfd,
+	.ioeventfd = vma_kvm_arm64_ioeventfd,
 	.check_gic = vma_kvm_gic_check,
 	.ppi = vma_kvm_ppi,
 	.vcpu_open = vma_kvm_arm64_open,

@@ -21,7 +21,8 @@ void vma_kvm_gic_close(struct vma_vm *vm);
 int vma_kvm_spi(struct vma_vm *vm, uint32_t gsi, int level);
 int vma_kvm_ppi(struct vma_vm *vm, uint32_t vcpu, uint32_t intid, int level);
 int vma_kvm_cpu_line(struct vma_vcpu *v, bool fiq, int level);
-bool vma_kvm_msi_frame(struct vma_vcpu *v); /* the exit is an access to the MSI frame: done */
+bool vma_kvm_msi_frame(struct vma_vm *vm, uint64_t gpa, unsigned length, bool write, uint8_t *data); /* false: not there */
+bool vma_kvm_gic_holds(const struct vma_vm *vm, uint64_t gpa); /* in a frame of KVM's GIC */
 /* kvm_arm64_vcpu.c */
 int vma_kvm_arm64_open(struct vma_vcpu *v);
 void vma_kvm_arm64_close(struct vma_vcpu *v);
@@ -29,6 +30,11 @@ int vma_kvm_arm64_run(struct vma_vcpu *v);
 int vma_kvm_arm64_complete(struct vma_vcpu *v);
 int vma_kvm_arm64_init(struct vma_vm *vm, uint32_t index, int fd); /* KVM_ARM_VCPU_INIT */
 int vma_kvm_arm64_debug(struct vma_vcpu *v);
+/* kvm_arm64_nisv.c: KVM_EXIT_ARM_NISV. As vma_emul_begin_arm64 and vma_emul_answer_arm64; 0: go on */
+int vma_kvm_nisv(struct vma_vcpu *v);
+int vma_kvm_nisv_answer(struct vma_vcpu *v);
+void vma_kvm_nisv_close(struct vma_vcpu *v);
+int vma_kvm_arm64_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
 /* kvm_arm64_state.c */
 int vma_kvm_arm64_fetch(struct vma_vcpu *v, uint32_t classes);
 int vma_kvm_arm64_commit(struct vma_vcpu *v, uint32_t classes);

@@ -87,26 +87,36 @@ int vma_kvm_cpu_line(struct vma_vcpu *v, bool fiq, int level)
 
 /* ------ the MSI frame ------ */
 
-bool vma_kvm_msi_frame(struct vma_vcpu *v)
+bool vma_kvm_msi_frame(struct vma_vm *vm, uint64_t gpa, unsigned length, bool write, uint8_t *data)
 {
-	const vma_arm64_gic *g = &v->vm->gic;
-	vma_exit *e = &v->exit;
+	const vma_arm64_gic *g = &vm->gic;
+	const uint64_t offset = gpa - g->msi_base;
 	uint32_t value = 0;
-	uint64_t offset = e->mmio.gpa - g->msi_base;
 
-	if (v->vm->config.irqchip != VMA_IRQCHIP_PLATFORM || !g->msi_count || offset >= MSI_FRAME)
+	if (vm->config.irqchip != VMA_IRQCHIP_PLATFORM || !g->msi_count || offset >= MSI_FRAME)
 		return false;
-	if (!e->mmio.write) {
+	if (!write) {
 		value = offset == MSI_TYPER ? g->msi_first << 16 | g->msi_count : 0;
-		memset(e->mmio.data, 0, e->mmio.length);
-		memcpy(e->mmio.data, &value, e->mmio.length < 4 ? e->mmio.length : 4);
+		memset(data, 0, length);
+		memcpy(data, &value, length < 4 ? length : 4);
 		return true;
 	}
-	memcpy(&value, e->mmio.data, e->mmio.length < 4 ? e->mmio.length : 4);
+	memcpy(&value, data, length < 4 ? length : 4);
 	value &= 0x3ff;
 	if (offset == MSI_SETSPI_NS && value >= g->msi_first && value - g->msi_first < g->msi_count) {
-		vma_kvm_spi(v->vm, value - SPI, 1);
-		vma_kvm_spi(v->vm, value - SPI, 0);
+		vma_kvm_spi(vm, value - SPI, 1);
+		vma_kvm_spi(vm, value - SPI, 0);
 	}
 	return true;
+}
+
+bool vma_kvm_gic_holds(const struct vma_vm *vm, uint64_t gpa)
+{
+	const vma_arm64_gic *g = &vm->gic;
+	const bool v2 = g->version == 2;
+
+	if (vm->config.irqchip != VMA_IRQCHIP_PLATFORM)
+		return false;
+	return gpa - g->dist_base < (v2 ? 0x1000 : 0x10000) ||
+	       gpa - g->cpu_base < (v2 ? 0x2000 : (uint64_t)vm->config.max_vcpus * 0x20000);
 }

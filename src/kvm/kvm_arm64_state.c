@@ -187,20 +187,21 @@ static uint64_t native_id(uint32_t id)
 	}
 }
 
-/* Not KVM's: the frequency is the hardware's, which everybody can read. */
-static bool read_frequency(uint32_t id, uint64_t *value)
+/* Not KVM's: the hardware's, which everybody can read. */
+static bool read_hardware(uint32_t id, uint64_t *value)
 {
-	if (id != VMA_ARM64_CNTFRQ_EL0)
-		return false;
-	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(*value));
-	return true;
+	switch (id) {
+	case VMA_ARM64_CNTFRQ_EL0: __asm__ volatile("mrs %0, cntfrq_el0" : "=r"(*value)); return true;
+	case VMA_ARM64_DCZID_EL0: __asm__ volatile("mrs %0, dczid_el0" : "=r"(*value)); return true;
+	default: return false;
+	}
 }
 
 int vma_kvm_get_sysregs(struct vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count)
 {
 	size_t i = 0;
 
-	while (i < count && (read_frequency(ids[i], values + i) || !get_quietly(v, native_id(ids[i]), values + i)))
+	while (i < count && (read_hardware(ids[i], values + i) || !get_quietly(v, native_id(ids[i]), values + i)))
 		i++;
 	return (int)i;
 }
@@ -211,7 +212,7 @@ int vma_kvm_set_sysregs(struct vma_vcpu *v, const uint32_t *ids, const uint64_t 
 	size_t i = 0;
 
 	for (; i < count; i++) {
-		if (read_frequency(ids[i], &have) ? have != values[i] : set_quietly(v, native_id(ids[i]), values + i) != 0)
+		if (read_hardware(ids[i], &have) ? have != values[i] : set_quietly(v, native_id(ids[i]), values + i) != 0)
 			break;
 	}
 	return (int)i;
@@ -246,7 +247,7 @@ static int reg_list(struct vma_vcpu *v, struct kvm_reg_list **list)
 
 int vma_kvm_sysreg_list(struct vma_vcpu *v, uint32_t *ids, size_t *count)
 {
-	static const uint32_t ours[] = {VMA_ARM64_ELR_EL1, VMA_ARM64_SPSR_EL1, VMA_ARM64_CNTFRQ_EL0};
+	static const uint32_t ours[] = {VMA_ARM64_ELR_EL1, VMA_ARM64_SPSR_EL1, VMA_ARM64_CNTFRQ_EL0, VMA_ARM64_DCZID_EL0};
 	const size_t room = *count;
 	struct kvm_reg_list *list;
 	size_t n = 0;

@@ -16,7 +16,7 @@ static int exit_mmio(struct vma_vcpu *v, struct kvm_run *run)
 	e->mmio.write = run->mmio.is_write;
 	e->mmio.data = run->mmio.data;
 	v->completes_rip_only = e->mmio.write;
-	return vma_kvm_msi_frame(v) ? VMA_EXIT_CANCELED : VMA_EXIT_MMIO;
+	return vma_kvm_msi_frame(v->vm, e->mmio.gpa, e->mmio.length, e->mmio.write, e->mmio.data) ? VMA_EXIT_CANCELED : VMA_EXIT_MMIO;
 }
 
 static int exit_system(struct vma_vcpu *v, struct kvm_run *run)
@@ -38,9 +38,10 @@ static int exit_internal(struct vma_vcpu *v, uint32_t suberror, uint64_t a, uint
 }
 
 /* Exception classes of a debug exit, Arm ARM D19.2.37 */
+enum { EC_BREAK = 0x30, EC_STEP = 0x32, EC_WATCH = 0x34, EC_BRK = 0x3c };
+
 static int exit_debug(struct vma_vcpu *v, struct kvm_run *run)
 {
-	enum { EC_BREAK = 0x30, EC_STEP = 0x32, EC_WATCH = 0x34, EC_BRK = 0x3c };
 	const struct kvm_debug_exit_arch *a = &run->debug.arch;
 	const uint32_t ec = a->hsr >> 26 & ~1u, exact = a->hsr >> 26;
 	const uint32_t id = VMA_ARM64_PC;
@@ -62,8 +63,7 @@ static int translate(struct vma_vcpu *v, struct kvm_run *run)
 	case KVM_EXIT_FAIL_ENTRY:
 		v->exit.fail_entry.reason = run->fail_entry.hardware_entry_failure_reason;
 		return VMA_EXIT_FAIL_ENTRY;
-	case KVM_EXIT_ARM_NISV: /* decoding it ourselves is not written yet */
-		return exit_internal(v, KVM_EXIT_ARM_NISV, run->arm_nisv.esr_iss, run->arm_nisv.fault_ipa);
+	case KVM_EXIT_ARM_NISV: return vma_kvm_nisv(v);
 	case KVM_EXIT_INTERNAL_ERROR: return exit_internal(v, run->internal.suberror, 0, 0);
 	default: v->exit.other.native = run->exit_reason; return VMA_EXIT_OTHER;
 	}
@@ -76,7 +76,8 @@ static int to_exit(struct vma_vcpu *v)
 	v->exit.pending = 0;
 	v->completes_rip_only = false;
 	kind = translate(v, VMA_KVM_VCPU(v)->run);
-	v->exit.kind = (uint32_t)kind;
+	if (kind > 0)
+		v->exit.kind = (uint32_t)kind;
 	return kind;
 }
 
@@ -89,24 +90,42 @@ static int no_exit(struct vma_vcpu *v)
 	return VMA_EXIT_CANCELED;
 }
 
+/* An instruction that was emulated is a step too, which KVM knows nothing of. */
+static int exit_step(struct vma_vcpu *v)
+{
+	const uint32_t id = VMA_ARM64_PC;
+
+	VMA_KVM_VCPU(v)->stepped = false;
+	v->exit.kind = VMA_EXIT_DEBUG;
+	v->exit.pending = 0;
+	v->exit.debug.exception = EC_STEP << 26 | 0x22; /* as the hypervisor is told: from a lower level, the status code */
+	v->exit.debug.reason = VMA_DEBUG_STEP;
+	v->exit.debug.address = v->exit.debug.dr6 = 0;
+	return vma_vcpu_get(v, &id, &v->exit.debug.pc, 1) ? exit_internal(v, 0, 0, 0) : VMA_EXIT_DEBUG;
+}
+
 int vma_kvm_arm64_run(struct vma_vcpu *v)
 {
 	struct vma_kvm_vcpu *k = v->priv;
-	int kind;
+	int kind = k->emulating ? vma_kvm_nisv_answer(v) : 0;
 	long rc;
 
+	if (kind)
+		return kind;
 	if (k->stashed) {
 		k->stashed = false;
-		return to_exit(v);
+		kind = to_exit(v);
 	}
-	do {
+	while (!kind || (kind == VMA_EXIT_CANCELED && v->exit.pending)) { /* the MSI frame's is completed by going on */
+		if (k->stepped)
+			return exit_step(v);
 		rc = vma_kvm_enter(v, false);
 		if (rc == -EINTR || rc == -EAGAIN)
 			return no_exit(v);
 		if (rc)
 			return vma_fail_os(rc, "KVM_RUN");
 		kind = to_exit(v);
-	} while (kind == VMA_EXIT_CANCELED && v->exit.pending); /* the MSI frame's: completed by going on */
+	}
 	return kind;
 }
 
@@ -117,6 +136,10 @@ int vma_kvm_arm64_complete(struct vma_vcpu *v)
 
 	if (!v->exit.pending)
 		return 0;
+	if (VMA_KVM_VCPU(v)->emulating) {
+		int kind = vma_kvm_nisv_answer(v);
+		return kind > 0 ? 1 : kind;
+	}
 	rc = vma_kvm_enter(v, true);
 	if (rc && rc != -EINTR)
 		return vma_fail_os(rc, "KVM_RUN to complete an exit");
@@ -154,6 +177,7 @@ int vma_kvm_arm64_debug(struct vma_vcpu *v)
 	g.control |= g.control ? KVM_GUESTDBG_ENABLE : 0;
 	for (uint32_t i = 0; i < d->count; i++)
 		set_break(&g, i, d);
+	VMA_KVM_VCPU(v)->stepped &= d->single_step;
 	return vma_kvm_vcpu_ioctl(v, KVM_SET_GUEST_DEBUG, &g);
 }
 
@@ -198,6 +222,7 @@ static void unmap_run(struct vma_vcpu *v)
 
 void vma_kvm_arm64_close(struct vma_vcpu *v)
 {
+	vma_kvm_nisv_close(v);
 	unmap_run(v);
 	vma_kvm_park(v, VMA_KVM_VCPU(v)->fd, true);
 }

@@ -175,3 +175,11 @@ int vma_kvm_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, u
 			d->kept[n / 64] &= ~(1ull << n % 64);
 	return rc;
 }
+
+void vma_kvm_mark(struct vma_region *r, uint64_t page)
+{
+	struct dirty *d = r->priv;
+
+	if (d)
+		d->kept[page / 64] |= 1ull << page % 64;
+}

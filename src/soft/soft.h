@@ -79,8 +79,7 @@ struct soft_vm {
 	bool quit;
 
 	/* eventfds: changed only while the world is stopped; the irqfds also under event_lock, for their thread */
-	vma_ioeventfd *ioevents;
-	size_t ioevent_count;
+	struct vma_ioevents ioevents;
 	struct soft_irqfd *irqfds;
 	size_t irqfd_count;
 	struct os_mutex event_lock;
@@ -124,7 +123,6 @@ void soft_wake(struct soft_vcpu *cv);
 int soft_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
 int soft_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
 void soft_event_close(struct soft_vm *sv);
-bool soft_event_hit(struct soft_vm *sv, bool pio, uint64_t address, unsigned length, const uint8_t *data);
 
 /* soft_time.c */
 uint64_t soft_clock_now(struct vma_vm *vm);

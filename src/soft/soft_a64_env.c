@@ -7,7 +7,7 @@ static int env_mmio(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *da
 	struct soft_vcpu *cv = o;
 	if (soft_gic_mmio(cv, gpa, len, write, data))
 		return A64_DONE;
-	if (write && soft_event_hit(cv->vm, false, gpa, len, data))
+	if (write && vma_ioevent_hit(&cv->vm->ioevents, false, gpa, len, data))
 		return A64_DONE;
 	return A64_DEFER;
 }

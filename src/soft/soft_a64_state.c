@@ -1,31 +1,15 @@
 /* soft_a64_state.c - the state of an arm64 vCPU between the core and the software CPU. */
 #include <string.h>
 #include "core/internal.h"
+#include "emul/emul.h"
 #include "soft.h"
 
-enum { SP_EL0 = A64_SYSREG(3, 0, 4, 1, 0), SP_EL1 = A64_SYSREG(3, 4, 4, 1, 0) };
-
-static void fetch_gpr(struct soft_vcpu *cv, vma_arm64_regs *r)
-{
-	struct a64_cpu *c = cv->a64;
-	memcpy(r->x, c->x, sizeof r->x);
-	a64_get_sysreg(c, SP_EL0, &r->sp_el0);
-	a64_get_sysreg(c, SP_EL1, &r->sp_el1);
-	r->pc = c->pc;
-	r->pstate = a64_get_pstate(c);
-}
-
-/* PSTATE last: it chooses which stack pointer is the current one. */
 static void commit_gpr(struct soft_vcpu *cv, const vma_arm64_regs *r)
 {
 	struct a64_cpu *c = cv->a64;
-	memcpy(c->x, r->x, sizeof r->x);
-	a64_set_sysreg(c, SP_EL0, r->sp_el0);
-	a64_set_sysreg(c, SP_EL1, r->sp_el1);
 	if (c->pc != r->pc)
 		c->excl_addr = UINT64_MAX;
-	c->pc = r->pc;
-	a64_set_pstate(c, r->pstate);
+	vma_emul_put_arm64(c, r);
 	a64_state_changed(c, false);
 }
 
@@ -34,7 +18,7 @@ int soft_a64_fetch(struct vma_vcpu *v, uint32_t classes)
 	struct soft_vcpu *cv = v->priv;
 	struct a64_cpu *c = cv->a64;
 	if (classes & VMA_C_GPR)
-		fetch_gpr(cv, &v->arm64.gpr);
+		vma_emul_get_arm64(c, &v->arm64.gpr);
 	if (classes & VMA_C_FP) {
 		memcpy(v->arm64.fp.v, c->v, sizeof v->arm64.fp.v);
 		v->arm64.fp.fpcr = c->fpcr;

@@ -18,7 +18,7 @@ static int env_mmio(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *da
 	struct soft_vcpu *cv = o;
 	if (lapic_or_ioapic(cv, gpa, len, write, data))
 		return X86_DONE;
-	if (write && soft_event_hit(cv->vm, false, gpa, len, data))
+	if (write && vma_ioevent_hit(&cv->vm->ioevents, false, gpa, len, data))
 		return X86_DONE;
 	return X86_DEFER;
 }
@@ -48,7 +48,7 @@ static int env_io(void *o, uint16_t port, unsigned width, bool write, uint8_t *d
 	struct soft_vcpu *cv = o;
 	if (pc_port(cv, port, width, write, data, *count))
 		return X86_DONE;
-	if (!write || !soft_event_hit(cv->vm, true, port, width, data))
+	if (!write || !vma_ioevent_hit(&cv->vm->ioevents, true, port, width, data))
 		return X86_DEFER;
 	*count = 1;
 	return X86_DONE;

@@ -1,75 +1,14 @@
-/* soft_event.c - irqfd and ioeventfd of the software back end: guest writes that signal an eventfd, and the thread that turns eventfds
- * into interrupts. */
-#include <string.h>
+/* soft_event.c - irqfd and ioeventfd of the software back end: which guest writes signal an eventfd (core/ioevent.c), and the thread
+ * that turns eventfds into interrupts. */
 #include "soft.h"
-
-static bool same_event(const vma_ioeventfd *a, const vma_ioeventfd *b)
-{
-	return a->address == b->address && a->length == b->length && a->pio == b->pio && a->match == b->match &&
-	       a->eventfd == b->eventfd && (!a->match || a->value == b->value);
-}
-
-/* Two that would both take a write: KVM refuses the second (api.rst 4.59). */
-static bool clashing(const vma_ioeventfd *a, const vma_ioeventfd *b)
-{
-	return a->address == b->address && a->pio == b->pio && (!a->length || !b->length || a->length == b->length) &&
-	       (!a->match || !b->match || a->value == b->value);
-}
-
-static int add_ioevent(struct soft_vm *sv, const vma_ioeventfd *io)
-{
-	for (size_t i = 0; i < sv->ioevent_count; i++)
-		if (clashing(&sv->ioevents[i], io))
-			return vma_fail(VMA_E_EXIST, "%s %#llx already signals an eventfd", io->pio ? "port" : "gpa",
-					(unsigned long long)io->address);
-	vma_ioeventfd *bigger = os_calloc(sv->ioevent_count + 1, sizeof *bigger);
-	if (!bigger)
-		return vma_fail(VMA_E_NOMEM, "no memory for an ioeventfd");
-	if (sv->ioevent_count)
-		memcpy(bigger, sv->ioevents, sv->ioevent_count * sizeof *bigger);
-	bigger[sv->ioevent_count++] = *io;
-	os_free(sv->ioevents);
-	sv->ioevents = bigger;
-	return 0;
-}
-
-static int remove_ioevent(struct soft_vm *sv, const vma_ioeventfd *io)
-{
-	for (size_t i = 0; i < sv->ioevent_count; i++) {
-		if (!same_event(&sv->ioevents[i], io))
-			continue;
-		sv->ioevents[i] = sv->ioevents[--sv->ioevent_count];
-		return 0;
-	}
-	return vma_fail(VMA_E_NOENT, "%s %#llx signals no such eventfd", io->pio ? "port" : "gpa",
-			(unsigned long long)io->address);
-}
 
 int soft_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign)
 {
 	struct soft_vm *sv = vm->priv;
 	soft_stop_world(sv, false);
-	int error = assign ? add_ioevent(sv, io) : remove_ioevent(sv, io);
+	int error = assign ? vma_ioevent_add(&sv->ioevents, io) : vma_ioevent_remove(&sv->ioevents, io);
 	soft_start_world(sv);
 	return error;
-}
-
-bool soft_event_hit(struct soft_vm *sv, bool pio, uint64_t address, unsigned length, const uint8_t *data)
-{
-	uint64_t value = 0;
-	if (!sv->ioevent_count)
-		return false;
-	memcpy(&value, data, length <= 8 ? length : 8);
-	for (size_t i = 0; i < sv->ioevent_count; i++) {
-		const vma_ioeventfd *io = &sv->ioevents[i];
-		uint64_t mask = length >= 8 ? UINT64_MAX : (1ull << 8 * length) - 1;
-		if (io->address != address || !!io->pio != pio || (io->length && io->length != length) ||
-		    (io->match && ((io->value ^ value) & mask)))
-			continue;
-		os_eventfd_signal(io->eventfd);
-		return true;
-	}
-	return false;
 }
 
 /* ------ irqfd ------ */
@@ -183,5 +122,5 @@ void soft_event_close(struct soft_vm *sv)
 	if (sv->event_wake >= 0)
 		os_close(sv->event_wake);
 	os_free(sv->irqfds);
-	os_free(sv->ioevents);
+	os_free(sv->ioevents.list);
 }

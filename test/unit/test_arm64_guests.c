@@ -2,16 +2,7 @@
  * the timer's interrupt through the GIC, a second vCPU, a watched step, state from each to each. Guests are written as words; the comments are their source. */
 /* test-labels: threads|release */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-#include <vmaccel/arm64.h>
-
-enum { UART = 0x09000000, CODE = 0, VECTORS = 0x800, RAM = 0x10000 };
+#include "arm64_guest.h"
 
 /* w0 = '!'; strb w0, [UART]; ldr x12, [UART + 8]; PSCI SYSTEM_OFF (whose answer may be in X0 to X3) */
 static const uint32_t hello[] = {
@@ -34,66 +25,6 @@ static const uint32_t smp[] = {
 static const uint32_t irq_handler[] = {
 	0xd538cc15, 0xd51be33f, 0xd2800034, 0xd518cc35, 0xd69f03e0,
 };
-
-struct machine {
-	vma_vm *vm;
-	vma_mem *mem;
-	vma_vcpu *v;
-	uint8_t *ram;
-};
-
-static vma_accel accel;
-static uint32_t caps;
-
-/* The accelerator under test can be used here; the next tests are for it. */
-static bool choose(vma_accel wanted)
-{
-	vma_platform_info info = {.size = sizeof(info)};
-
-	if (vma_platform_find(wanted, VMA_ARCH_ARM64, &info) < 0 || !info.available)
-		return false;
-	accel = wanted;
-	caps = info.caps;
-	return true;
-}
-
-static void ok(int rc)
-{
-	if (rc < 0)
-		fail_msg("%s", vma_why());
-}
-
-static void put_code(struct machine *m, uint64_t at, const uint32_t *code, size_t size)
-{
-	memcpy(m->ram + at, code, size);
-}
-#define PUT(m, at, code) put_code(m, at, code, sizeof(code))
-
-static void make(struct machine *m, vma_vm_config config)
-{
-	config.size = sizeof(config);
-	config.accel = accel;
-	config.arch = VMA_ARCH_ARM64;
-	ok(vma_vm_create(&config, &m->vm));
-	ok(vma_mem_anon(RAM, &m->mem));
-	m->ram = vma_mem_hva(m->mem);
-	ok(vma_vm_map(m->vm, 0, m->mem, 0, RAM, VMA_MAP_RWX));
-	ok(vma_vm_finalize(m->vm));
-	ok(vma_vcpu_create(m->vm, 0, &m->v));
-}
-
-static void end(struct machine *m)
-{
-	ok(vma_vm_destroy(m->vm));
-	vma_mem_unref(m->mem);
-}
-
-static uint64_t get(vma_vcpu *v, uint32_t id)
-{
-	uint64_t value;
-	ok(vma_vcpu_get(v, &id, &value, 1));
-	return value;
-}
 
 static void a_byte(void **state)
 {
@@ -298,7 +229,6 @@ static void state_moves(void **state)
 
 int main(void)
 {
-	static const vma_accel accels[] = {VMA_ACCEL_SOFT, VMA_ACCEL_KVM};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_byte),
 		cmocka_unit_test(hypercall_exits),
@@ -308,13 +238,6 @@ int main(void)
 		cmocka_unit_test(single_step),
 		cmocka_unit_test(state_moves),
 	};
-	int failed = 0;
 
-	for (size_t i = 0; i < sizeof(accels) / sizeof(*accels); i++) {
-		if (!choose(accels[i]))
-			continue;
-		print_message("on %s:\n", vma_accel_name(accel));
-		failed += cmocka_run_group_tests(tests, NULL, NULL);
-	}
-	return failed;
+	RUN_ON_ALL(tests);
 }
