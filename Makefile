@@ -34,8 +34,9 @@ check:
 	@scripts/check
 
 bench:
-	@scripts/deps build guest bench
+	@scripts/deps build guest bench arm64
 	@scripts/build release vmaccel_command vmaccel_benches
+	@scripts/build linux-arm64 vmaccel_command
 	@scripts/bench
 
 fuzz:

@@ -16,7 +16,8 @@ cp "$here/${3:-run}-kvm-amd" "$stage/run"
 cp "$guest/busybox" "$stage/bin/"
 ln -s busybox "$stage/bin/sh"
 cp "$guest"/modules/*.ko "$stage/lib/"
-rig_add "$build/vmaccel" "$build"/test/test_kvm_*[a-z] "$build/test/test_guests_agree" "$build/test/test_gsi" "$build/test/test_sipi" \
+rig_add "$build/vmaccel"
+[ "${3-}" = bench ] || rig_add "$build"/test/test_kvm_*[a-z] "$build/test/test_guests_agree" "$build/test/test_gsi" "$build/test/test_sipi" \
 	"$build"/test/test_core_v* "$build/test/test_core_state" "$build/test/test_core_move"
 scripts/unpack-kernel "$guest/vmlinuz" "$stage/t/vmlinux"
 scripts/initramfs "$stage/t/initramfs"
