@@ -13,7 +13,7 @@
 struct run_options {
 	struct arg_common common;
 	int accel, arch;
-	uint32_t cpus;
+	uint32_t cpus, gic;
 	uint64_t mem;
 	const char *cpu, *kernel, *initrd, *append, *console, *marker;
 	uint32_t timeout_ms;
@@ -33,6 +33,7 @@ static const struct arg_choice resets[] = {{"stop", VMM_RESET_STOP}, {"reboot", 
 static const struct arg args[] = {
 	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm or soft", cli_accels, 0},
 	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guest: x86-64 or arm64 (the host's)", cli_arches, 0},
+	{"--gic", NULL, ARG_COUNT, AT(gic), 2, 3, "V", "arm64: version of the interrupt controller (3 where there is one)", NULL, 0},
 	{"--cpus", "-smp", ARG_COUNT, AT(cpus), 1, 4096, "N", "virtual CPUs (1)", NULL, 0},
 	{"--cpu", "-cpu", ARG_TEXT, AT(cpu), 0, 0, "MODEL", "x86-64-v1, x86-64-v2, x86-64-v3, armv8.0-a, armv8.2-a, max or host", NULL, 0},
 	{"--mem", "-m", ARG_SIZE, AT(mem), 1 << 20, 1ull << 44, "SIZE", "guest memory: 512M, 2G (256M); a bare number is MiB", NULL, 0},
@@ -84,6 +85,7 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 		.arch = cli_arch(o->arch),
 		.cpu_model = o->cpu,
 		.cpus = o->cpus,
+		.gic = o->gic,
 		.mem = o->mem,
 		.kernel = o->kernel,
 		.initrd = o->initrd,
@@ -105,6 +107,8 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 		return bad("--kernel", "is required");
 	if (!o->kernel[0])
 		return bad("--kernel", "must not be empty");
+	if (o->gic && config->arch != VMA_ARCH_ARM64)
+		return bad("--gic", "is of arm64 guests only (--arch arm64)");
 	if (o->marker && !o->marker[0])
 		return bad("--marker", "must not be empty");
 	return set_console(config, o->console);

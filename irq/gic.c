@@ -63,7 +63,7 @@ void gic_cpu_changed(struct gic *g, unsigned vcpu)
 	struct gic_cpu *c = &g->cpus[vcpu];
 	unsigned best = gic_best(g, vcpu), lines = 0;
 	if (best != GIC_SPURIOUS && gic_preempts(g, vcpu, best))
-		lines = group_of(gic_int_at(g, vcpu, best)) ? GIC_IRQ : GIC_FIQ;
+		lines = group_of(gic_int_at(g, vcpu, best)) || (g->version == 2 && !c->fiqen) ? GIC_IRQ : GIC_FIQ;
 	unsigned before = atomic_exchange_explicit(&c->lines, lines, memory_order_acq_rel);
 	if (lines & ~before && g->wake)
 		g->wake(g->opaque, vcpu);
@@ -71,10 +71,12 @@ void gic_cpu_changed(struct gic *g, unsigned vcpu)
 
 /* ------ state ------ */
 
-/* The vCPU an SPI goes to; `vcpus`: none has that affinity. */
+/* The vCPU an SPI goes to; `vcpus`: none has that affinity, or is a target. Of several targets of v2 the first, as KVM chooses. */
 static unsigned target_of(const struct gic *g, uint64_t router)
 {
 	unsigned n = 0;
+	if (g->version == 2)
+		return router & ((1u << g->vcpus) - 1) ? (unsigned)__builtin_ctz((unsigned)router) : g->vcpus;
 	while (n < g->vcpus && g->cpus[n].affinity != (router & UINT64_C(0xff00ffffff)))
 		n++;
 	return n;
@@ -119,18 +121,36 @@ void gic_line(struct gic *g, unsigned vcpu, unsigned intid, bool level)
 	gic_changed(g, vcpu, intid);
 }
 
-/* As KVM: all in group 1, SGIs edge-triggered and enabled, SPIs to vCPU 0. */
-void gic_init(struct gic *g, struct gic_cpu *cpus, unsigned vcpus, unsigned intids)
+void gic_levels(struct gic *g, unsigned vcpu, unsigned first, bool write, uint64_t *value)
 {
+	uint64_t out = 0;
+	for (unsigned n = 0; n < 32; n++) {
+		struct gic_int *i = gic_int_at(g, vcpu, first + n);
+		if (!i)
+			break;
+		if (write) {
+			i->flags = (uint8_t)(*value >> n & 1 ? i->flags | GIC_F_LINE : i->flags & ~GIC_F_LINE);
+			gic_changed(g, vcpu, first + n);
+		}
+		out |= (uint64_t)!!(i->flags & GIC_F_LINE) << n;
+	}
+	*value = write ? *value : out;
+}
+
+/* As KVM: all in group 1 (v2: group 0), SGIs edge-triggered and enabled, SPIs to vCPU 0 (v2: to nobody). */
+void gic_init(struct gic *g, unsigned version, struct gic_cpu *cpus, unsigned vcpus, unsigned intids)
+{
+	const uint8_t group = version == 2 ? 0 : GIC_F_GROUP1;
 	g->cpus = cpus;
 	g->vcpus = vcpus;
+	g->version = version;
 	g->intids = intids < GIC_MAX_INTIDS ? intids : GIC_MAX_INTIDS;
 	for (unsigned n = 0; n < vcpus; n++) {
 		cpus[n].bpr[0] = 2;
 		cpus[n].bpr[1] = 3;
 		for (unsigned i = 0; i < GIC_PRIVATE; i++)
-			cpus[n].ints[i].flags = GIC_F_GROUP1 | (i < 16 ? GIC_F_EDGE | GIC_F_ENABLED : 0);
+			cpus[n].ints[i].flags = group | (i < 16 ? GIC_F_EDGE | GIC_F_ENABLED : 0);
 	}
 	for (unsigned i = 0; i < GIC_MAX_INTIDS - GIC_PRIVATE; i++)
-		g->spis[i] = (struct gic_int){.flags = GIC_F_GROUP1};
+		g->spis[i] = (struct gic_int){.flags = group};
 }

@@ -29,7 +29,7 @@ enum { CTLR_CBPR = 1, CTLR_EOIMODE = 2, CTLR_PRIBITS = 4 << 8, CTLR_A3V = 1 << 1
 
 /* ------ acknowledge and end (4.7) ------ */
 
-static unsigned best_of_group(struct gic *g, unsigned vcpu, unsigned group)
+unsigned gic_best_of_group(struct gic *g, unsigned vcpu, unsigned group)
 {
 	unsigned best = gic_best(g, vcpu);
 	if (best == GIC_SPURIOUS || !!(gic_int_at(g, vcpu, best)->flags & GIC_F_GROUP1) != group)
@@ -37,10 +37,10 @@ static unsigned best_of_group(struct gic *g, unsigned vcpu, unsigned group)
 	return best;
 }
 
-static uint64_t acknowledge(struct gic *g, unsigned vcpu, unsigned group)
+unsigned gic_acknowledge(struct gic *g, unsigned vcpu, unsigned group)
 {
 	struct gic_cpu *c = &g->cpus[vcpu];
-	unsigned intid = best_of_group(g, vcpu, group);
+	unsigned intid = gic_best_of_group(g, vcpu, group);
 	if (intid == GIC_SPURIOUS || !gic_preempts(g, vcpu, intid))
 		return GIC_SPURIOUS;
 	struct gic_int *i = gic_int_at(g, vcpu, intid);
@@ -50,7 +50,7 @@ static uint64_t acknowledge(struct gic *g, unsigned vcpu, unsigned group)
 	return intid;
 }
 
-static void deactivate(struct gic *g, unsigned vcpu, unsigned intid)
+void gic_deactivate(struct gic *g, unsigned vcpu, unsigned intid)
 {
 	struct gic_int *i = gic_int_at(g, vcpu, intid);
 	if (!i)
@@ -60,15 +60,14 @@ static void deactivate(struct gic *g, unsigned vcpu, unsigned intid)
 }
 
 /* The priority drops to what was interrupted, whatever INTID is named (4.7.3: it ought to be the last one). */
-static void end(struct gic *g, unsigned vcpu, unsigned group, uint64_t value)
+void gic_end(struct gic *g, unsigned vcpu, unsigned group, unsigned intid)
 {
 	struct gic_cpu *c = &g->cpus[vcpu];
-	unsigned intid = value & 0xffffff;
 	if (intid >= GIC_MAX_INTIDS)
 		return;
 	c->apr[group] &= c->apr[group] - 1;
 	if (!c->eoimode)
-		deactivate(g, vcpu, intid);
+		gic_deactivate(g, vcpu, intid);
 	gic_cpu_changed(g, vcpu);
 }
 
@@ -145,10 +144,10 @@ bool gic_icc_state(struct gic *g, unsigned vcpu, uint32_t reg, bool write, uint6
 static bool read(struct gic *g, unsigned vcpu, uint32_t reg, uint64_t *value)
 {
 	switch (reg) {
-	case ICC_IAR0: *value = acknowledge(g, vcpu, 0); return true;
-	case ICC_IAR1: *value = acknowledge(g, vcpu, 1); return true;
-	case ICC_HPPIR0: *value = best_of_group(g, vcpu, 0); return true;
-	case ICC_HPPIR1: *value = best_of_group(g, vcpu, 1); return true;
+	case ICC_IAR0: *value = gic_acknowledge(g, vcpu, 0); return true;
+	case ICC_IAR1: *value = gic_acknowledge(g, vcpu, 1); return true;
+	case ICC_HPPIR0: *value = gic_best_of_group(g, vcpu, 0); return true;
+	case ICC_HPPIR1: *value = gic_best_of_group(g, vcpu, 1); return true;
 	case ICC_RPR: *value = gic_running(&g->cpus[vcpu]); return true;
 	default: return false;
 	}
@@ -157,11 +156,11 @@ static bool read(struct gic *g, unsigned vcpu, uint32_t reg, uint64_t *value)
 static bool write_only(struct gic *g, unsigned vcpu, uint32_t reg, uint64_t v)
 {
 	switch (reg) {
-	case ICC_EOIR0: end(g, vcpu, 0, v); return true;
-	case ICC_EOIR1: end(g, vcpu, 1, v); return true;
+	case ICC_EOIR0: gic_end(g, vcpu, 0, v & 0xffffff); return true;
+	case ICC_EOIR1: gic_end(g, vcpu, 1, v & 0xffffff); return true;
 	case ICC_DIR:
 		if (g->cpus[vcpu].eoimode)
-			deactivate(g, vcpu, v & 0xffffff);
+			gic_deactivate(g, vcpu, v & 0xffffff);
 		return true;
 	case ICC_SGI1R: send(g, vcpu, 1, v); return true;
 	case ICC_SGI0R: send(g, vcpu, 0, v); return true;

@@ -6,17 +6,9 @@
 enum {
 	GICD_CTLR = 0, GICD_TYPER = 4, GICD_IIDR = 8, GICD_IROUTER = 0x6000, GIC_PIDR2 = 0xffe8,
 	GICR_IIDR = 4, GICR_TYPER = 8, GICR_SGI = 0x10000,
-	/* as KVM's (virt/kvm/arm/vgic): Arm's implementer, product 'K', revision 2 */
-	IIDR = 0x4b << 24 | 2 << 12 | 0x43b,
 	PIDR2_V3 = 3 << 4 | 0xb
 };
 enum { CTLR_ARE = 1 << 4, CTLR_DS = 1 << 6 };
-
-struct access {
-	struct gic *g;
-	unsigned vcpu; /* whose private interrupts */
-	bool write, user;
-};
 
 static uint32_t merge(uint32_t flags, uint32_t bit, bool on)
 {
@@ -34,24 +26,24 @@ static const struct bits {
 	{0x280, GIC_F_LATCH, CLEAR}, {0x300, GIC_F_ACTIVE, SET}, {0x380, GIC_F_ACTIVE, CLEAR},
 };
 
-static uint32_t read_bit(const struct access *a, const struct bits *b, const struct gic_int *i)
+static uint32_t read_bit(const struct gic_access *a, const struct bits *b, const struct gic_int *i)
 {
 	bool level = b->flag == GIC_F_LATCH && !a->user && (i->flags & (GIC_F_LINE | GIC_F_EDGE)) == GIC_F_LINE;
 	return i->flags & b->flag || level;
 }
 
-static void write_bit(const struct access *a, const struct bits *b, unsigned intid, struct gic_int *i, bool v)
+static void write_bit(const struct gic_access *a, const struct bits *b, unsigned intid, struct gic_int *i, bool v)
 {
 	bool exact = b->rule == ANY || (a->user && b->rule == SET);
 	if (!exact && !v)
 		return;
-	if (b->flag == GIC_F_LATCH && intid < 16 && !a->user)
-		return; /* SGIs' pending state belongs to ICC_SGI1R (12.9.30: RO here) */
+	if (b->flag == GIC_F_LATCH && intid < 16 && (!a->user || a->g->version == 2))
+		return; /* SGIs' pending state belongs to ICC_SGI1R (12.9.30: RO here), GICD_SGIR */
 	i->flags = (uint8_t)merge(i->flags, b->flag, exact ? v : b->rule == SET);
 	gic_changed(a->g, a->vcpu, intid);
 }
 
-static void bit_register(const struct access *a, const struct bits *b, unsigned first, uint32_t *value)
+static void bit_register(const struct gic_access *a, const struct bits *b, unsigned first, uint32_t *value)
 {
 	uint32_t out = 0;
 	for (unsigned n = 0; n < 32; n++) {
@@ -69,7 +61,7 @@ static void bit_register(const struct access *a, const struct bits *b, unsigned 
 
 /* ------ priorities and triggers ------ */
 
-static void priority(const struct access *a, unsigned first, unsigned size, uint64_t *value)
+static void priority(const struct gic_access *a, unsigned first, unsigned size, uint64_t *value)
 {
 	uint64_t out = 0;
 	for (unsigned n = 0; n < size; n++) {
@@ -88,7 +80,7 @@ static void priority(const struct access *a, unsigned first, unsigned size, uint
 }
 
 /* Two bits each, the upper one is "edge". SGIs' are fixed. */
-static void config(const struct access *a, unsigned first, uint32_t *value)
+static void config(const struct gic_access *a, unsigned first, uint32_t *value)
 {
 	uint32_t out = 0;
 	for (unsigned n = 0; n < 16; n++) {
@@ -106,8 +98,7 @@ static void config(const struct access *a, unsigned first, uint32_t *value)
 		*value = out;
 }
 
-/* Offsets 0x80 .. 0xcff. false: none of these. */
-static bool field_register(const struct access *a, uint32_t offset, unsigned size, uint64_t *value)
+bool gic_field_register(const struct gic_access *a, uint32_t offset, unsigned size, uint64_t *value)
 {
 	uint32_t v = (uint32_t)*value;
 	if (offset >= 0x400 && offset < 0x800) {
@@ -141,7 +132,7 @@ static unsigned first_of(uint32_t offset)
 
 /* ------ the distributor ------ */
 
-static void router(const struct access *a, uint32_t offset, unsigned size, uint64_t *value)
+static void router(const struct gic_access *a, uint32_t offset, unsigned size, uint64_t *value)
 {
 	unsigned intid = (offset - GICD_IROUTER) / 8, shift = offset & 4 ? 32 : 0;
 	struct gic_int *i = intid >= GIC_PRIVATE ? gic_int_at(a->g, 0, intid) : NULL;
@@ -162,7 +153,7 @@ static uint32_t typer(const struct gic *g)
 	return ((g->intids + 31) / 32 - 1) | IDBITS | A3V | NO1N;
 }
 
-static uint64_t dist_register(const struct access *a, uint32_t offset, uint64_t value)
+static uint64_t dist_register(const struct gic_access *a, uint32_t offset, uint64_t value)
 {
 	switch (offset) {
 	case GICD_CTLR:
@@ -172,7 +163,7 @@ static uint64_t dist_register(const struct access *a, uint32_t offset, uint64_t 
 		}
 		return a->g->ctlr | CTLR_ARE | CTLR_DS;
 	case GICD_TYPER: return typer(a->g);
-	case GICD_IIDR: return IIDR;
+	case GICD_IIDR: return GIC_IIDR;
 	case GIC_PIDR2: return PIDR2_V3;
 	default: return 0;
 	}
@@ -180,14 +171,14 @@ static uint64_t dist_register(const struct access *a, uint32_t offset, uint64_t 
 
 void gic_dist(struct gic *g, uint32_t offset, unsigned size, bool write, bool user, uint64_t *value)
 {
-	const struct access a = {.g = g, .write = write, .user = user};
+	const struct gic_access a = {.g = g, .write = write, .user = user};
 	if (offset >= GICD_IROUTER && offset < GICD_IROUTER + 8 * GIC_MAX_INTIDS) {
 		router(&a, offset, size, value);
 		return;
 	}
 	if (offset >= 0x80 && offset < 0xd00) {
 		bool mine = first_of(offset) >= GIC_PRIVATE && !(offset >= 0x800 && offset < 0xc00);
-		if (!mine || !field_register(&a, offset, size, value))
+		if (!mine || !gic_field_register(&a, offset, size, value))
 			*value = write ? *value : 0;
 		return;
 	}
@@ -207,7 +198,7 @@ static uint64_t redist_typer(const struct gic *g, unsigned vcpu)
 static uint64_t redist_register(const struct gic *g, unsigned vcpu, uint32_t offset, unsigned size)
 {
 	switch (offset) {
-	case GICR_IIDR: return size == 4 ? IIDR : 0;
+	case GICR_IIDR: return size == 4 ? GIC_IIDR : 0;
 	case GICR_TYPER: return size == 8 ? redist_typer(g, vcpu) : size == 4 ? (uint32_t)redist_typer(g, vcpu) : 0;
 	case GICR_TYPER + 4: return size == 4 ? redist_typer(g, vcpu) >> 32 : 0;
 	case GIC_PIDR2: return size == 4 ? PIDR2_V3 : 0;
@@ -218,7 +209,7 @@ static uint64_t redist_register(const struct gic *g, unsigned vcpu, uint32_t off
 void gic_redist(struct gic *g, uint32_t offset, unsigned size, bool write, bool user, uint64_t *value)
 {
 	const unsigned vcpu = offset / GIC_REDIST_SIZE;
-	const struct access a = {.g = g, .vcpu = vcpu, .write = write, .user = user};
+	const struct gic_access a = {.g = g, .vcpu = vcpu, .write = write, .user = user};
 	uint64_t v = 0;
 	offset %= GIC_REDIST_SIZE;
 	if (vcpu >= g->vcpus) {
@@ -228,7 +219,7 @@ void gic_redist(struct gic *g, uint32_t offset, unsigned size, bool write, bool 
 	if (offset >= GICR_SGI + 0x80 && offset < GICR_SGI + 0xd00) {
 		offset -= GICR_SGI;
 		bool mine = first_of(offset) < GIC_PRIVATE && !(offset >= 0x800 && offset < 0xc00);
-		if (mine && field_register(&a, offset, size, value))
+		if (mine && gic_field_register(&a, offset, size, value))
 			return;
 	} else {
 		v = redist_register(g, vcpu, offset, size);

@@ -38,6 +38,18 @@ static int load(struct vmm *vmm, struct vmm_error *error)
 	return 0;
 }
 
+static int configure(struct vmm *vmm)
+{
+	vma_arm64_gic gic = {.size = sizeof(gic)};
+	int rc = vmm->config.gic ? vma_arm64_get_gic(vmm->vm, &gic) : 0;
+
+	if (rc < 0 || !vmm->config.gic)
+		return rc;
+	gic.version = vmm->config.gic;
+	gic.cpu_base = 0;
+	return vma_arm64_set_gic(vmm->vm, &gic);
+}
+
 /* A run that can be repeated has the same numbers each time. */
 static int make_seed(const struct vmm *vmm, struct fdt_seed *seed, struct vmm_error *error)
 {
@@ -107,6 +119,7 @@ static void power_button(struct vmm *vmm)
 const struct machine_arch machine_arm64 = {.arch = VMA_ARCH_ARM64,
 					   .layout = layout,
 					   .load = load,
+					   .configure = configure,
 					   .platform_size = sizeof(struct board),
 					   .platform = platform,
 					   .start = start,

@@ -205,7 +205,9 @@ static int make_vm(struct vmm *vmm, struct vmm_error *error)
 
 	if (result < 0)
 		return vm_failed(vmm, result, "making the VM", error);
-	result = vma_vm_finalize(vmm->vm);
+	result = vmm->arch->configure ? vmm->arch->configure(vmm) : 0;
+	if (result >= 0)
+		result = vma_vm_finalize(vmm->vm);
 	if (result < 0)
 		return vm_failed(vmm, result, "finishing the VM's configuration", error);
 	for (unsigned i = 0; i < vmm->ram.count; i++) {

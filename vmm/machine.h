@@ -31,6 +31,8 @@ struct machine_arch {
 	vma_arch arch;
 	/* Memory regions for config.mem bytes: fills ram->region[].gpa and size. */
 	void (*layout)(struct vmm *vmm);
+	/* What of the VM it configures itself, before finalize; NULL: nothing. Returns 0 or the library's error. */
+	int (*configure)(struct vmm *vmm);
 	/* Tables and kernel into guest memory. */
 	int (*load)(struct vmm *vmm, struct vmm_error *error);
 	/* The platform's devices on the buses; *size in `arch` is allocated zeroed by the caller. */

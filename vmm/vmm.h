@@ -72,6 +72,7 @@ struct vmm_config {
 	vma_arch arch;         /* 0: VMA_ARCH_X86_64 */
 	const char *cpu_model; /* NULL: the library's default */
 	uint32_t cpus;         /* 0: 1 */
+	uint32_t gic;          /* arm64: version of the GIC, 2 or 3; 0: the library's choice */
 	uint64_t mem;          /* bytes of guest memory, a multiple of 4096; 0: 256 MiB */
 
 	const char *kernel; /* arm64: Image, plain, gzip or EFI zboot, or flat binary; x86: bzImage, ELF with PVH note, Multiboot 1, or flat binary with `flat` */

@@ -96,7 +96,7 @@ typedef struct vma_arm64_gic {
 	uint32_t msi_first, msi_count; /* INTIDs of the MSI frame's SPIs; count 0: no frame */
 	uint32_t pad;
 	uint64_t dist_base; /* GICD, 64 KiB (v2: 4 KiB) */
-	uint64_t cpu_base;  /* v3: GICR, 128 KiB a vCPU; v2: GICC, 8 KiB */
+	uint64_t cpu_base;  /* v3: GICR, 128 KiB a vCPU; v2: GICC, 8 KiB. set: 0 means QEMU's virt's place for the version */
 	uint64_t msi_base;  /* GICv2m frame, 4 KiB */
 } vma_arm64_gic;
 /* After vma_vm_create there is one as on QEMU's virt machine (see docs/vcpu.md). set: configuring state only;

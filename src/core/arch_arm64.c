@@ -5,7 +5,7 @@
 
 typedef unsigned long long ull;
 
-enum { GIC_SPI = 32, MSI_SETSPI_NS = 0x40 /* of a GICv2m frame */ };
+enum { GIC_SPI = 32, GICV2_CPUS = 8, MSI_SETSPI_NS = 0x40 /* of a GICv2m frame */ };
 
 /* ------ the GIC ------ */
 
@@ -29,6 +29,14 @@ static uint64_t cpu_size_of(const vma_vm *vm, uint32_t version)
 	return version == 2 ? 0x2000 : (uint64_t)vm->config.max_vcpus * 0x20000;
 }
 
+/* Whether the accelerator has it for this VM. */
+static int offer_gic(vma_vm *vm, const vma_arm64_gic *gic)
+{
+	if (gic->version == 2 && vm->config.max_vcpus > GICV2_CPUS)
+		return vma_fail(VMA_E_NO_ACCEL, "a GICv2 has %d vCPUs at most, not %u", GICV2_CPUS, vm->config.max_vcpus);
+	return vm->be->check_gic ? vm->be->check_gic(vm, gic) : 0;
+}
+
 static int choose_gic(vma_vm *vm)
 {
 	static const uint32_t versions[] = {3, 2};
@@ -37,7 +45,7 @@ static int choose_gic(vma_vm *vm)
 		vma_arm64_gic gic = gic_default;
 		gic.version = versions[i];
 		gic.cpu_base = cpu_base_of(gic.version);
-		if (!vm->be->check_gic || !vm->be->check_gic(vm, &gic)) {
+		if (!offer_gic(vm, &gic)) {
 			vm->gic = gic;
 			return 0;
 		}
@@ -118,10 +126,12 @@ int vma_arm64_set_gic(vma_vm *vm, const vma_arm64_gic *gic)
 		return rc;
 	if (!g.version)
 		g.version = vm->gic.version;
+	if (!g.cpu_base)
+		g.cpu_base = cpu_base_of(g.version);
 	os_lock(&vm->lock);
 	rc = check_gic(vm, &g);
-	if (!rc && vm->be->check_gic)
-		rc = vm->be->check_gic(vm, &g);
+	if (!rc)
+		rc = offer_gic(vm, &g);
 	if (!rc)
 		vm->gic = g;
 	os_unlock(&vm->lock);

@@ -169,6 +169,13 @@ struct vma_insn_state {
 	uint64_t insns, ns, hz, timer_ns;
 };
 
+enum vma_gic_frame {
+	VMA_GIC_DIST,   /* offset in GICD; v2: as vCPU `vcpu` sees it */
+	VMA_GIC_REDIST, /* v3: offset in the vCPU's GICR */
+	VMA_GIC_CPU,    /* v3: ICC_*_EL1 by the 16 bits of its encoding; v2: offset in GICC */
+	VMA_GIC_LEVEL   /* v3: levels of 32 lines from INTID `offset`, the vCPU's if below 32 */
+};
+
 struct vma_backend {
 	const char *name;
 	vma_accel accel;
@@ -236,9 +243,13 @@ struct vma_backend {
 	int (*get_sysregs)(struct vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count);
 	int (*set_sysregs)(struct vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count);
 	int (*sysreg_list)(struct vma_vcpu *v, uint32_t *ids, size_t *count);
-	/* arm64: 0, or VMA_E_NO_ACCEL for a GIC it does not have; config state. And a private interrupt's level; any thread. */
+	/* arm64: 0, or VMA_E_NO_ACCEL for a GIC it does not have; config state; NULL: it has both. And a private interrupt's level; any
+	 * thread. */
 	int (*check_gic)(struct vma_vm *vm, const vma_arm64_gic *gic);
 	int (*ppi)(struct vma_vm *vm, uint32_t vcpu, uint32_t intid, int level); /* optional */
+	/* A register of the GIC as state, in KVM's terms (arm-vgic-v3.rst, arm-vgic.rst): 32 bits but for VMA_GIC_CPU of version
+	 * 3. vm->lock, no vCPU running, also vCPUs that the caller has not made. optional */
+	int (*gic_reg)(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value);
 	/* x86. VMA_IRQCHIP_NONE: inject now / can one be injected at the next entry (1/0) / ask for a window
 	 * (v->irq_window). May be called while an exit is pending. */
 	int (*interrupt)(struct vma_vcpu *v, uint8_t vector);

@@ -28,7 +28,7 @@ enum vma_element {
 	VMA_EL_IOAPIC = 33,
 	VMA_EL_PIT = 34,
 	VMA_EL_CLOCK = 35,
-	VMA_EL_GIC = 36, /* the accelerator's image (arm64_irq.h) */
+	VMA_EL_GIC = 36, /* see save_gic.c */
 };
 const char *vma_element_name(uint32_t id);
 
@@ -70,5 +70,10 @@ int vma_r_bad(const struct vma_reader *r, const char *what);
 int vma_r_unknown(const struct vma_reader *r, const vma_report *report);
 void vma_report_line(const vma_report *report, uint32_t id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* save_gic.c: the GIC of an arm64 VM. Caller holds vm->lock; check: before anything is written. */
+int vma_gic_save(struct vma_writer *w, vma_vm *vm);
+int vma_gic_check(vma_vm *vm, const struct vma_reader *r);
+int vma_gic_restore(vma_vm *vm, const struct vma_reader *r, const vma_report *report);
 
 #endif

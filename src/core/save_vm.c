@@ -60,6 +60,8 @@ static int save_chips(struct vma_writer *w, vma_vm *vm, uint32_t flags)
 
 	if (vm->config.irqchip == VMA_IRQCHIP_NONE)
 		return 0;
+	if (vm->be->arch == VMA_ARCH_ARM64)
+		return vma_gic_save(w, vm);
 	if (!vm->be->irqchip_get)
 		return vma_fail(VMA_E_NO_ACCEL, "%s cannot read its interrupt controllers", vm->info.name);
 	memset(&chip, 0, sizeof(chip));
@@ -134,6 +136,7 @@ struct plan {
 	const vma_report *report;
 	uint32_t flags;
 	vma_x86_irqchip chip;
+	struct vma_reader gic;
 	uint64_t clock;
 	uint64_t seen; /* elements, by bit */
 };
@@ -184,6 +187,10 @@ static int read_chip(struct plan *p, const struct vma_reader *r)
 		return 0;
 	}
 	p->seen |= 1ull << r->id;
+	if (r->id == VMA_EL_GIC) {
+		p->gic = *r;
+		return vma_gic_check(p->vm, r);
+	}
 	if (r->id == VMA_EL_IOAPIC)
 		return read_ioapic(p, r);
 	if (r->id == VMA_EL_PIT)
@@ -204,7 +211,9 @@ static int read_element(struct plan *p, const struct vma_reader *r)
 	case VMA_EL_PICS:
 	case VMA_EL_IOAPIC:
 	case VMA_EL_PIT:
-		return read_chip(p, r);
+		return p->vm->be->arch == VMA_ARCH_X86_64 ? read_chip(p, r) : vma_r_unknown(r, p->report);
+	case VMA_EL_GIC:
+		return p->vm->be->arch == VMA_ARCH_ARM64 ? read_chip(p, r) : vma_r_unknown(r, p->report);
 	case VMA_EL_CLOCK:
 		if (r->length != 8)
 			return vma_r_bad(r, "not 8 bytes");
@@ -240,6 +249,8 @@ static int apply(struct plan *p)
 		rc = vm->be->irqchip_set
 			     ? vm->be->irqchip_set(vm, &p->chip)
 			     : vma_fail(VMA_E_NO_ACCEL, "%s cannot set its interrupt controllers", vm->info.name);
+	if (p->seen >> VMA_EL_GIC & 1)
+		rc = vma_gic_restore(vm, &p->gic, p->report);
 	if (rc || !(p->seen >> VMA_EL_CLOCK & 1) || !(p->flags & VMA_STATE_TIME))
 		return rc;
 	if (!(vm->info.caps & VMA_CAP_CLOCK) || !vm->be->clock_set) {

@@ -212,6 +212,7 @@ const struct vma_backend vma_backend_kvm = {
 	.irqfd = vma_kvm_irqfd,
 	.ioeventfd = vma_kvm_arm64_ioeventfd,
 	.check_gic = vma_kvm_gic_check,
+	.gic_reg = vma_kvm_gic_reg,
 	.ppi = vma_kvm_ppi,
 	.vcpu_open = vma_kvm_arm64_open,
 	.vcpu_close = vma_kvm_arm64_close,

@@ -72,7 +72,7 @@ enum { CNTVCT = A64_SYSREG(3, 3, 14, 0, 2), CNTFRQ = A64_SYSREG(3, 3, 14, 0, 0) 
 
 static bool get(struct soft_vcpu *cv, uint32_t id, uint64_t *value)
 {
-	return a64_get_sysreg(cv->a64, id & 0xffff, value) || soft_gic_state(cv, id & 0xffff, false, value);
+	return a64_get_sysreg(cv->a64, id & 0xffff, value);
 }
 
 static bool set(struct soft_vcpu *cv, uint32_t id, uint64_t value)
@@ -85,7 +85,7 @@ static bool set(struct soft_vcpu *cv, uint32_t id, uint64_t value)
 	}
 	if ((id & 0xffff) == CNTFRQ && !value)
 		return false;
-	return a64_set_sysreg(c, id & 0xffff, value) || soft_gic_state(cv, id & 0xffff, true, &value);
+	return a64_set_sysreg(c, id & 0xffff, value);
 }
 
 int soft_a64_get_sysregs(struct vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count)

@@ -1,4 +1,4 @@
-/* soft_gic.c - the software back end's GICv3 (irq/gic.h) under irq_lock, its place in guest memory, the MSI frame, and its
+/* soft_gic.c - the software back end's GIC (irq/gic.h) under irq_lock, its place in guest memory, the MSI frame, and its
  * registers as state. */
 #include <string.h>
 #include "soft.h"
@@ -14,12 +14,6 @@ static void op_wake(void *o, unsigned index)
 		soft_wake(sv->vcpus[index]);
 }
 
-int soft_gic_check(struct vma_vm *vm, const vma_arm64_gic *gic)
-{
-	(void)vm;
-	return gic->version == 3 ? 0 : vma_fail(VMA_E_NO_ACCEL, "soft's GICv%u is not written yet: it has version 3", gic->version);
-}
-
 int soft_gic_open(struct soft_vm *sv)
 {
 	const uint32_t n = sv->vm->config.max_vcpus;
@@ -30,7 +24,7 @@ int soft_gic_open(struct soft_vm *sv)
 		cpus[i].affinity = (i & 15) | (uint64_t)(i >> 4 & 0xff) << 8;
 	sv->gic.wake = op_wake;
 	sv->gic.opaque = sv;
-	gic_init(&sv->gic, cpus, n, sv->vm->gic.intids);
+	gic_init(&sv->gic, sv->vm->gic.version, cpus, n, sv->vm->gic.intids);
 	sv->has_gic = true;
 	return 0;
 }
@@ -44,7 +38,7 @@ void soft_gic_close(struct soft_vm *sv)
 void soft_gic_show(struct soft_vcpu *cv)
 {
 	enum { PFR0 = 4 << 3, GIC_SHIFT = 24 };
-	if (cv->vm->has_gic)
+	if (cv->vm->has_gic && cv->vm->gic.version == 3)
 		cv->a64->id[PFR0] |= UINT64_C(1) << GIC_SHIFT;
 }
 
@@ -116,23 +110,34 @@ static bool inside(uint64_t gpa, uint64_t base, uint64_t size)
 	return gpa - base < size;
 }
 
+static bool frames(struct soft_vm *sv, unsigned vcpu, uint64_t gpa, unsigned len, bool write, uint64_t *v)
+{
+	const vma_arm64_gic *g = &sv->vm->gic;
+	const bool v2 = g->version == 2;
+	if (inside(gpa, g->dist_base, v2 ? GICV2_DIST_SIZE : GIC_DIST_SIZE))
+		if (v2)
+			gicv2_dist(&sv->gic, vcpu, (uint32_t)(gpa - g->dist_base), len, write, false, v);
+		else
+			gic_dist(&sv->gic, (uint32_t)(gpa - g->dist_base), len, write, false, v);
+	else if (v2 && inside(gpa, g->cpu_base, GICV2_CPU_SIZE))
+		gicv2_cpu(&sv->gic, vcpu, (uint32_t)(gpa - g->cpu_base), len, write, false, v);
+	else if (!v2 && inside(gpa, g->cpu_base, (uint64_t)sv->gic.vcpus * GIC_REDIST_SIZE))
+		gic_redist(&sv->gic, (uint32_t)(gpa - g->cpu_base), len, write, false, v);
+	else if (g->msi_count && inside(gpa, g->msi_base, MSI_FRAME))
+		msi_frame(sv, (uint32_t)(gpa - g->msi_base), len, write, v);
+	else
+		return false;
+	return true;
+}
+
 bool soft_gic_mmio(struct soft_vcpu *cv, uint64_t gpa, unsigned len, bool write, uint8_t *data)
 {
 	struct soft_vm *sv = cv->vm;
-	const vma_arm64_gic *g = &sv->vm->gic;
 	uint64_t v = write ? load(data, len) : 0;
 	if (!sv->has_gic)
 		return false;
 	os_lock(&sv->irq_lock);
-	bool mine = true;
-	if (inside(gpa, g->dist_base, GIC_DIST_SIZE))
-		gic_dist(&sv->gic, (uint32_t)(gpa - g->dist_base), len, write, false, &v);
-	else if (inside(gpa, g->cpu_base, (uint64_t)sv->gic.vcpus * GIC_REDIST_SIZE))
-		gic_redist(&sv->gic, (uint32_t)(gpa - g->cpu_base), len, write, false, &v);
-	else if (g->msi_count && inside(gpa, g->msi_base, MSI_FRAME))
-		msi_frame(sv, (uint32_t)(gpa - g->msi_base), len, write, &v);
-	else
-		mine = false;
+	bool mine = frames(sv, cv->v->index, gpa, len, write, &v);
 	os_unlock(&sv->irq_lock);
 	if (mine && !write)
 		memcpy(data, &v, len);
@@ -143,7 +148,7 @@ bool soft_gic_mmio(struct soft_vcpu *cv, uint64_t gpa, unsigned len, bool write,
 int soft_gic_sysreg(struct soft_vcpu *cv, uint32_t reg, bool write, uint64_t *value)
 {
 	struct soft_vm *sv = cv->vm;
-	if (!sv->has_gic)
+	if (!sv->has_gic || sv->gic.version == 2)
 		return -1;
 	os_lock(&sv->irq_lock);
 	bool mine = gic_icc(&sv->gic, cv->v->index, reg, write, value);
@@ -154,13 +159,34 @@ int soft_gic_sysreg(struct soft_vcpu *cv, uint32_t reg, bool write, uint64_t *va
 
 /* ------ state ------ */
 
-bool soft_gic_state(struct soft_vcpu *cv, uint32_t reg, bool write, uint64_t *value)
+static bool reg(struct soft_vm *sv, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value)
 {
-	struct soft_vm *sv = cv->vm;
-	if (!sv->has_gic)
-		return false;
+	const bool v2 = sv->gic.version == 2;
+	switch (frame) {
+	case VMA_GIC_DIST:
+		if (v2)
+			gicv2_dist(&sv->gic, vcpu, offset, 4, write, true, value);
+		else
+			gic_dist(&sv->gic, offset, 4, write, true, value);
+		return true;
+	case VMA_GIC_REDIST:
+		gic_redist(&sv->gic, vcpu * GIC_REDIST_SIZE + offset, 4, write, true, value);
+		return true;
+	case VMA_GIC_CPU:
+		if (!v2)
+			return gic_icc_state(&sv->gic, vcpu, offset, write, value);
+		gicv2_cpu(&sv->gic, vcpu, offset, 4, write, true, value);
+		return true;
+	default:
+		return gic_levels(&sv->gic, vcpu, offset, write, value), true;
+	}
+}
+
+int soft_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value)
+{
+	struct soft_vm *sv = vm->priv;
 	os_lock(&sv->irq_lock);
-	bool mine = gic_icc_state(&sv->gic, cv->v->index, reg, write, value);
+	bool there = reg(sv, frame, vcpu, offset, write, value);
 	os_unlock(&sv->irq_lock);
-	return mine;
+	return there ? 0 : vma_fail(VMA_E_INVALID, "the GIC has no register %#x", offset);
 }
