@@ -17,7 +17,7 @@ struct run_options {
 	uint64_t mem;
 	const char *cpu, *kernel, *initrd, *append, *console, *marker;
 	uint32_t timeout_ms;
-	int debug_exit, json, flat_given, entry, on_reset;
+	int debug_exit, json, flat_given, entry, on_reset, irqchip;
 	uint64_t flat;
 	uint32_t reset_limit, flat_bits;
 	uint64_t max_insns, insn_hz;
@@ -27,6 +27,7 @@ static const struct arg_choice entries[] = {
 	{"auto", VMM_ENTRY_AUTO},           {"direct", VMM_ENTRY_DIRECT}, {"classic", VMM_ENTRY_CLASSIC},
 	{"classic32", VMM_ENTRY_CLASSIC32}, {NULL, 0},
 };
+static const struct arg_choice irqchips[] = {{"platform", 0}, {"library", 1}, {NULL, 0}};
 static const struct arg_choice resets[] = {{"stop", VMM_RESET_STOP}, {"reboot", VMM_RESET_REBOOT}, {NULL, 0}};
 
 #define AT(member) offsetof(struct run_options, member)
@@ -36,6 +37,7 @@ static const struct arg args[] = {
 	{"--gic", NULL, ARG_COUNT, AT(gic), 2, 3, "V", "arm64: version of the interrupt controller (3 where there is one)", NULL, 0},
 	{"--cpus", "-smp", ARG_COUNT, AT(cpus), 1, 4096, "N", "virtual CPUs (1)", NULL, 0},
 	{"--cpu", "-cpu", ARG_TEXT, AT(cpu), 0, 0, "MODEL", "x86-64-v1, x86-64-v2, x86-64-v3, armv8.0-a, armv8.2-a, max or host", NULL, 0},
+	{"--irqchip", NULL, ARG_CHOICE, AT(irqchip), 0, 0, "I", "interrupt controllers: platform, the accelerator's (default), or library", irqchips, 0},
 	{"--mem", "-m", ARG_SIZE, AT(mem), 1 << 20, 1ull << 44, "SIZE", "guest memory: 512M, 2G (256M); a bare number is MiB", NULL, 0},
 	{"--kernel", "-kernel", ARG_TEXT, AT(kernel), 0, 0, "FILE", "bzImage, ELF with a PVH note, Multiboot 1, arm64 Image, or see --flat", NULL, 0},
 	{"--initrd", "-initrd", ARG_TEXT, AT(initrd), 0, 0, "FILE", "initial RAM disk", NULL, 0},
@@ -102,6 +104,7 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 		.handle_signals = 1,
 		.max_insns = o->max_insns,
 		.insn_hz = o->insn_hz,
+		.library_irqchip = (uint32_t)o->irqchip,
 	};
 	if (!o->kernel)
 		return bad("--kernel", "is required");

@@ -193,6 +193,10 @@ int irq_pc_wrmsr(struct irq_pc *pc, unsigned vcpu, uint32_t msr, uint64_t value)
 int irq_pc_port_read(struct irq_pc *pc, uint16_t port, unsigned length, uint32_t *value);
 int irq_pc_port_write(struct irq_pc *pc, uint16_t port, unsigned length, uint32_t value);
 
+int irq_pc_has_port(uint16_t port); /* without the lock */
+/* `count` accesses to one port, whose values are at data (REP INS, OUTS; 1 otherwise). IRQ_OK or IRQ_NOT_MINE. */
+int irq_pc_ports(struct irq_pc *pc, uint16_t port, unsigned length, int write, uint8_t *data, uint32_t count);
+
 /* Images as KVM saves them. A get changes nothing; a set has no effect on other parts until the next irq_pc_tick, which
  * becomes due at once, so parts may be restored in any order. An event due but not ticked before a get is still due
  * after the set. set returns -1 on impossible values and then changes nothing. */

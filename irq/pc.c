@@ -318,6 +318,27 @@ int irq_pc_port_write(struct irq_pc *pc, uint16_t port, unsigned length, uint32_
 	return IRQ_OK;
 }
 
+int irq_pc_has_port(uint16_t port)
+{
+	return is_pit(port) || is_pic(port);
+}
+
+int irq_pc_ports(struct irq_pc *pc, uint16_t port, unsigned length, int write, uint8_t *data, uint32_t count)
+{
+	int r = IRQ_OK;
+
+	for (uint32_t i = 0; i < count && r == IRQ_OK; i++, data += length) {
+		uint32_t value = 0;
+
+		for (unsigned b = 0; b < length && write; b++)
+			value |= (uint32_t)data[b] << 8 * b;
+		r = write ? irq_pc_port_write(pc, port, length, value) : irq_pc_port_read(pc, port, length, &value);
+		for (unsigned b = 0; b < length && !write && r == IRQ_OK; b++)
+			data[b] = (uint8_t)(value >> 8 * b);
+	}
+	return r;
+}
+
 /* ------ image ------ */
 
 void irq_pc_get_irqchip(const struct irq_pc *pc, vma_x86_irqchip *image)

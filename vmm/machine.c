@@ -197,7 +197,7 @@ static int make_vm(struct vmm *vmm, struct vmm_error *error)
 				.arch = vmm->config.arch,
 				.max_vcpus = vmm->config.cpus,
 				.cpu_model = vmm->config.cpu_model,
-				.irqchip = VMA_IRQCHIP_PLATFORM,
+				.irqchip = vmm->config.library_irqchip ? VMA_IRQCHIP_LIBRARY : VMA_IRQCHIP_PLATFORM,
 				.msr_policy = VMA_MSR_GP,
 				.insn_hz = vmm->config.insn_hz};
 	int result = vma_vm_create(&config, &vmm->vm);

@@ -185,7 +185,13 @@ typedef struct vma_kick vma_kick;
 typedef enum vma_irqchip {
 	VMA_IRQCHIP_NONE = 0,    /* the caller injects interrupts; HLT exits */
 	/* local APIC, I/O APIC, PIC and PIT, or a GIC (vma_arm64_gic), by the accelerator; HLT, WFI wait inside run */
-	VMA_IRQCHIP_PLATFORM = 1
+	VMA_IRQCHIP_PLATFORM = 1,
+	/* x86: the same machine, but its controllers are this library's own on every accelerator, above vCPUs that have none.
+	 * Whatever is said of PLATFORM holds, and saved state moves between the two. Each access to a controller costs an exit to
+	 * the library, which answers it inside vma_vcpu_run; memory mapped over the local APIC's or the I/O APIC's page hides it.
+	 * Needs no VMA_CAP_IRQCHIP; MSI, and where the host has eventfds IRQFD, are always there (vma_vm_caps). VMA_E_NO_ACCEL:
+	 * the accelerator lacks exits for MSRs, or insn_hz is asked for. VMA_E_NOT_WRITTEN: arm64. */
+	VMA_IRQCHIP_LIBRARY = 2
 } vma_irqchip;
 
 typedef enum vma_msr_policy {
@@ -257,7 +263,7 @@ VMA_API int vma_vm_dirty_log(vma_vm *vm, uint64_t gpa, uint64_t size, uint64_t *
 /* hva of [gpa, gpa+size) if it lies in one mapping, else NULL. The pointer dies with the mapping. */
 VMA_API void *vma_vm_hva(vma_vm *vm, uint64_t gpa, uint64_t size);
 
-/* Interrupts, with VMA_IRQCHIP_PLATFORM; VMA_E_STATE without. Any thread. */
+/* Interrupts, with interrupt controllers; VMA_E_STATE with VMA_IRQCHIP_NONE. Any thread. */
 /* gsi 0..15: PIC and I/O APIC; 16..23: I/O APIC; arm64: SPI gsi, INTID 32 + gsi */
 VMA_API int vma_vm_irq_line(vma_vm *vm, uint32_t gsi, int level);
 /* SDM vol. 3, "Message signalled interrupts"; arm64: a write of an INTID to MSI_SETSPI_NS of the MSI frame (vma_arm64_gic) */

@@ -78,8 +78,8 @@ static int check_lapic(vma_vcpu *v, const void *regs)
 {
 	int rc = enter_with(v, regs, "the local APIC's registers");
 
-	if (!rc && v->vm->config.irqchip != VMA_IRQCHIP_PLATFORM)
-		rc = vma_fail(VMA_E_STATE, "there is no local APIC without VMA_IRQCHIP_PLATFORM");
+	if (!rc && v->vm->config.irqchip == VMA_IRQCHIP_NONE)
+		rc = vma_fail(VMA_E_STATE, "there is no local APIC with VMA_IRQCHIP_NONE");
 	return rc;
 }
 
@@ -116,8 +116,8 @@ int vma_set_mp_x86(vma_vcpu *v, vma_mp mp)
 
 	if (mp < VMA_MP_RUNNABLE || mp > VMA_MP_WAIT_SIPI)
 		rc = vma_fail(VMA_E_INVALID, "MP state %d: x86 has runnable 0, halted 1, waiting for SIPI 2", (int)mp);
-	if (!rc && mp == VMA_MP_WAIT_SIPI && v->vm->config.irqchip != VMA_IRQCHIP_PLATFORM)
-		rc = vma_fail(VMA_E_STATE, "without VMA_IRQCHIP_PLATFORM no SIPI would ever come");
+	if (!rc && mp == VMA_MP_WAIT_SIPI && v->vm->config.irqchip == VMA_IRQCHIP_NONE)
+		rc = vma_fail(VMA_E_STATE, "with VMA_IRQCHIP_NONE no SIPI would ever come");
 	return rc ? rc : vma_state_put(v, VMA_C_MP, &mp);
 }
 

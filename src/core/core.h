@@ -121,6 +121,7 @@ struct vma_vm {
 	uint32_t xsave_size; /* bytes of the standard XSAVE image for the table's XCR0, at least 576 */
 	uint64_t xcr0_mask;  /* what the table allows in XCR0 */
 	vma_arm64_gic gic;   /* arm64 */
+	struct pc_vm *pc;    /* VMA_IRQCHIP_LIBRARY: src/pc's half */
 };
 
 struct vma_vcpu {
@@ -154,6 +155,7 @@ struct vma_vcpu {
 	atomic_bool running; /* inside vma_vcpu_run */
 	bool irq_window;     /* the caller waits for a window: exit with VMA_EXIT_IRQ_WINDOW when one opens */
 	bool irq_given;      /* an interrupt was handed over since the last entry */
+	struct pc_vcpu *pc;  /* VMA_IRQCHIP_LIBRARY: src/pc's half */
 };
 
 enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM };
@@ -181,6 +183,9 @@ struct vma_backend {
 	vma_accel accel;
 	vma_arch arch;
 	size_t vm_size, vcpu_size; /* of the priv structs, which the core allocates */
+	/* x86: what a VM with VMA_IRQCHIP_LIBRARY uses in place of this table (docs/porting.md); NULL: it cannot have that.
+	 * In that other table `bare` leads back. */
+	const struct vma_backend *library, *bare;
 
 	/* Fill what is known about the platform (size, accel, arch, name are set). Any thread; must be cheap; called
 	 * once a process. Sets available, or why and remedy. */
@@ -250,11 +255,15 @@ struct vma_backend {
 	/* A register of the GIC as state, in KVM's terms (arm-vgic-v3.rst, arm-vgic.rst): 32 bits but for VMA_GIC_CPU of version
 	 * 3. vm->lock, no vCPU running, also vCPUs that the caller has not made. optional */
 	int (*gic_reg)(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value);
-	/* x86. VMA_IRQCHIP_NONE: inject now / can one be injected at the next entry (1/0) / ask for a window
+	/* x86, without controllers of the platform's: inject now / can one be injected at the next entry (1/0) / ask for a window
 	 * (v->irq_window). May be called while an exit is pending. */
 	int (*interrupt)(struct vma_vcpu *v, uint8_t vector);
 	int (*interrupt_ready)(struct vma_vcpu *v);
 	int (*nmi)(struct vma_vcpu *v);
+	/* x86, VMA_IRQCHIP_LIBRARY: CR8 as the guest has it since run or complete returned, 0 .. 15; and CR8 from the next entry
+	 * on. May be called while an exit is pending. A guest that lowers CR8 must come out of run (CANCELED will do). */
+	int (*get_tpr)(struct vma_vcpu *v);
+	int (*set_tpr)(struct vma_vcpu *v, uint8_t cr8);
 	int (*debug)(struct vma_vcpu *v); /* v->debug changed */
 	/* VMA_CAP_INSN_COUNT only. UINT64_MAX: no limit. optional */
 	int (*insns)(struct vma_vcpu *v, uint64_t *insns);
@@ -282,6 +291,9 @@ struct vma_backend {
 extern const struct vma_backend *const vma_backends[];
 
 /* Helpers that back ends share */
+/* The registers, system and debug registers and events that INIT leaves (SDM vol. 3, table 10-1), where s->sregs holds those
+ * before it; SIPI then changes CS and RIP. */
+void vma_x86_init_values(const struct vma_vcpu *v, struct vma_x86_state *s);
 /* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes
  * when there is none. */
 void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);

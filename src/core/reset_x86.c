@@ -48,8 +48,8 @@ static void reset_xsave(uint8_t *image, uint32_t size)
 	memcpy(image + 512, &present, 8);
 }
 
-/* SDM vol. 2, CPUID leaf 1: EDX after RESET is the processor's signature; EAX 0. */
-void vma_reset_values(const vma_vcpu *v, struct vma_x86_state *s)
+/* What RESET and INIT have in common. SDM vol. 2, CPUID leaf 1: EDX is the processor's signature then; EAX 0. */
+static void reset_registers(const vma_vcpu *v, struct vma_x86_state *s)
 {
 	uint32_t signature = vma_cpuid_reg(vma_cpuid_find(v->vm->cpuid, v->vm->cpuid_count, 1, 0), 0);
 
@@ -59,15 +59,30 @@ void vma_reset_values(const vma_vcpu *v, struct vma_x86_state *s)
 	if (signature)
 		s->gpr.rdx = signature;
 	reset_sregs(&s->sregs);
+#define VMA_X(NAME, field, kvm, whpx, hvf, reset) s->dregs.field = reset;
+	VMA_X86_DEBUGS(VMA_X)
+#undef VMA_X
+	memset(&s->events, 0, sizeof(s->events));
+}
+
+void vma_x86_init_values(const vma_vcpu *v, struct vma_x86_state *s)
+{
+	enum { CR0_CACHE = 0x60000000 }; /* CD and NW stay */
+	uint64_t cr0 = s->sregs.cr0, apic_base = s->sregs.apic_base;
+
+	reset_registers(v, s);
+	s->sregs.cr0 = (s->sregs.cr0 & ~(uint64_t)CR0_CACHE) | (cr0 & CR0_CACHE);
+	s->sregs.apic_base = apic_base;
+}
+
+void vma_reset_values(const vma_vcpu *v, struct vma_x86_state *s)
+{
+	reset_registers(v, s);
 	if (v->index == 0)
 		s->sregs.apic_base |= 0x100; /* the bootstrap processor */
 	if (v->vm->config.irqchip == VMA_IRQCHIP_NONE)
 		s->sregs.apic_base = 0;
-#define VMA_X(NAME, field, kvm, whpx, hvf, reset) s->dregs.field = reset;
-	VMA_X86_DEBUGS(VMA_X)
-#undef VMA_X
 	s->xcr0 = 1;
-	memset(&s->events, 0, sizeof(s->events));
 	s->mp = v->vm->config.irqchip != VMA_IRQCHIP_NONE && v->index ? VMA_MP_WAIT_SIPI : VMA_MP_RUNNABLE;
 	reset_xsave(s->xsave, v->vm->xsave_size);
 }
@@ -159,7 +174,7 @@ int vma_first_state_x86(vma_vcpu *v)
 	v->valid = v->dirty = VMA_C_ALL & ~(uint32_t)VMA_C_LAPIC;
 	v->gpr_dirty = VMA_X86_ALL_REGS;
 	/* Another vCPU may send INIT and SIPI from now on: they must not meet a write that still waits. */
-	if (v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {
+	if (v->vm->config.irqchip != VMA_IRQCHIP_NONE) {
 		rc = v->vm->be->commit(v, from_others);
 		if (rc)
 			return rc;

@@ -9,7 +9,7 @@ static int check_config(const vma_vm_config *c)
 {
 	if (c->arch != VMA_ARCH_X86_64 && c->arch != VMA_ARCH_ARM64)
 		return vma_fail(VMA_E_INVALID, "guest architecture %d is not in the list", (int)c->arch);
-	if (c->irqchip > VMA_IRQCHIP_PLATFORM || c->msr_policy > VMA_MSR_EXIT || c->cpuid_exits > 1 ||
+	if (c->irqchip > VMA_IRQCHIP_LIBRARY || c->msr_policy > VMA_MSR_EXIT || c->cpuid_exits > 1 ||
 	    c->hypercall_exits > 1 || c->pmu > 1)
 		return vma_fail(VMA_E_INVALID,
 				"irqchip %u, msr_policy %u, cpuid_exits %u, hypercall_exits %u or pmu %u is out of range",
@@ -47,11 +47,25 @@ static int check_caps(const vma_vm *vm)
 	return 0;
 }
 
+/* The library's own controllers stand between the core and the back end. */
+static int pick_library(vma_vm *vm)
+{
+	if (vm->config.irqchip != VMA_IRQCHIP_LIBRARY)
+		return 0;
+	if (vm->config.arch != VMA_ARCH_X86_64)
+		return vma_fail(VMA_E_NOT_WRITTEN, "the library's own GIC above an accelerator is not written yet");
+	if (!vm->be->library)
+		return vma_fail(VMA_E_NO_ACCEL, "%s cannot have the library's own interrupt controllers", vm->info.name);
+	vm->be = vm->be->library;
+	return 0;
+}
+
 static int pick_backend(vma_vm *vm)
 {
 	vma_vm_config *c = &vm->config;
-	int rc = c->accel == VMA_ACCEL_AUTO ? vma_platform_choose(c->arch, &c->accel, NULL, 0) : 0;
+	int rc;
 
+	rc = c->accel == VMA_ACCEL_AUTO ? vma_platform_choose(c->arch, &c->accel, NULL, 0) : 0;
 	if (rc)
 		return rc;
 	vm->be = vma_backend_find(c->accel, c->arch);
@@ -63,7 +77,8 @@ static int pick_backend(vma_vm *vm)
 	if (!vm->info.available)
 		return vma_fail(VMA_E_NO_HOST, "%s: %s%s%s", vm->info.name, vm->info.why, *vm->info.remedy ? "; " : "",
 				vm->info.remedy);
-	return check_caps(vm);
+	rc = check_caps(vm);
+	return rc ? rc : pick_library(vm);
 }
 
 static int allocate(vma_vm *vm)
@@ -258,8 +273,8 @@ static int check_irqchip(const vma_vm *vm, uint32_t cap, const char *what)
 {
 	if (!vm)
 		return vma_fail(VMA_E_INVALID, "the VM is NULL");
-	if (vm->config.irqchip != VMA_IRQCHIP_PLATFORM)
-		return vma_fail(VMA_E_STATE, "%s needs a VM with VMA_IRQCHIP_PLATFORM", what);
+	if (vm->config.irqchip == VMA_IRQCHIP_NONE)
+		return vma_fail(VMA_E_STATE, "%s needs a VM with interrupt controllers, not VMA_IRQCHIP_NONE", what);
 	if (vm->phase != VMA_VM_READY)
 		return vma_fail(VMA_E_STATE, "%s comes after vma_vm_finalize", what);
 	if (!(vm->info.caps & cap))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "kvm/kvm.h"
+#include "pc/pc.h"
 
 /* ------ probe ------ */
 
@@ -265,27 +266,27 @@ static int clock_set(struct vma_vm *vm, uint64_t ns)
 	return vma_kvm_vm_ioctl(vm, KVM_SET_CLOCK, &c);
 }
 
+/* ------ the tables ------ */
+
+static const struct vma_backend library;
+
+#define KVM_SLOTS                                                                                                      \
+	.name = "kvm", .accel = VMA_ACCEL_KVM, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct vma_kvm_vm),          \
+	.vcpu_size = sizeof(struct vma_kvm_vcpu), .probe = vma_kvm_probe, .cpuid_max = vma_kvm_cpuid_max,              \
+	.map = vma_kvm_map, .unmap = vma_kvm_unmap, .protect = vma_kvm_protect, .dirty_log = vma_kvm_dirty_log,        \
+	.ioeventfd = vma_kvm_ioeventfd, .clock_get = clock_get, .clock_set = clock_set,                                \
+	.interrupt = vma_kvm_interrupt, .interrupt_ready = vma_kvm_interrupt_ready, .debug = vma_kvm_debug,            \
+	.native = vma_kvm_native
+
 const struct vma_backend vma_backend_kvm = {
-    .name = "kvm",
-    .accel = VMA_ACCEL_KVM,
-    .arch = VMA_ARCH_X86_64,
-    .vm_size = sizeof(struct vma_kvm_vm),
-    .vcpu_size = sizeof(struct vma_kvm_vcpu),
-    .probe = vma_kvm_probe,
+    KVM_SLOTS,
+    .library = &library,
     .vm_open = vm_open,
     .vm_close = vm_close,
-    .cpuid_max = vma_kvm_cpuid_max,
     .vm_finalize = vm_finalize,
-    .map = vma_kvm_map,
-    .unmap = vma_kvm_unmap,
-    .protect = vma_kvm_protect,
-    .dirty_log = vma_kvm_dirty_log,
     .irq_line = vma_kvm_irq_line,
     .msi = vma_kvm_msi,
     .irqfd = vma_kvm_irqfd,
-    .ioeventfd = vma_kvm_ioeventfd,
-    .clock_get = clock_get,
-    .clock_set = clock_set,
     .irqchip_get = vma_kvm_irqchip_get,
     .irqchip_set = vma_kvm_irqchip_set,
     .vcpu_open = vma_kvm_vcpu_open,
@@ -296,10 +297,10 @@ const struct vma_backend vma_backend_kvm = {
     .commit = vma_kvm_commit,
     .get_msrs = vma_kvm_get_msrs,
     .set_msrs = vma_kvm_set_msrs,
-    .interrupt = vma_kvm_interrupt,
-    .interrupt_ready = vma_kvm_interrupt_ready,
     .nmi = vma_kvm_nmi,
-    .debug = vma_kvm_debug,
+    .get_tpr = vma_kvm_get_tpr,
+    .set_tpr = vma_kvm_set_tpr,
     .kick = vma_kvm_kick,
-    .native = vma_kvm_native,
 };
+
+static const struct vma_backend library = {KVM_SLOTS, PC_SLOTS, .bare = &vma_backend_kvm};

@@ -91,6 +91,8 @@ int vma_kvm_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
 int vma_kvm_interrupt(struct vma_vcpu *v, uint8_t vector);
 int vma_kvm_interrupt_ready(struct vma_vcpu *v);
 int vma_kvm_nmi(struct vma_vcpu *v);
+int vma_kvm_get_tpr(struct vma_vcpu *v);
+int vma_kvm_set_tpr(struct vma_vcpu *v, uint8_t cr8);
 /* kvm_vcpu.c */
 int vma_kvm_vcpu_open(struct vma_vcpu *v);
 void vma_kvm_vcpu_close(struct vma_vcpu *v);

@@ -1,4 +1,5 @@
 /* kvm_cpuid.c - what KVM can show a guest of CPUID, and a vCPU's own copy of the VM's table. */
+#include <cpuid.h>
 #include <string.h>
 #include "kvm/kvm.h"
 
@@ -21,7 +22,16 @@ enum { /* leaf 1 ECX, SDM vol. 2A, CPUID */
        ECX_HYPERVISOR = 1u << 31,
 };
 
-/* KVM_GET_SUPPORTED_CPUID knows nothing of the VM: what needs the local APIC goes without an irqchip (api.rst 4.46). */
+/* On VMX a fast path of KVM's takes a guest's write of IA32_TSC_DEADLINE before the MSR filter sees it, and without a local APIC of
+ * KVM's drops it (handle_fastpath_set_tscdeadline). */
+static bool deadline_reaches_us(void)
+{
+	unsigned eax, ebx, ecx = 0, edx;
+
+	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && !(ecx & 1 << 5);
+}
+
+/* KVM_GET_SUPPORTED_CPUID knows nothing of the VM: what needs the local APIC goes without one (api.rst 4.46). */
 static void honour(const struct vma_vm *vm, struct kvm_cpuid_entry2 *e)
 {
 	uint32_t apic = ECX_X2APIC | (vma_kvm_host.tsc_deadline ? ECX_TSC_DEADLINE : 0);
@@ -32,6 +42,8 @@ static void honour(const struct vma_vm *vm, struct kvm_cpuid_entry2 *e)
 	e->ecx &= ~(uint32_t)(ECX_X2APIC | ECX_TSC_DEADLINE);
 	if (vm->config.irqchip == VMA_IRQCHIP_PLATFORM)
 		e->ecx |= apic;
+	else if (vm->config.irqchip == VMA_IRQCHIP_LIBRARY)
+		e->ecx |= ECX_X2APIC | (deadline_reaches_us() ? ECX_TSC_DEADLINE : 0);
 }
 
 enum { KVM_SIGNATURE_EBX = 0x4b4d564b }; /* "KVMK", Documentation/virt/kvm/x86/cpuid.rst */

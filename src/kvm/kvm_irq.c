@@ -152,3 +152,18 @@ int vma_kvm_nmi(struct vma_vcpu *v)
 	k->synced &= ~(uint32_t)KVM_SYNC_X86_EVENTS;
 	return vma_kvm_vcpu_ioctl(v, KVM_NMI, NULL);
 }
+
+/* Without controllers of KVM's the task priority stands in kvm_run: written at each exit, taken at each entry (api.rst 5, cr8). */
+int vma_kvm_get_tpr(struct vma_vcpu *v)
+{
+	return (int)(VMA_KVM_VCPU(v)->run->cr8 & 15);
+}
+
+int vma_kvm_set_tpr(struct vma_vcpu *v, uint8_t cr8)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+
+	k->run->cr8 = cr8;
+	k->synced &= ~(uint32_t)KVM_SYNC_X86_SREGS;
+	return 0;
+}

@@ -10,11 +10,12 @@ enum { BITMAP_MSRS = KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8 };
  * serves all. */
 static uint8_t none_allowed[KVM_MSR_FILTER_MAX_BITMAP_SIZE];
 
-static int check_range(const struct vma_msr_range *r)
+/* With the library's local APIC an access to them is an error to KVM, which has none, and such exit (vma_kvm_msr_exits). */
+static int check_range(const struct vma_vm *vm, const struct vma_msr_range *r)
 {
 	uint64_t end = (uint64_t)r->first + r->count;
 
-	if (r->first < 0x900 && end > 0x800)
+	if (vm->config.irqchip != VMA_IRQCHIP_LIBRARY && r->first < 0x900 && end > 0x800)
 		return vma_fail(VMA_E_NO_ACCEL,
 				"MSRs 0x%x..0x%llx: KVM cannot filter those of the x2APIC, 0x800..0x8ff", r->first,
 				(unsigned long long)end - 1);
@@ -50,7 +51,7 @@ static int set_filter(struct vma_vm *vm)
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < vm->msr_range_count; i++) {
-		rc = check_range(&vm->msr_ranges[i]);
+		rc = check_range(vm, &vm->msr_ranges[i]);
 		if (!rc)
 			rc = add_range(&f, &n, &vm->msr_ranges[i]);
 	}
@@ -64,6 +65,8 @@ int vma_kvm_msr_exits(struct vma_vm *vm)
 
 	if (vm->msr_range_count)
 		c.args[0] |= KVM_MSR_EXIT_REASON_FILTER;
+	if (vm->config.irqchip == VMA_IRQCHIP_LIBRARY)
+		c.args[0] |= KVM_MSR_EXIT_REASON_INVAL;
 	if (vm->config.msr_policy == VMA_MSR_EXIT)
 		c.args[0] |= KVM_MSR_EXIT_REASON_UNKNOWN;
 	if (!c.args[0])

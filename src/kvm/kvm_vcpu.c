@@ -26,6 +26,20 @@ static void answer(struct vma_vcpu *v)
 	run->msr.data = v->exit.msr.value;
 }
 
+/* For the x2APIC's sake all that KVM finds wrong about an MSR exits (VMA_IRQCHIP_LIBRARY); the rest of it is a #GP. */
+static bool refused(struct vma_vcpu *v)
+{
+	struct kvm_run *run = VMA_KVM_VCPU(v)->run;
+	uint32_t index = run->msr.index;
+
+	if (run->exit_reason != KVM_EXIT_X86_RDMSR && run->exit_reason != KVM_EXIT_X86_WRMSR)
+		return false;
+	if (run->msr.reason != KVM_MSR_EXIT_REASON_INVAL || (index >= 0x800 && index < 0x900))
+		return false;
+	run->msr.error = 1;
+	return true;
+}
+
 static int no_exit(struct vma_vcpu *v)
 {
 	v->exit.kind = VMA_EXIT_CANCELED;
@@ -80,7 +94,9 @@ int vma_kvm_run(struct vma_vcpu *v)
 	k->run->request_interrupt_window = v->irq_window;
 	if (k->run->kvm_valid_regs)
 		age(k);
-	rc = vma_kvm_enter(v, false);
+	do
+		rc = vma_kvm_enter(v, false);
+	while (!rc && refused(v));
 	if (!rc)
 		return vma_kvm_exit(v);
 	if (rc == -EINTR || rc == -EAGAIN) /* EAGAIN: a vCPU that waited for INIT or SIPI got it (api.rst 4.10) */

@@ -424,7 +424,7 @@ static int commit_mp(struct vma_vcpu *v)
 	struct kvm_mp_state mp;
 
 	/* Without a local APIC of its own KVM has no state but RUNNABLE. */
-	if (v->vm->config.irqchip == VMA_IRQCHIP_NONE) {
+	if (v->vm->config.irqchip != VMA_IRQCHIP_PLATFORM) {
 		if (v->x86.mp == VMA_MP_WAIT_SIPI)
 			return vma_fail(VMA_E_STATE, "a vCPU can wait for a SIPI only with an interrupt controller");
 		VMA_KVM_VCPU(v)->halted = v->x86.mp == VMA_MP_HALTED;

@@ -1,6 +1,7 @@
 /* soft.c - the software back end: what it offers for x86-64 (soft_a64.c for arm64), its VM half, its table. The CPU is cpu/x86, the
  * interrupt controllers are irq/. */
 #include "soft.h"
+#include "pc/pc.h"
 
 #define SOFT_CAPS                                                                                                      \
 	(VMA_CAP_IRQCHIP | VMA_CAP_IRQFD | VMA_CAP_IOEVENTFD | VMA_CAP_MSI | VMA_CAP_DIRTY_LOG | VMA_CAP_READONLY |    \
@@ -39,12 +40,11 @@ static bool alloc_share(struct soft_vm *sv)
 int soft_open_vm(struct soft_vm *sv, struct vma_vm *vm)
 {
 	sv->vm = vm;
-	sv->event_wake = -1;
 	os_mutex_init(&sv->world_lock);
 	os_cond_init(&sv->world_cond);
 	os_mutex_init(&sv->irq_lock);
 	os_cond_init(&sv->irq_cond);
-	os_mutex_init(&sv->event_lock);
+	vma_irqfds_init(&sv->irqfds, soft_pulse, sv);
 	sv->insn_hz = vm->config.insn_hz;
 	sv->base_ns = sv->insn_hz ? SOFT_EPOCH : os_now_ns();
 	uint64_t host = sv->insn_hz ? 0 : os_tsc_hz();
@@ -58,7 +58,7 @@ int soft_open_vm(struct soft_vm *sv, struct vma_vm *vm)
 	os_cond_destroy(&sv->irq_cond);
 	os_mutex_destroy(&sv->world_lock);
 	os_mutex_destroy(&sv->irq_lock);
-	os_mutex_destroy(&sv->event_lock);
+	vma_irqfds_close(&sv->irqfds);
 	return vma_fail(VMA_E_NOMEM, "no memory for a software VM of %u vCPUs", vm->config.max_vcpus);
 }
 
@@ -69,10 +69,11 @@ static int vm_open(struct vma_vm *vm)
 
 void soft_close_vm(struct soft_vm *sv)
 {
-	soft_event_close(sv);
+	vma_irqfds_close(&sv->irqfds);
 	soft_irq_close(sv);
 	for (size_t i = 0; i < sv->region_count; i++)
 		os_free((void *)sv->regions[i].dirty);
+	os_free(sv->ioevents.list);
 	os_free(sv->regions);
 	os_free(sv->vcpus);
 	if (sv->share)
@@ -82,7 +83,6 @@ void soft_close_vm(struct soft_vm *sv)
 	os_cond_destroy(&sv->irq_cond);
 	os_mutex_destroy(&sv->world_lock);
 	os_mutex_destroy(&sv->irq_lock);
-	os_mutex_destroy(&sv->event_lock);
 }
 
 static void vm_close(struct vma_vm *vm)
@@ -115,28 +115,27 @@ static int soft_vm_finalize(struct vma_vm *vm)
 	return vm->config.irqchip == VMA_IRQCHIP_PLATFORM ? soft_irq_open(vm->priv) : 0;
 }
 
+/* ------ the tables ------ */
+
+static const struct vma_backend library;
+
+#define SOFT_SLOTS                                                                                                     \
+	.name = "soft", .accel = VMA_ACCEL_SOFT, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct soft_vm),           \
+	.vcpu_size = sizeof(struct soft_vcpu), .probe = probe, .cpuid_max = soft_cpuid_max, .map = soft_map,           \
+	.unmap = soft_unmap, .protect = soft_protect, .dirty_log = soft_dirty_log, .ioeventfd = soft_ioeventfd,        \
+	.clock_get = soft_clock_get, .clock_set = soft_clock_set, .now = soft_clock_now, .interrupt = soft_interrupt,  \
+	.interrupt_ready = soft_interrupt_ready, .debug = soft_debug, .insns = soft_insns, .budget = soft_budget,      \
+	.insn_state = soft_insn_state, .insn_clock = soft_insn_clock, .insn_timer = soft_insn_timer
+
 const struct vma_backend vma_backend_soft = {
-	.name = "soft",
-	.accel = VMA_ACCEL_SOFT,
-	.arch = VMA_ARCH_X86_64,
-	.vm_size = sizeof(struct soft_vm),
-	.vcpu_size = sizeof(struct soft_vcpu),
-	.probe = probe,
+	SOFT_SLOTS,
+	.library = &library,
 	.vm_open = vm_open,
 	.vm_close = vm_close,
-	.cpuid_max = soft_cpuid_max,
 	.vm_finalize = soft_vm_finalize,
-	.map = soft_map,
-	.unmap = soft_unmap,
-	.protect = soft_protect,
-	.dirty_log = soft_dirty_log,
 	.irq_line = soft_irq_line,
 	.msi = soft_msi,
 	.irqfd = soft_irqfd,
-	.ioeventfd = soft_ioeventfd,
-	.clock_get = soft_clock_get,
-	.clock_set = soft_clock_set,
-	.now = soft_clock_now,
 	.irqchip_get = soft_irqchip_get,
 	.irqchip_set = soft_irqchip_set,
 	.vcpu_open = soft_vcpu_open,
@@ -147,14 +146,11 @@ const struct vma_backend vma_backend_soft = {
 	.commit = soft_commit,
 	.get_msrs = soft_get_msrs,
 	.set_msrs = soft_set_msrs,
-	.interrupt = soft_interrupt,
-	.interrupt_ready = soft_interrupt_ready,
 	.nmi = soft_nmi,
-	.debug = soft_debug,
-	.insns = soft_insns,
-	.budget = soft_budget,
-	.insn_state = soft_insn_state,
-	.insn_clock = soft_insn_clock,
-	.insn_timer = soft_insn_timer,
+	.get_tpr = soft_get_tpr,
+	.set_tpr = soft_set_tpr,
 	.kick = soft_kick,
 };
+
+/* The software CPU as a bare vCPU below src/pc, so that what other accelerators need is proved where there is none. */
+static const struct vma_backend library = {SOFT_SLOTS, PC_SLOTS, .bare = &vma_backend_soft};

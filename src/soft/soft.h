@@ -3,6 +3,7 @@
 #define VMA_SOFT_H
 
 #include "core/core.h"
+#include "core/irqfd.h"
 #include "arm64/arm64.h"
 #include "gic.h"
 #include "irq.h"
@@ -18,11 +19,6 @@ struct soft_region {
 
 /* Where the controllers' clock begins with insn_hz: late enough for what a restored state says was before. */
 #define SOFT_EPOCH (UINT64_C(1) << 50)
-
-struct soft_irqfd {
-	int fd;
-	uint32_t gsi;
-};
 
 struct soft_vcpu {
 	struct vma_vcpu *v;
@@ -78,14 +74,8 @@ struct soft_vm {
 	struct os_worker *timer;
 	bool quit;
 
-	/* eventfds: changed only while the world is stopped; the irqfds also under event_lock, for their thread */
-	struct vma_ioevents ioevents;
-	struct soft_irqfd *irqfds;
-	size_t irqfd_count;
-	struct os_mutex event_lock;
-	struct os_worker *event_worker;
-	int event_wake; /* eventfd that makes the thread look again; -1: no thread yet */
-	bool event_quit;
+	struct vma_ioevents ioevents; /* changed only while the world is stopped */
+	struct vma_irqfds irqfds;
 
 	uint64_t insn_hz; /* time is a function of the count of instructions; 0: the host's */
 	uint64_t idle_ns; /* with insn_hz: what the clock was moved on while the vCPU waited */
@@ -118,11 +108,9 @@ int soft_msi(struct vma_vm *vm, uint64_t address, uint32_t data);
 int soft_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip);
 int soft_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
 void soft_wake(struct soft_vcpu *cv);
-
-/* soft_event.c */
 int soft_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
 int soft_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
-void soft_event_close(struct soft_vm *sv);
+void soft_pulse(void *o, uint32_t gsi);
 
 /* soft_time.c */
 uint64_t soft_clock_now(struct vma_vm *vm);
@@ -156,6 +144,8 @@ int soft_complete(struct vma_vcpu *v);
 int soft_interrupt(struct vma_vcpu *v, uint8_t vector);
 int soft_interrupt_ready(struct vma_vcpu *v);
 int soft_nmi(struct vma_vcpu *v);
+int soft_get_tpr(struct vma_vcpu *v);
+int soft_set_tpr(struct vma_vcpu *v, uint8_t cr8);
 int soft_debug(struct vma_vcpu *v);
 void soft_kick(struct vma_kick *k);
 

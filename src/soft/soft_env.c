@@ -1,5 +1,6 @@
 /* soft_env.c - what the software CPU asks of its surroundings: devices below the API, CPUID, MSRs of the APIC, time, attention. */
 #include "soft.h"
+#include "pc/pc.h"
 
 static bool lapic_or_ioapic(struct soft_vcpu *cv, uint64_t gpa, unsigned len, bool write, uint8_t *data)
 {
@@ -26,19 +27,10 @@ static int env_mmio(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *da
 static bool pc_port(struct soft_vcpu *cv, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t count)
 {
 	struct soft_vm *sv = cv->vm;
-	int r = IRQ_OK;
-	if (!sv->has_pc)
+	if (!sv->has_pc || !irq_pc_has_port(port))
 		return false;
 	os_lock(&sv->irq_lock);
-	for (uint32_t i = 0; i < count && r == IRQ_OK; i++, data += width) {
-		uint32_t value = 0;
-		for (unsigned b = 0; b < width && write; b++)
-			value |= (uint32_t)data[b] << 8 * b;
-		r = write ? irq_pc_port_write(&sv->pc, port, width, value)
-			  : irq_pc_port_read(&sv->pc, port, width, &value);
-		for (unsigned b = 0; b < width && !write && r == IRQ_OK; b++)
-			data[b] = (uint8_t)(value >> 8 * b);
-	}
+	int r = irq_pc_ports(&sv->pc, port, width, write, data, count);
 	os_unlock(&sv->irq_lock);
 	return r == IRQ_OK;
 }
@@ -123,6 +115,18 @@ static bool env_msr_exits(void *o, uint32_t index, bool write)
 	return false;
 }
 
+/* The controllers are above the API: they see CR8 when a run ends. */
+static void env_tell_tpr(void *o, uint64_t cr8)
+{
+	(void)cr8;
+	pc_call(((struct soft_vcpu *)o)->v);
+}
+
+static bool is_bare(const struct soft_vcpu *cv)
+{
+	return cv->vm->vm->config.irqchip == VMA_IRQCHIP_LIBRARY;
+}
+
 /* A deadline is due by the TSC as it is now. */
 static void env_tsc_changed(void *o)
 {
@@ -136,7 +140,7 @@ static bool apic_off(struct soft_vcpu *cv)
 {
 	enum { APIC_BASE_EN = 1 << 11 };
 	uint64_t base;
-	return cv->vm->has_pc && soft_env_rdmsr(cv, 0x1b, &base) == X86_DONE && !(base & APIC_BASE_EN);
+	return cv->vm->vm->config.irqchip && soft_env_rdmsr(cv, 0x1b, &base) == X86_DONE && !(base & APIC_BASE_EN);
 }
 
 /* APIC ids are a vCPU's own, and a local APIC that is off is not shown (SDM vol. 2, CPUID leaves 1 and 0BH; vol. 3, 11.4.3). */
@@ -162,7 +166,7 @@ static unsigned env_poll(void *o)
 		soft_leave(cv);
 		soft_enter(cv);
 	}
-	if (atomic_load(&k->pending) || atomic_load(&k->calls))
+	if (atomic_load(&k->pending) || atomic_load(&k->calls) || (is_bare(cv) && pc_called(cv->v)))
 		found |= X86_POLL_STOP;
 	if (cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index))
 		found |= X86_POLL_INTR;
@@ -245,7 +249,7 @@ void soft_env_init(struct soft_vcpu *cv)
 		.tsc = soft_tsc,
 		.tsc_changed = pc ? env_tsc_changed : NULL,
 		.get_tpr = pc ? env_get_tpr : NULL,
-		.set_tpr = pc ? env_set_tpr : NULL,
+		.set_tpr = pc ? env_set_tpr : is_bare(cv) ? env_tell_tpr : NULL,
 		.random = env_random,
 		.mwait = env_mwait,
 		.pause = cv->vm->vm->config.max_vcpus > 1 ? env_pause : NULL,

@@ -171,3 +171,33 @@ int soft_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip)
 	os_unlock(&sv->irq_lock);
 	return r < 0 ? vma_fail(VMA_E_FORMAT, "the interrupt controllers refuse the saved registers") : 0;
 }
+
+/* ------ eventfds ------ */
+
+void soft_pulse(void *o, uint32_t gsi)
+{
+	struct soft_vm *sv = o;
+	soft_host_wrote(sv);
+	os_lock(&sv->irq_lock);
+	for (int level = 1; level >= 0; level--)
+		if (sv->has_gic)
+			gic_line(&sv->gic, 0, GIC_PRIVATE + gsi, level);
+		else
+			irq_pc_line(&sv->pc, gsi, level);
+	os_unlock(&sv->irq_lock);
+}
+
+int soft_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)
+{
+	struct soft_vm *sv = vm->priv;
+	return vma_irqfd_change(&sv->irqfds, eventfd, gsi, assign);
+}
+
+int soft_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign)
+{
+	struct soft_vm *sv = vm->priv;
+	soft_stop_world(sv, false);
+	int error = assign ? vma_ioevent_add(&sv->ioevents, io) : vma_ioevent_remove(&sv->ioevents, io);
+	soft_start_world(sv);
+	return error;
+}

@@ -296,6 +296,17 @@ int soft_nmi(struct vma_vcpu *v)
 	return 0;
 }
 
+int soft_get_tpr(struct vma_vcpu *v)
+{
+	return (int)((struct soft_vcpu *)v->priv)->cpu->cr8;
+}
+
+int soft_set_tpr(struct vma_vcpu *v, uint8_t cr8)
+{
+	((struct soft_vcpu *)v->priv)->cpu->cr8 = cr8;
+	return 0;
+}
+
 int soft_debug(struct vma_vcpu *v)
 {
 	struct x86_cpu *c = ((struct soft_vcpu *)v->priv)->cpu;

@@ -2,6 +2,7 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -128,14 +129,12 @@ static int eoi(struct guest *g)
 	return apic_write(g, EOI, 0);
 }
 
-/* With interrupt controllers and the local APIC on. */
-static int with_apic(struct conf *conf, uint32_t cpus, int (*body)(struct guest *g))
+/* With interrupt controllers of that kind and the local APIC on. */
+static int with_kind(struct conf *conf, vma_irqchip kind, uint32_t cpus, int (*body)(struct guest *g))
 {
-	struct guest_options o = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM, .cpus = cpus, .cpu_model = "max"};
+	struct guest_options o = {.mode = GUEST_LONG, .irqchip = kind, .cpus = cpus, .cpu_model = "max"};
 	struct guest g;
 
-	if (!(conf->info.caps & VMA_CAP_IRQCHIP))
-		return conf_skip(conf, "%s has no interrupt controllers", conf->info.name);
 	CONF_TRY(guest_open(&g, conf, &o, entries, sizeof entries));
 	put_handlers(&g);
 	CONF_TRY(outb(&g, 0x21, 0xff)); /* the PICs, which nobody has set up */
@@ -144,6 +143,28 @@ static int with_apic(struct conf *conf, uint32_t cpus, int (*body)(struct guest 
 	CONF_TRY(body(&g));
 	guest_close(&g);
 	return conf->reason[0] ? CONF_FAIL : CONF_PASS;
+}
+
+/* With each kind that the accelerator offers. */
+static int with_apic(struct conf *conf, uint32_t cpus, int (*body)(struct guest *g))
+{
+	static const struct {
+		vma_irqchip kind;
+		const char *name;
+	} kinds[] = {{VMA_IRQCHIP_LIBRARY, "the library's controllers"}, {VMA_IRQCHIP_PLATFORM, "the platform's"}};
+	int offered = 0;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (!guest_offers(conf, kinds[i].kind))
+			continue;
+		offered++;
+		int result = with_kind(conf, kinds[i].kind, cpus, body);
+		size_t used = strlen(conf->reason);
+		if (result == CONF_FAIL)
+			snprintf(conf->reason + used, sizeof conf->reason - used, " (%s)", kinds[i].name);
+		CONF_TRY(result);
+	}
+	return offered ? CONF_PASS : conf_skip(conf, "%s has no interrupt controllers", conf->info.name);
 }
 
 static int run_all(struct conf *conf, uint32_t cpus, int (*const *bodies)(struct guest *), size_t count)

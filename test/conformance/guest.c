@@ -102,6 +102,17 @@ static int open_vm(struct guest *g, const struct guest_options *o)
 	return CONF_PASS;
 }
 
+bool guest_offers(const struct conf *conf, vma_irqchip kind)
+{
+	vma_vm_config config = {.size = sizeof config, .accel = conf->accel, .arch = conf->arch, .irqchip = kind, .cpu_model = "max"};
+	vma_vm *vm;
+	int error = vma_vm_create(&config, &vm);
+
+	if (!error)
+		vma_vm_destroy(vm);
+	return error != VMA_E_NO_ACCEL;
+}
+
 int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size)
 {
 	static const struct guest_options usual = {.mode = GUEST_LONG};

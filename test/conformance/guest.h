@@ -56,6 +56,8 @@ struct guest {
 /* Returns CONF_PASS, or CONF_FAIL with the reason noted. options may be NULL: long mode, no interrupt controllers.
  * On failure nothing is left open. */
 int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size);
+/* Can VMs of this accelerator have that kind? */
+bool guest_offers(const struct conf *conf, vma_irqchip kind);
 void guest_close(struct guest *g); /* twice is allowed */
 /* Open, run `body` (which may use the CONF_ macros with g->conf), close. */
 int guest_with(struct conf *conf, const struct guest_options *options, const void *code, size_t size,
