@@ -16,13 +16,14 @@ enum { CHECK_SECONDS = 60, OUTPUT_MAX = 1024, PATH_SIZE = 4096 };
 
 struct check_options {
 	struct arg_common common;
-	int accel, json, list;
+	int accel, arch, json, list;
 	uint32_t one, only, timeout_ms;
 };
 
 #define AT(member) offsetof(struct check_options, member)
 static const struct arg args[] = {
 	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm, soft or null", cli_accels, 0},
+	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guests: x86-64 or arm64 (the host's)", cli_arches, 0},
 	{"--only", NULL, ARG_COUNT, AT(only), 1, 9999, "N", "only check N: 20 is T020", NULL, 0},
 	{"--list", NULL, ARG_FLAG, AT(list), 0, 0, NULL, "name the checks, run none", NULL, 0},
 	{"--timeout", NULL, ARG_SECONDS, AT(timeout_ms), 1, UINT32_MAX, "S", "of each check (60)", NULL, 0},
@@ -42,11 +43,17 @@ struct outcome {
 	char reason[OUTPUT_MAX];
 };
 
+/* What is checked. */
+struct subject {
+	vma_accel accel;
+	vma_arch arch;
+};
+
 /* ------ one check in this process: prints "result reason" on its last line ------ */
 
-static int run_one(int number, vma_accel accel)
+static int run_one(int number, const struct subject *s)
 {
-	struct conf conf = {.accel = accel, .arch = VMA_ARCH_X86_64};
+	struct conf conf = {.accel = s->accel, .arch = s->arch};
 	const struct conf_check *check = conf_find(number);
 	int result;
 
@@ -113,12 +120,13 @@ static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		uv_close((uv_handle_t *)stream, NULL);
 }
 
-static int spawn(uv_loop_t *loop, struct child *child, int number, vma_accel accel)
+static int spawn(uv_loop_t *loop, struct child *child, int number, const struct subject *s)
 {
 	static char path[PATH_SIZE];
 	size_t size = sizeof(path);
 	char text[16];
-	char *argv[] = {path, "check", "--accel", (char *)vma_accel_name(accel), "--one", text, NULL};
+	char *argv[] = {path, "check", "--accel", (char *)vma_accel_name(s->accel), "--arch", s->arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64",
+			"--one", text, NULL};
 	uv_stdio_container_t stdio[3] = {
 		{.flags = UV_IGNORE},
 		{.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE), .data.stream = (uv_stream_t *)&child->pipe},
@@ -174,7 +182,7 @@ static void judge(const struct child *child, uint32_t timeout_ms, struct outcome
 		read_outcome(child, out);
 }
 
-static void run_child(int number, vma_accel accel, uint32_t timeout_ms, struct outcome *out)
+static void run_child(int number, const struct subject *s, uint32_t timeout_ms, struct outcome *out)
 {
 	static struct child child;
 	uv_loop_t loop;
@@ -185,7 +193,7 @@ static void run_child(int number, vma_accel accel, uint32_t timeout_ms, struct o
 	if (error == 0) {
 		uv_pipe_init(&loop, &child.pipe, 0);
 		uv_timer_init(&loop, &child.timer);
-		error = spawn(&loop, &child, number, accel);
+		error = spawn(&loop, &child, number, s);
 		if (error == 0) {
 			uv_read_start((uv_stream_t *)&child.pipe, on_room, on_output);
 			uv_timer_start(&child.timer, on_timeout, timeout_ms, 0);
@@ -250,7 +258,7 @@ static void json_totals(cJSON *json, vma_accel accel, const int counts[RESULTS])
 		cJSON_AddNumberToObject(totals, result_keys[r], counts[r]);
 }
 
-static int run_suite(const struct check_options *options, vma_accel accel)
+static int run_suite(const struct check_options *options, const struct subject *s)
 {
 	cJSON *json = options->json ? cJSON_CreateObject() : NULL;
 	cJSON *list = json ? cJSON_AddArrayToObject(json, "checks") : NULL;
@@ -260,9 +268,9 @@ static int run_suite(const struct check_options *options, vma_accel accel)
 		const struct conf_check *check = conf_at(i);
 		struct outcome out;
 
-		if (options->only && (uint32_t)check->number != options->only)
+		if (options->only ? (uint32_t)check->number != options->only : !conf_applies(check, s->arch))
 			continue;
-		run_child(check->number, accel, options->timeout_ms, &out);
+		run_child(check->number, s, options->timeout_ms, &out);
 		counts[out.result]++;
 		if (json)
 			cJSON_AddItemToArray(list, json_row(check, &out));
@@ -270,26 +278,29 @@ static int run_suite(const struct check_options *options, vma_accel accel)
 			print_row(check, &out);
 	}
 	if (json) {
-		json_totals(json, accel, counts);
+		json_totals(json, s->accel, counts);
 		cli_print_json(json, 1);
 	} else {
-		print_totals(accel, counts);
+		print_totals(s->accel, counts);
 	}
 	return counts[CONF_FAIL] ? STATUS_FAILED : STATUS_OK;
 }
 
-static int list_suite(int json)
+static int list_suite(vma_arch arch, int json)
 {
 	cJSON *list = json ? cJSON_CreateArray() : NULL;
 
 	for (int i = 0; i < conf_count(); i++) {
 		const struct conf_check *check = conf_at(i);
+		const char *why;
 
+		if (!conf_applies(check, arch))
+			continue;
+		conf_body(check, arch, &why);
 		if (json)
 			cJSON_AddItemToArray(list, json_row(check, NULL));
 		else
-			printf("T%03d %s [%s]%s%s\n", check->number, check->name, check->tags, check->run ? "" : ": not yet: ",
-			       check->run ? "" : check->not_yet);
+			printf("T%03d %s [%s]%s%s\n", check->number, check->name, check->tags, *why ? ": not yet: " : "", why);
 	}
 	if (json)
 		cli_print_json(list, 1);
@@ -299,7 +310,7 @@ static int list_suite(int json)
 int verb_check(int argc, char **argv)
 {
 	struct check_options options = {.accel = VMA_ACCEL_AUTO, .timeout_ms = CHECK_SECONDS * 1000};
-	vma_accel accel;
+	struct subject s;
 	int status;
 
 	if (args_parse("check", args, &options, argc, argv))
@@ -308,15 +319,16 @@ int verb_check(int argc, char **argv)
 		args_help("check", "the conformance suite, on this machine", args);
 		return STATUS_OK;
 	}
+	s.arch = cli_arch(options.arch);
 	if (options.list)
-		return list_suite(options.json);
+		return list_suite(s.arch, options.json);
 	if (options.only && !conf_find((int)options.only)) {
 		fprintf(stderr, "vmaccel check: --only: there is no check T%03u\n", options.only);
 		return STATUS_USAGE;
 	}
-	accel = (vma_accel)options.accel;
-	status = cli_choose("check", VMA_ARCH_X86_64, &accel);
+	s.accel = (vma_accel)options.accel;
+	status = cli_choose("check", s.arch, &s.accel);
 	if (status)
 		return status;
-	return options.one ? run_one((int)options.one, accel) : run_suite(&options, accel);
+	return options.one ? run_one((int)options.one, &s) : run_suite(&options, &s);
 }

@@ -63,14 +63,30 @@ int conf_tagged(const struct conf_check *check, const char *word)
 	return 0;
 }
 
+bool conf_applies(const struct conf_check *check, vma_arch arch)
+{
+	return conf_tagged(check, "any") || conf_tagged(check, arch == VMA_ARCH_ARM64 ? "arm64" : "x86");
+}
+
+int (*conf_body(const struct conf_check *check, vma_arch arch, const char **why))(struct conf *conf)
+{
+	int (*run)(struct conf *conf) = arch == VMA_ARCH_ARM64 ? check->run_arm64 : check->run;
+
+	*why = run ? "" : check->not_yet ? check->not_yet : "not written yet for this architecture";
+	return run;
+}
+
 int conf_run(const struct conf_check *check, struct conf *conf)
 {
-	const char *known;
+	const char *known, *why;
+	int (*run)(struct conf *conf) = conf_body(check, conf->arch, &why);
 	int result;
 
 	conf->reason[0] = 0;
-	if (!check->run) {
-		snprintf(conf->reason, sizeof(conf->reason), "%s", check->not_yet ? check->not_yet : "not written yet");
+	if (!conf_applies(check, conf->arch))
+		return conf_skip(conf, "it is a check of another architecture");
+	if (!run) {
+		snprintf(conf->reason, sizeof(conf->reason), "%s", why);
 		return CONF_NOT_YET;
 	}
 	conf->info.size = sizeof(conf->info);
@@ -79,7 +95,7 @@ int conf_run(const struct conf_check *check, struct conf *conf)
 	if (conf->accel == VMA_ACCEL_NULL && conf_tagged(check, "guest"))
 		return conf_skip(conf, "the null back end runs no guest code");
 	known = conf_known_difference(check->number, &conf->info);
-	result = check->run(conf);
+	result = run(conf);
 	if (!known)
 		return result;
 	if (result == CONF_PASS)

@@ -29,14 +29,19 @@ struct conf {
 struct conf_check {
 	int number;       /* 20 is T020 */
 	const char *name; /* a sentence without a full stop */
-	const char *tags; /* words: "x86 exits"; "guest" where guest code runs (not for the null back end) */
-	int (*run)(struct conf *conf); /* NULL: not yet */
+	/* words: "x86 exits"; the first is the architecture, x86, arm64 or any; "guest" where guest code runs (not for the null back end) */
+	const char *tags;
+	int (*run)(struct conf *conf); /* x86's; NULL: not yet */
 	const char *not_yet;           /* why there is no run */
+	int (*run_arm64)(struct conf *conf); /* the same of arm64 */
 };
 /* All checks, sorted by number. */
 int conf_count(void);
 const struct conf_check *conf_at(int index);
 const struct conf_check *conf_find(int number); /* NULL: no such check */
+bool conf_applies(const struct conf_check *check, vma_arch arch);
+/* What runs there; NULL: it is not written yet, and *why says why. */
+int (*conf_body(const struct conf_check *check, vma_arch arch, const char **why))(struct conf *conf);
 
 /* A check that is known to fail on an accelerator. It is still run; if it passes after all, that is a failure of
  * this row. */
@@ -45,6 +50,7 @@ struct conf_difference {
 	vma_accel accel;
 	const char *reason;
 	const char *only_where; /* holds only where info.version contains this text; NULL: everywhere */
+	vma_arch arch;          /* 0: x86-64 */
 };
 const char *conf_known_difference(int number, const vma_platform_info *info); /* the reason; NULL: none is declared */
 

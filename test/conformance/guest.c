@@ -49,6 +49,19 @@ static void set_real(vma_x86_sregs *s)
 	s->idtr = (vma_x86_table){.base = 0, .limit = 0x3ff};
 }
 
+static const struct guest_isa isas[] = {
+	{VMA_X86_RIP, VMA_X86_RAX, VMA_X86_RBX, VMA_X86_RSP, 1, VMA_EXIT_IO},
+	{VMA_ARM64_PC, VMA_ARM64_X0, VMA_ARM64_X1, VMA_ARM64_SP_EL1, 4, VMA_EXIT_MMIO},
+};
+
+static int set_arm64(struct guest *g, vma_vcpu *v)
+{
+	const vma_arm64_regs r = {.pc = GUEST_CODE, .sp_el1 = GUEST_STACK, .pstate = 0x3c5, .x = {[27] = GUEST_MMIO, [28] = GUEST_STOP}};
+
+	CONF_OK(g->conf, vma_arm64_set_regs(v, &r, VMA_ARM64_ALL_REGS));
+	return CONF_PASS;
+}
+
 int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode)
 {
 	struct conf *conf = g->conf;
@@ -56,6 +69,8 @@ int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode)
 	vma_x86_regs r = {.rip = GUEST_CODE, .rsp = GUEST_STACK, .rflags = 2};
 	if (mode == GUEST_RESET)
 		return CONF_PASS;
+	if (conf->arch == VMA_ARCH_ARM64)
+		return set_arm64(g, v);
 	CONF_OK(conf, vma_x86_get_sregs(v, &s));
 	s.efer = 0;
 	if (mode == GUEST_REAL) {
@@ -81,7 +96,7 @@ static int open_vm(struct guest *g, const struct guest_options *o)
 	vma_vm_config config = {
 		.size = sizeof config,
 		.accel = conf->accel,
-		.arch = VMA_ARCH_X86_64,
+		.arch = conf->arch,
 		.max_vcpus = o->cpus ? o->cpus : 1,
 		.cpu_model = o->cpu_model,
 		.irqchip = o->irqchip,
@@ -117,10 +132,11 @@ int guest_open(struct guest *g, struct conf *conf, const struct guest_options *o
 {
 	static const struct guest_options usual = {.mode = GUEST_LONG};
 	const struct guest_options *o = options ? options : &usual;
-	*g = (struct guest){.conf = conf};
+	*g = (struct guest){.conf = conf, .isa = &isas[conf->arch == VMA_ARCH_ARM64]};
 	int result = open_vm(g, o);
 	if (result == CONF_PASS) {
-		build_tables(g->ram);
+		if (conf->arch == VMA_ARCH_X86_64)
+			build_tables(g->ram);
 		if (size)
 			memcpy(g->ram + GUEST_CODE, code, size);
 		result = guest_set_mode(g, g->v, o->mode);
@@ -150,6 +166,14 @@ int guest_with(struct conf *conf, const struct guest_options *options, const voi
 	result = body(&g);
 	guest_close(&g);
 	return result;
+}
+
+int guest_with_program(struct conf *conf, const struct guest_options *options, const struct guest_program *program,
+		       int (*body)(struct guest *g))
+{
+	if (conf->arch == VMA_ARCH_ARM64)
+		return guest_with(conf, options, program->arm64, program->arm64_size, body);
+	return guest_with(conf, options, program->x86, program->x86_size, body);
 }
 
 /* ------ running with a limit ------ */
@@ -197,8 +221,8 @@ static int run_watched(struct guest *g, int *kind)
 	pthread_join(thread, NULL);
 	vma_kick_unref(w.kick);
 	if (atomic_load(&w.fired))
-		return conf_fail(conf, "the guest did not exit in %d seconds (rip %#llx)", w.seconds,
-				 (unsigned long long)guest_get(g, VMA_X86_RIP));
+		return conf_fail(conf, "the guest did not exit in %d seconds (pc %#llx)", w.seconds,
+				 (unsigned long long)guest_get(g, g->isa->pc));
 	return CONF_PASS;
 }
 
@@ -207,16 +231,32 @@ static int judge(struct guest *g, int got, int kind)
 	if (got < 0)
 		return conf_fail(g->conf, "run: %s: %s", vma_error_name(got), vma_why());
 	if (got != kind)
-		return conf_fail(g->conf, "exit %s instead of %s at rip %#llx", vma_exit_name(got), vma_exit_name(kind),
-				 (unsigned long long)guest_get(g, VMA_X86_RIP));
+		return conf_fail(g->conf, "exit %s instead of %s at pc %#llx", vma_exit_name(got), vma_exit_name(kind),
+				 (unsigned long long)guest_get(g, g->isa->pc));
 	return CONF_PASS;
+}
+
+/* arm64's stop: its store is completed, as HLT has been when it exits. */
+static bool stopped(struct guest *g, int got)
+{
+	return g->conf->arch == VMA_ARCH_ARM64 && got == VMA_EXIT_MMIO && g->exit->mmio.gpa == GUEST_STOP && g->exit->mmio.write;
 }
 
 int guest_run(struct guest *g, int kind)
 {
 	int got = 0;
 	CONF_TRY(run_watched(g, &got));
-	return judge(g, got, kind);
+	if (kind != VMA_EXIT_HLT || !stopped(g, got))
+		return judge(g, got, kind);
+	CONF_EQUAL(g->conf, vma_vcpu_complete(g->v), 0);
+	return CONF_PASS;
+}
+
+int guest_run_access(struct guest *g, uint8_t **data)
+{
+	CONF_TRY(guest_run(g, g->isa->access));
+	*data = g->isa->access == VMA_EXIT_IO ? g->exit->io.data : g->exit->mmio.data;
+	return CONF_PASS;
 }
 
 int guest_run_out(struct guest *g, uint16_t port, unsigned width, uint32_t *value)
@@ -282,14 +322,14 @@ uint64_t guest_get(struct guest *g, uint32_t id)
 {
 	uint64_t value = 0;
 	if (vma_vcpu_get(g->v, &id, &value, 1) < 0)
-		conf_fail(g->conf, "reading %s: %s", vma_reg_name(VMA_ARCH_X86_64, id), vma_why());
+		conf_fail(g->conf, "reading %s: %s", vma_reg_name(g->conf->arch, id), vma_why());
 	return value;
 }
 
 void guest_set(struct guest *g, uint32_t id, uint64_t value)
 {
 	if (vma_vcpu_set(g->v, &id, &value, 1) < 0)
-		conf_fail(g->conf, "writing %s: %s", vma_reg_name(VMA_ARCH_X86_64, id), vma_why());
+		conf_fail(g->conf, "writing %s: %s", vma_reg_name(g->conf->arch, id), vma_why());
 }
 
 void guest_gate(struct guest *g, unsigned vector, uint64_t handler)

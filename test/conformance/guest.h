@@ -1,13 +1,19 @@
-/* guest.h - tiny x86 guests for the checks: a VM with 2 MiB of memory at 0, one vCPU (or more) in a mode of choice,
- * and code as raw bytes,
- * so that no assembler is needed.
+/* guest.h - tiny guests for the checks: a VM with 2 MiB of memory at 0, one vCPU (or more) in a mode of choice,
+ * and code as raw bytes, so that no assembler is needed.
  *
+ * What runs on both architectures is written against struct guest_isa and a struct guest_program with code of each.
+ *
+ * arm64: EL1h, interrupts masked, MMU off. X27 = GUEST_MMIO, X28 = GUEST_STOP: a store there stands for x86's HLT, which exits everywhere
+ * (WFI does not): guest_run(g, VMA_EXIT_HLT) takes it and completes it. 0x8000 code, 0x9000 vectors of guest_traps, 0x100000 page tables.
+ *
+ * x86:
  *   0x1000 GDT   0x2000 IDT (long mode: 256 gates)   0x3000 TSS   0x7000 top of the stack   0x8000 code   0x9000
  * handlers of guest_traps   0x10000 data for the check
  *   0x100000 page tables (identity, 2 MiB pages, 4 GiB)   0x40000000 and up: nothing mapped, so MMIO */
 #ifndef CONFORMANCE_GUEST_H
 #define CONFORMANCE_GUEST_H
 
+#include <vmaccel/arm64.h>
 #include <vmaccel/x86.h>
 #include "conformance.h"
 
@@ -21,7 +27,8 @@ enum {
 	GUEST_TRAPS = 0x9000,
 	GUEST_DATA = 0x10000,
 	GUEST_TABLES = 0x100000,
-	GUEST_MMIO = 0x40000000
+	GUEST_MMIO = 0x40000000,
+	GUEST_STOP = 0x50000000
 };
 enum { GUEST_CS32 = 0x08, GUEST_DS = 0x10, GUEST_CS64 = 0x18, GUEST_TR = 0x20 }; /* selectors */
 
@@ -44,7 +51,35 @@ struct guest_options {
 	int (*configure)(vma_vm *vm); /* before finalize; may be NULL */
 };
 
+/* What both architectures have, by its part in a check. */
+struct guest_isa {
+	uint32_t pc, a, b, stack; /* registers; programs count in A and point with B */
+	uint32_t size;            /* of the instruction that stops */
+	int access;               /* the exit of GUEST_READ and GUEST_WRITE */
+};
+
+/* The same program for each architecture. */
+struct guest_program {
+	const void *x86;
+	size_t x86_size;
+	const uint32_t *arm64;
+	size_t arm64_size;
+};
+#define GUEST_PROGRAM(name) {name##_x86, sizeof name##_x86, name##_arm64, sizeof name##_arm64}
+enum { /* instructions of arm64 that programs are made of */
+	A64_ADD_A = 0x91000400,    /* add x0, x0, #1 */
+	A64_STOP = 0xb900039f,     /* str wzr, [x28] */
+	A64_READ_A = 0x39400360,   /* ldrb w0, [x27] */
+	A64_WRITE_A = 0x39000360,  /* strb w0, [x27] */
+	A64_BACK_1 = 0x17ffffff,   /* b .-4 */
+	A64_BACK_2 = 0x17fffffe,
+	A64_BACK_3 = 0x17fffffd,
+	A64_WFI = 0xd503207f,
+	A64_NOP = 0xd503201f
+};
+
 struct guest {
+	const struct guest_isa *isa;
 	struct conf *conf;
 	vma_vm *vm;
 	vma_mem *mem;
@@ -62,6 +97,11 @@ void guest_close(struct guest *g); /* twice is allowed */
 /* Open, run `body` (which may use the CONF_ macros with g->conf), close. */
 int guest_with(struct conf *conf, const struct guest_options *options, const void *code, size_t size,
 	       int (*body)(struct guest *g));
+
+int guest_with_program(struct conf *conf, const struct guest_options *options, const struct guest_program *program,
+		       int (*body)(struct guest *g));
+/* Run until the program's read of, or write of one byte to, a device; *data is the byte. */
+int guest_run_access(struct guest *g, uint8_t **data);
 
 /* Put the vCPU into a mode with the descriptor tables above. */
 int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode);

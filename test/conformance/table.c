@@ -59,7 +59,7 @@ const struct conf_check *conf_find(int number)
 
 static bool applies(const struct conf_difference *d, int number, const vma_platform_info *info)
 {
-	return d->number == number && d->accel == info->accel &&
+	return d->number == number && d->accel == info->accel && (d->arch ? d->arch : VMA_ARCH_X86_64) == info->arch &&
 	       (!d->only_where || (info->version && strstr(info->version, d->only_where)));
 }
 
