@@ -82,6 +82,12 @@ VMA_API int vma_arm64_get_events(vma_vcpu *vcpu, vma_arm64_events *events);
 VMA_API int vma_arm64_set_events(vma_vcpu *vcpu, const vma_arm64_events *events);
 /* Level of the vCPU's IRQ (fiq 0) or FIQ (1) input; VMA_IRQCHIP_NONE only, VMA_E_STATE otherwise. */
 VMA_API int vma_arm64_irq(vma_vcpu *vcpu, int fiq, int level);
+/* With VMA_IRQCHIP_NONE the timers' outputs are the caller's to bring to an interrupt controller. Their levels now (KVM hears of the
+ * physical timer's at the next run): */
+enum { VMA_ARM64_TIMER_VIRTUAL = 1, VMA_ARM64_TIMER_PHYSICAL = 2 };
+VMA_API int vma_arm64_timers(vma_vcpu *vcpu, uint32_t *lines);
+/* VMA_EXIT_TIMER, between two instructions, tells of a rise. A fall is the guest's doing (it sets a new time, masks the timer) and
+ * does not exit: look when the guest is done with the interrupt. */
 /* A virtual SError, taken when PSTATE.A allows. `esr`: ISS, used if has_esr. */
 VMA_API int vma_arm64_serror(vma_vcpu *vcpu, int has_esr, uint64_t esr);
 

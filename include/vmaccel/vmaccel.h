@@ -183,7 +183,9 @@ typedef struct vma_vcpu vma_vcpu;
 typedef struct vma_kick vma_kick;
 
 typedef enum vma_irqchip {
-	VMA_IRQCHIP_NONE = 0,    /* the caller injects interrupts; HLT exits */
+	/* the caller injects interrupts; HLT, WFI exit (KVM on arm64 cannot: WFI waits inside run until the caller, a timer or a kick
+	 * ends it) */
+	VMA_IRQCHIP_NONE = 0,
 	/* local APIC, I/O APIC, PIC and PIT, or a GIC (vma_arm64_gic), by the accelerator; HLT, WFI wait inside run */
 	VMA_IRQCHIP_PLATFORM = 1,
 	/* x86: the same machine, but its controllers are this library's own on every accelerator, above vCPUs that have none.
@@ -315,7 +317,8 @@ VMA_API uint32_t vma_vcpu_index(const vma_vcpu *vcpu);
 	X(FAIL_ENTRY, 13, "the processor refuses the state")                                                           \
 	X(INTERNAL, 14, "the platform gave up on an instruction")                                                      \
 	X(OTHER, 15, "an exit this library does not know")                                                             \
-	X(BUDGET, 16, "the instruction budget is used up")
+	X(BUDGET, 16, "the instruction budget is used up")                                                             \
+	X(TIMER, 17, "a timer's output rose (arm64)")
 
 typedef enum vma_exit_kind {
 #define VMA_X(name, number, text) VMA_EXIT_##name = (number),
@@ -376,6 +379,9 @@ typedef struct vma_exit {
 		struct {
 			uint32_t type; /* VMA_SYSTEM_ */
 		} system;
+		struct {
+			uint32_t lines; /* VMA_ARM64_TIMER_ bits that rose */
+		} timer;
 		struct {
 			uint64_t reason; /* native */
 		} fail_entry;

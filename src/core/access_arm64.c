@@ -93,6 +93,23 @@ int vma_arm64_irq(vma_vcpu *v, int fiq, int level)
 	return vma_arm64_put(v, VMA_C_EVENTS, &e);
 }
 
+/* CNTx_CTL: ENABLE, not IMASK, ISTATUS (Arm ARM D19.12) */
+int vma_arm64_timers(vma_vcpu *v, uint32_t *lines)
+{
+	static const uint32_t ids[] = {VMA_ARM64_CNTV_CTL_EL0, VMA_ARM64_CNTP_CTL_EL0};
+	uint64_t ctl[VMA_COUNT(ids)];
+	int rc = vma_vcpu_enter_arch(v, VMA_ARCH_ARM64, lines, "the place for the lines");
+
+	if (!rc && v->vm->be->timers)
+		return v->vm->be->timers(v, lines);
+	if (!rc)
+		rc = vma_arm64_get_sysregs(v, ids, ctl, VMA_COUNT(ids));
+	if (rc < (int)VMA_COUNT(ids))
+		return rc < 0 ? rc : VMA_E_NO_ACCEL;
+	*lines = ((ctl[0] & 7) == 5 ? VMA_ARM64_TIMER_VIRTUAL : 0) | ((ctl[1] & 7) == 5 ? VMA_ARM64_TIMER_PHYSICAL : 0);
+	return 0;
+}
+
 int vma_arm64_serror(vma_vcpu *v, int has_esr, uint64_t esr)
 {
 	vma_arm64_events e;

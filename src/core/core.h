@@ -252,6 +252,8 @@ struct vma_backend {
 	 * thread. */
 	int (*check_gic)(struct vma_vm *vm, const vma_arm64_gic *gic);
 	int (*ppi)(struct vma_vm *vm, uint32_t vcpu, uint32_t intid, int level); /* optional */
+	/* arm64: levels of the timers' outputs; NULL: as CNTV_CTL_EL0 and CNTP_CTL_EL0 have them. optional */
+	int (*timers)(struct vma_vcpu *v, uint32_t *lines);
 	/* A register of the GIC as state, in KVM's terms (arm-vgic-v3.rst, arm-vgic.rst): 32 bits but for VMA_GIC_CPU of version
 	 * 3. vm->lock, no vCPU running, also vCPUs that the caller has not made. optional */
 	int (*gic_reg)(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value);

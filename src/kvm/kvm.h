@@ -36,6 +36,8 @@ struct vma_kvm_vcpu {
 	bool injected;          /* KVM_INTERRUPT since the last exit */
 	bool window_known;      /* run->ready_for_interrupt_injection is of this state */
 	uint8_t lines;      /* arm64 without a GIC: levels of IRQ and FIQ, bits 0 and 1 */
+	uint8_t timers;     /* and of the timers' outputs, as KVM said last */
+	uint8_t timers_rose; /* for the exit that tells the caller */
 	bool emulating;     /* arm64: the pending exit is emul's */
 	bool stepped;       /* arm64: the step of an emulated instruction is to be reported */
 	struct vma_emul_arm64 *emul;

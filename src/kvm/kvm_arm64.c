@@ -15,7 +15,7 @@ static const struct {
 } required[] = {
 	{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},	{KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
 	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"}, {KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE"},
-	{KVM_CAP_ARM_PSCI_0_2, "KVM_CAP_ARM_PSCI_0_2"},
+	{KVM_CAP_ARM_PSCI_0_2, "KVM_CAP_ARM_PSCI_0_2"},	{KVM_CAP_ARM_USER_IRQ, "KVM_CAP_ARM_USER_IRQ"},
 };
 
 static const struct {
@@ -224,6 +224,7 @@ const struct vma_backend vma_backend_kvm = {
 	.set_sysregs = vma_kvm_set_sysregs,
 	.sysreg_list = vma_kvm_sysreg_list,
 	.debug = vma_kvm_arm64_debug,
+	.timers = vma_kvm_arm64_timers,
 	.kick = vma_kvm_kick,
 	.native = vma_kvm_native,
 };

@@ -31,6 +31,7 @@ int vma_kvm_arm64_run(struct vma_vcpu *v);
 int vma_kvm_arm64_complete(struct vma_vcpu *v);
 int vma_kvm_arm64_init(struct vma_vm *vm, uint32_t index, int fd); /* KVM_ARM_VCPU_INIT */
 int vma_kvm_arm64_debug(struct vma_vcpu *v);
+int vma_kvm_arm64_timers(struct vma_vcpu *v, uint32_t *lines);
 /* kvm_arm64_nisv.c: KVM_EXIT_ARM_NISV. As vma_emul_begin_arm64 and vma_emul_answer_arm64; 0: go on */
 int vma_kvm_nisv(struct vma_vcpu *v);
 int vma_kvm_nisv_answer(struct vma_vcpu *v);

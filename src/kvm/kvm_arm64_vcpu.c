@@ -90,6 +90,43 @@ static int no_exit(struct vma_vcpu *v)
 	return VMA_EXIT_CANCELED;
 }
 
+/* Without a GIC of KVM's (api.rst 8.3, KVM_CAP_ARM_USER_IRQ): KVM leaves the guest when an output changes, and names the levels
+ * at every exit, so that another exit's may be the first to know. */
+_Static_assert((int)VMA_ARM64_TIMER_VIRTUAL == KVM_ARM_DEV_EL1_VTIMER && (int)VMA_ARM64_TIMER_PHYSICAL == KVM_ARM_DEV_EL1_PTIMER,
+	       "the timers' outputs are KVM's");
+static void note_timers(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+	const uint8_t now = k->run->s.regs.device_irq_level & (VMA_ARM64_TIMER_VIRTUAL | VMA_ARM64_TIMER_PHYSICAL);
+
+	if (v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM)
+		return;
+	k->timers_rose = (k->timers_rose | (now & ~k->timers)) & now;
+	k->timers = now;
+}
+
+/* CNTP_CTL_EL0 cannot be read before Linux 6.4: the physical timer's level is the one of the last exit. */
+int vma_kvm_arm64_timers(struct vma_vcpu *v, uint32_t *lines)
+{
+	const uint32_t id = VMA_ARM64_CNTV_CTL_EL0;
+	uint64_t ctl = 0;
+	int rc = vma_arm64_get_sysregs(v, &id, &ctl, 1);
+
+	*lines = ((ctl & 7) == 5 ? VMA_ARM64_TIMER_VIRTUAL : 0) | (VMA_KVM_VCPU(v)->timers & VMA_ARM64_TIMER_PHYSICAL);
+	return rc < 0 ? rc : 0;
+}
+
+static int exit_timer(struct vma_vcpu *v)
+{
+	struct vma_kvm_vcpu *k = v->priv;
+
+	v->exit.kind = VMA_EXIT_TIMER;
+	v->exit.pending = 0;
+	v->exit.timer.lines = k->timers_rose;
+	k->timers_rose = 0;
+	return VMA_EXIT_TIMER;
+}
+
 /* An instruction that was emulated is a step too, which KVM knows nothing of. */
 static int exit_step(struct vma_vcpu *v)
 {
@@ -119,9 +156,10 @@ int vma_kvm_arm64_run(struct vma_vcpu *v)
 	while (!kind || (kind == VMA_EXIT_CANCELED && v->exit.pending)) { /* the MSI frame's is completed by going on */
 		if (k->stepped)
 			return exit_step(v);
-		rc = vma_kvm_enter(v, false);
+		rc = vma_kvm_enter(v, k->timers_rose);
+		note_timers(v);
 		if (rc == -EINTR || rc == -EAGAIN)
-			return no_exit(v);
+			return k->timers_rose ? exit_timer(v) : no_exit(v);
 		if (rc)
 			return vma_fail_os(rc, "KVM_RUN");
 		kind = to_exit(v);
@@ -141,6 +179,7 @@ int vma_kvm_arm64_complete(struct vma_vcpu *v)
 		return kind > 0 ? 1 : kind;
 	}
 	rc = vma_kvm_enter(v, true);
+	note_timers(v);
 	if (rc && rc != -EINTR)
 		return vma_fail_os(rc, "KVM_RUN to complete an exit");
 	v->exit.pending = 0;

@@ -41,6 +41,7 @@ struct soft_vcpu {
 	vma_arm64_events events;     /* the input lines; the rest is the CPU's */
 	_Atomic uint64_t timer_due;  /* on soft_now's clock: the next rise of a timer's interrupt; UINT64_MAX: none */
 	unsigned timer_lines;        /* as the GIC was told last */
+	unsigned timer_rose;         /* without a GIC: for the exit that tells the caller */
 	atomic_bool off;             /* mp is OFF, as others may see it; changed under irq_lock */
 	atomic_bool on;              /* PSCI CPU_ON came: start at on_entry with on_context; under irq_lock with mp */
 	uint64_t on_entry, on_context;

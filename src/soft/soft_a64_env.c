@@ -42,7 +42,7 @@ static unsigned env_poll(void *o)
 		soft_enter(cv);
 	}
 	soft_a64_timer_changed(cv);
-	return lines(cv) | (atomic_load(&k->pending) || atomic_load(&k->calls) ? A64_POLL_STOP : 0);
+	return lines(cv) | (cv->timer_rose || atomic_load(&k->pending) || atomic_load(&k->calls) ? A64_POLL_STOP : 0);
 }
 
 static void env_pause(void *o)

@@ -257,8 +257,23 @@ static int platform_stop(struct soft_vcpu *cv, enum a64_stop_kind kind)
 	}
 }
 
+/* A kick that waits as well is found by the next run. */
+static int polled(struct soft_vcpu *cv)
+{
+	const unsigned rose = cv->timer_rose;
+	if (!rose)
+		return VMA_EXIT_CANCELED;
+	cv->timer_rose = 0;
+	cv->v->exit.kind = VMA_EXIT_TIMER;
+	cv->v->exit.pending = 0;
+	cv->v->exit.timer.lines = rose;
+	return VMA_EXIT_TIMER;
+}
+
 static int may_run(struct soft_vcpu *cv)
 {
+	if (cv->vm->insn_hz) /* a timer that is due stops the CPU, and has no thread that makes it look */
+		soft_a64_timer_changed(cv);
 	soft_time_step(cv);
 	int waited = soft_budget_over(cv) ? VMA_EXIT_BUDGET : wait_runnable(cv);
 	return !waited && soft_budget_over(cv) ? VMA_EXIT_BUDGET : waited;
@@ -285,7 +300,7 @@ int soft_a64_run(struct vma_vcpu *v)
 		soft_leave(cv);
 		soft_time_show(cv->vm);
 		if (kind == A64_STOP_POLL)
-			return VMA_EXIT_CANCELED;
+			return polled(cv);
 		if (kind == A64_STOP_BUDGET)
 			continue;
 		int answered = platform_stop(cv, kind);

@@ -68,6 +68,11 @@ void soft_a64_timer_lines(struct soft_vcpu *cv, unsigned lines)
 	static const uint8_t intids[] = {GIC_TIMER_VIRTUAL, GIC_TIMER_PHYSICAL};
 	const unsigned change = lines ^ cv->timer_lines;
 	cv->timer_lines = lines;
+	if (!cv->vm->has_gic) {
+		cv->timer_rose = (cv->timer_rose | change) & lines;
+		if (cv->timer_rose)
+			atomic_store(&cv->v->kick->attention, 1);
+	}
 	if (!cv->vm->has_gic || !change)
 		return;
 	for (unsigned i = 0; i < 2; i++)
