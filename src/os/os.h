@@ -22,6 +22,7 @@ void os_free(void *p);
 /* Files and devices */
 int os_open(const char *path, int flags);
 int os_close(int fd);
+long os_read(int fd, void *to, size_t size); /* bytes, 0 at the end; -errno */
 int os_dup(int fd);
 int64_t os_file_size(int fd); /* -EINVAL: no regular file */
 long os_ioctl(int fd, unsigned long request, void *arg, const char *name);

@@ -87,6 +87,14 @@ int os_close(int fd)
 	return close(fd) ? -errno : 0;
 }
 
+long os_read(int fd, void *to, size_t size)
+{
+	int e = os_fault("read");
+	ssize_t n = e ? -1 : read(fd, to, size);
+
+	return e ? -e : n < 0 ? -errno : (long)n;
+}
+
 int os_dup(int fd)
 {
 	int e = os_fault("dup");

@@ -184,11 +184,11 @@ static int insert(struct soft_vm *sv, const struct vma_region *r)
 	return 0;
 }
 
-/* No flush: a hole is never remembered. */
+/* x86 never remembers a hole; the second level of arm64's TLB does. */
 int soft_map(struct vma_vm *vm, struct vma_region *r)
 {
 	struct soft_vm *sv = vm->priv;
-	soft_stop_world(sv, false);
+	soft_stop_world(sv, vm->be->arch == VMA_ARCH_ARM64);
 	int error = insert(sv, r);
 	soft_start_world(sv);
 	return error;

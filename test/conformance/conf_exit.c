@@ -4,7 +4,7 @@
 
 #include <vmaccel/null.h>
 
-#include "guest.h"
+#include "conf_arm64.h"
 
 /* ------ T037: MSRs ------ */
 
@@ -343,8 +343,8 @@ static int readonly_body(struct guest *g)
 
 	CONF_TRY(guest_map(g, gpa, 0x1000, VMA_MAP_READ | VMA_MAP_EXEC, &page));
 	memset(page, 0x11, 0x1000);
-	guest_set(g, VMA_X86_RBX, gpa + 0x20);
-	guest_set(g, VMA_X86_RAX, 0x5a5b5c5d);
+	guest_set(g, g->isa->b, gpa + 0x20);
+	guest_set(g, g->isa->a, 0x5a5b5c5d);
 	CONF_TRY(guest_run(g, VMA_EXIT_MMIO));
 	CONF_EQUAL(conf, g->exit->mmio.write, 1);
 	CONF_EQUAL(conf, g->exit->mmio.gpa, gpa + 0x20);
@@ -352,22 +352,24 @@ static int readonly_body(struct guest *g)
 	memcpy(&written, g->exit->mmio.data, 4);
 	CONF_EQUAL(conf, written, 0x5a5b5c5d);
 	CONF_TRY(guest_run(g, VMA_EXIT_HLT));
-	CONF_EQUAL(conf, guest_get(g, VMA_X86_RCX), 0x11111111);
+	CONF_EQUAL(conf, guest_get(g, g->isa->c), 0x11111111);
 	CONF_EQUAL(conf, page[0x20], 0x11);
 	return CONF_PASS;
 }
 
+static const uint8_t readonly_x86[] = {
+	0x89, 0x03, /* mov [rbx], eax */
+	0x8b, 0x0b, /* mov ecx, [rbx] */
+	0xf4,       /* hlt */
+};
+static const uint32_t readonly_arm64[] = {0xb9000020, 0xb9400022, A64_STOP}; /* str w0, [x1]; ldr w2, [x1] */
+static const struct guest_program readonly_program = GUEST_PROGRAM(readonly);
+
 static int readonly(struct conf *conf)
 {
-	static const uint8_t code[] = {
-		0x89, 0x03, /* mov [rbx], eax */
-		0x8b, 0x0b, /* mov ecx, [rbx] */
-		0xf4,       /* hlt */
-	};
-
 	if (!(conf->info.caps & VMA_CAP_READONLY))
 		return conf_skip(conf, "read-only memory is not among this accelerator's capabilities");
-	return guest_with(conf, NULL, code, sizeof code, readonly_body);
+	return guest_with_program(conf, NULL, &readonly_program, readonly_body);
 }
 
 /* ------ T048: addresses beyond everything ------ */
@@ -436,27 +438,25 @@ static int beyond(struct conf *conf)
 	return guest_with(conf, NULL, code, sizeof code, beyond_body);
 }
 
-#define NOT_ARM "arm64 is not written yet"
-
 static const struct conf_check checks[] = {
 	{37, "RDMSR and WRMSR exits: result, #GP by choice, RIP", "x86 exits guest", msr_exits, NULL},
 	{38, "CPUID exits: leaf and subleaf, the answer, the length with prefixes",
 	 "x86 exits guest", cpuid_exits, NULL},
 	{39, "HLT exits with RIP behind it, with interrupts off too; a waiting interrupt comes first",
 	 "x86 exits guest", hlt, NULL},
-	{40, "An exit that the library does not know is OTHER, with its number", "any exits", unknown, NULL},
+	{40, "An exit that the library does not know is OTHER, with its number", "any exits", unknown, NULL, unknown},
 	{41, "A triple fault is an exit, the registers can be read and the vCPU reset",
 	 "x86 exits guest", triple_fault, NULL},
-	{42, "After HVC and SMC the program counter follows one rule", "arm64 exits", NULL, NOT_ARM},
-	{43, "WFI returns with its deadline, WFE does not block, WFIT times out", "arm64 exits", NULL, NOT_ARM},
-	{44, "Unknown system registers: UNDEF or an exit, by policy", "arm64 exits", NULL, NOT_ARM},
+	{42, "After HVC and SMC the program counter follows one rule", "arm64 exits guest", NULL, NULL, a64_calls},
+	{43, "WFI does not wait for a timer that is due, WFE does not block", "arm64 exits guest", NULL, NULL, a64_waits},
+	{44, "Unknown system registers: UNDEF or an exit, by policy", "arm64 exits guest", NULL, NULL, a64_unknown_sysreg},
 	{45, "INVD, GETSEC, XSETBV, VMX and SVM instructions fault as the manual says, without an exit",
 	 "x86 exits guest", refused, NULL},
 	{46, "RDTSC, RDTSCP, RDRAND, WBINVD, PAUSE, CLFLUSH and MONITOR do not exit", "x86 exits guest", quiet, NULL},
 	{47, "A write to read-only memory exits with its data, the memory stays, the guest goes on",
-	 "x86 exits guest", readonly, NULL},
-	{48, "The highest address is MMIO, one beyond the processor's is a page fault",
-	 "x86 exits guest", beyond, NULL},
+	 "any exits guest", readonly, NULL, readonly},
+	{48, "The highest address is MMIO, one beyond the processor's is a fault",
+	 "any exits guest", beyond, NULL, a64_beyond},
 };
 
 static const struct conf_difference differences[] = {

@@ -30,29 +30,35 @@ static int unmap(struct guest *g, uint64_t gpa, uint64_t size)
 }
 
 /* Most guests here are one load or one store followed by HLT, at fixed places. */
-static const uint8_t touch_code[] = {
+static const uint8_t touch_x86[] = {
 	0x48, 0x8b, 0x03, /* mov rax, [rbx] */
 	0xf4,             /* hlt */
 	0x48, 0x89, 0x03, /* mov [rbx], rax */
 	0xf4,             /* hlt */
 };
-enum { STORE = GUEST_CODE + 4 };
+static const uint32_t touch_arm64[] = {0xf9400020, A64_STOP, 0xf9000020, A64_STOP}; /* ldr x0, [x1]; stop; str x0, [x1]; stop */
+static const struct guest_program touch_program = GUEST_PROGRAM(touch);
+
+static uint64_t store_at(const struct guest *g)
+{
+	return GUEST_CODE + (g->isa->size == 1 ? 4 : 8);
+}
 
 static int load(struct guest *g, uint64_t gva, uint64_t *value)
 {
-	guest_set(g, VMA_X86_RIP, GUEST_CODE);
-	guest_set(g, VMA_X86_RBX, gva);
+	guest_set(g, g->isa->pc, GUEST_CODE);
+	guest_set(g, g->isa->b, gva);
 	CONF_TRY(guest_run(g, VMA_EXIT_HLT));
-	*value = guest_get(g, VMA_X86_RAX);
+	*value = guest_get(g, g->isa->a);
 	return CONF_PASS;
 }
 
 /* To HLT, or to the MMIO exit that it makes. */
 static int store(struct guest *g, uint64_t gva, uint64_t value, int kind)
 {
-	guest_set(g, VMA_X86_RIP, STORE);
-	guest_set(g, VMA_X86_RBX, gva);
-	guest_set(g, VMA_X86_RAX, value);
+	guest_set(g, g->isa->pc, store_at(g));
+	guest_set(g, g->isa->b, gva);
+	guest_set(g, g->isa->a, value);
 	return guest_run(g, kind);
 }
 
@@ -115,7 +121,7 @@ static int remap_body(struct guest *g)
 
 static int remapped(struct conf *conf)
 {
-	return guest_with(conf, NULL, touch_code, sizeof touch_code, remap_body);
+	return guest_with_program(conf, NULL, &touch_program, remap_body);
 }
 
 /* ------ T050: unmapped under a running vCPU ------ */
@@ -137,7 +143,7 @@ static void *spin_on_memory(void *arg)
 	if (s->kind)
 		return NULL;
 	if (guest_set_mode(g, v, GUEST_LONG) == CONF_PASS) {
-		const uint32_t ids[] = {VMA_X86_RBX, VMA_X86_RDI};
+		const uint32_t ids[] = {g->isa->b, g->isa->c};
 		const uint64_t values[] = {MORE, GUEST_DATA};
 
 		vma_vcpu_set(v, ids, values, 2);
@@ -169,16 +175,20 @@ static int unmap_under(struct guest *g)
 	return CONF_PASS;
 }
 
+static const uint8_t spin_x86[] = {
+	0x8b, 0x03,       /* l: mov eax, [rbx] */
+	0x48, 0xff, 0x01, /* inc qword [rcx] */
+	0xeb, 0xf9,       /* jmp l */
+};
+/* l: ldr w0, [x1]; ldr x4, [x2]; add x4, x4, #1; str x4, [x2]; b l */
+static const uint32_t spin_arm64[] = {0xb9400020, 0xf9400044, 0x91000484, 0xf9000044, 0x17fffffc};
+static const struct guest_program spin_program = GUEST_PROGRAM(spin);
+
 static int unmapped_running(struct conf *conf)
 {
-	static const uint8_t code[] = {
-		0x8b, 0x03,       /* l: mov eax, [rbx] */
-		0x48, 0xff, 0x07, /* inc qword [rdi] */
-		0xeb, 0xf9,       /* jmp l */
-	};
 	const struct guest_options options = {.mode = GUEST_LONG, .cpus = 2};
 
-	return guest_with(conf, &options, code, sizeof code, unmap_under);
+	return guest_with_program(conf, &options, &spin_program, unmap_under);
 }
 
 /* ------ T051: overlaps and parts ------ */
@@ -261,7 +271,7 @@ static int protecting(struct conf *conf)
 {
 	if (!(conf->info.caps & VMA_CAP_READONLY))
 		return conf_skip(conf, "read-only memory is not among this accelerator's capabilities");
-	return guest_with(conf, NULL, touch_code, sizeof touch_code, protect_loop);
+	return guest_with_program(conf, NULL, &touch_program, protect_loop);
 }
 
 /* ------ T053: alignment ------ */
@@ -332,7 +342,7 @@ static int aliased(struct conf *conf)
 {
 	if (!(conf->info.caps & VMA_CAP_ALIAS))
 		return conf_skip(conf, "aliases are not among this accelerator's capabilities");
-	return guest_with(conf, NULL, touch_code, sizeof touch_code, aliases_body);
+	return guest_with_program(conf, NULL, &touch_program, aliases_body);
 }
 
 /* ------ T055: many mappings ------ */
@@ -383,7 +393,7 @@ static int many_body(struct guest *g)
 
 static int many_mappings(struct conf *conf)
 {
-	return guest_with(conf, NULL, touch_code, sizeof touch_code, many_body);
+	return guest_with_program(conf, NULL, &touch_program, many_body);
 }
 
 /* ------ T056, T057: the log of written pages ------ */
@@ -401,6 +411,15 @@ static int log_is(struct guest *g, int clear, uint64_t low, uint64_t middle, uin
 	return CONF_PASS;
 }
 
+/* arm64 without an MMU does not do unaligned accesses. */
+static int store_over_edge(struct guest *g, uint64_t edge)
+{
+	if (g->conf->arch == VMA_ARCH_X86_64)
+		return store(g, edge - 4, 1, VMA_EXIT_HLT);
+	CONF_TRY(store(g, edge - 8, 1, VMA_EXIT_HLT));
+	return store(g, edge, 1, VMA_EXIT_HLT);
+}
+
 static int log_body(struct guest *g)
 {
 	uint64_t part = 0;
@@ -412,7 +431,7 @@ static int log_body(struct guest *g)
 	hva[7 * PAGE] = 1; /* the host's writes are not logged */
 	CONF_TRY(log_is(g, 0, 0, 0, 0));
 	CONF_TRY(store(g, MORE + 3 * PAGE + 8, 1, VMA_EXIT_HLT));
-	CONF_TRY(store(g, MORE + 64 * PAGE - 4, 1, VMA_EXIT_HLT)); /* over an edge, and a word's */
+	CONF_TRY(store_over_edge(g, MORE + 64 * PAGE)); /* a word's edge */
 	CONF_TRY(store(g, MORE + 129 * PAGE, 1, VMA_EXIT_HLT));
 	CONF_TRY(log_is(g, 0, 1ull << 3 | 1ull << 63, 1, 2));
 	CONF_TRY(log_is(g, 0, 1ull << 3 | 1ull << 63, 1, 2));
@@ -423,32 +442,27 @@ static int log_body(struct guest *g)
 	return loads(g, MORE + 3 * PAGE + 8, 1);
 }
 
-static int needs_log(struct conf *conf, const void *code, size_t size, uint32_t cpus, int (*body)(struct guest *g))
+static int needs_log(struct conf *conf, const struct guest_program *program, uint32_t cpus, int (*body)(struct guest *g))
 {
 	const struct guest_options options = {.mode = GUEST_LONG, .cpus = cpus};
 
 	if (!(conf->info.caps & VMA_CAP_DIRTY_LOG))
 		return conf_skip(conf, "the log of written pages is not among this accelerator's capabilities");
-	return guest_with(conf, &options, code, size, body);
+	return guest_with_program(conf, &options, program, body);
 }
 
 static int logged(struct conf *conf)
 {
-	return needs_log(conf, touch_code, sizeof touch_code, 1, log_body);
+	return needs_log(conf, &touch_program, 1, log_body);
 }
 
 /* The same page once more after the log was cleared, REP MOVS over several, and the accessed and dirty bits that the
  * processor sets in page
  * tables that lie in logged memory. */
-static int log_again_body(struct guest *g)
+static int log_of_x86(struct guest *g, uint64_t *hva)
 {
-	uint64_t *hva, entry = MORE | 0x27;
+	uint64_t entry = MORE | 0x27;
 
-	CONF_TRY(guest_map(g, MORE, LOGGED, VMA_MAP_RWX | VMA_MAP_LOG, (uint8_t **)(void *)&hva));
-	for (int i = 0; i < 3; i++) {
-		CONF_TRY(store(g, MORE + 5 * PAGE, 1, VMA_EXIT_HLT));
-		CONF_TRY(log_is(g, 1, 1 << 5, 0, 0));
-	}
 	guest_set(g, VMA_X86_RIP, GUEST_CODE + 8);
 	guest_set(g, VMA_X86_RSI, GUEST_DATA);
 	guest_set(g, VMA_X86_RDI, MORE + 10 * PAGE + 0xff0);
@@ -463,15 +477,28 @@ static int log_again_body(struct guest *g)
 	return log_is(g, 1, 1, 0, 0);
 }
 
+static int log_again_body(struct guest *g)
+{
+	uint8_t *hva;
+
+	CONF_TRY(guest_map(g, MORE, LOGGED, VMA_MAP_RWX | VMA_MAP_LOG, &hva));
+	for (int i = 0; i < 3; i++) {
+		CONF_TRY(store(g, MORE + 5 * PAGE, 1, VMA_EXIT_HLT));
+		CONF_TRY(log_is(g, 1, 1 << 5, 0, 0));
+	}
+	return g->conf->arch == VMA_ARCH_X86_64 ? log_of_x86(g, (uint64_t *)(void *)hva) : CONF_PASS;
+}
+
+static const uint8_t again_x86[] = {
+	0x48, 0x8b, 0x03, 0xf4, 0x48, 0x89, 0x03, 0xf4, /* as touch_x86 */
+	0xf3, 0x48, 0xa5,                               /* rep movsq */
+	0xf4,                                           /* hlt */
+};
+static const struct guest_program again_program = {again_x86, sizeof again_x86, touch_arm64, sizeof touch_arm64};
+
 static int logged_again(struct conf *conf)
 {
-	static const uint8_t code[] = {
-		0x48, 0x8b, 0x03, 0xf4, 0x48, 0x89, 0x03, 0xf4, /* as touch_code */
-		0xf3, 0x48, 0xa5,                               /* rep movsq */
-		0xf4,                                           /* hlt */
-	};
-
-	return needs_log(conf, code, sizeof code, 1, log_again_body);
+	return needs_log(conf, &again_program, 1, log_again_body);
 }
 
 /* ------ T058: two vCPUs, and the log off and on ------ */
@@ -485,8 +512,8 @@ struct writer {
 static void *write_there(void *arg)
 {
 	struct writer *w = arg;
-	const uint32_t ids[] = {VMA_X86_RIP, VMA_X86_RBX};
-	const uint64_t values[] = {STORE, w->gpa};
+	const uint32_t ids[] = {w->g->isa->pc, w->g->isa->b};
+	const uint64_t values[] = {store_at(w->g), w->gpa};
 	vma_vcpu *v;
 
 	w->kind = vma_vcpu_create(w->g->vm, 1, &v);
@@ -494,6 +521,8 @@ static void *write_there(void *arg)
 		return NULL;
 	if (guest_set_mode(w->g, v, GUEST_LONG) == CONF_PASS && !vma_vcpu_set(v, ids, values, 2))
 		w->kind = vma_vcpu_run(v);
+	if (guest_stopped(w->g->conf, vma_vcpu_exit(v), w->kind))
+		w->kind = VMA_EXIT_HLT;
 	vma_vcpu_destroy(v);
 	return NULL;
 }
@@ -531,24 +560,28 @@ static int union_body(struct guest *g)
 
 static int log_union(struct conf *conf)
 {
-	return needs_log(conf, touch_code, sizeof touch_code, 2, union_body);
+	return needs_log(conf, &touch_program, 2, union_body);
 }
 
 /* ------ T059: memory without execute permission ------ */
 
 static int no_exec_body(struct guest *g)
 {
+	static const uint32_t stop = A64_STOP;
 	struct conf *conf = g->conf;
 	uint8_t *hva;
 
 	CONF_TRY(guest_map(g, MORE, PAGE, VMA_MAP_READ | VMA_MAP_WRITE, &hva));
-	hva[0] = 0xf4; /* hlt */
-	guest_set(g, VMA_X86_RBX, MORE);
+	if (g->conf->arch == VMA_ARCH_X86_64)
+		hva[0] = 0xf4; /* hlt */
+	else
+		memcpy(hva, &stop, sizeof stop);
+	guest_set(g, g->isa->b, MORE);
 	CONF_TRY(guest_run(g, VMA_EXIT_INTERNAL));
-	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), MORE);
+	CONF_EQUAL(conf, guest_get(g, g->isa->pc), MORE);
 	CONF_OK(conf, vma_vm_protect(g->vm, MORE, PAGE, VMA_MAP_RWX));
 	CONF_TRY(guest_run(g, VMA_EXIT_HLT));
-	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), MORE + 1);
+	CONF_EQUAL(conf, guest_get(g, g->isa->pc), MORE + g->isa->size);
 	return CONF_PASS;
 }
 
@@ -565,11 +598,13 @@ static int exec_only_body(struct guest *g)
 	return no_exec_body(g);
 }
 
+static const uint8_t jump_x86[] = {0xff, 0xe3};	   /* jmp rbx */
+static const uint32_t jump_arm64[] = {0xd61f0020}; /* br x1 */
+static const struct guest_program jump_program = GUEST_PROGRAM(jump);
+
 static int exec_permission(struct conf *conf)
 {
-	static const uint8_t code[] = {0xff, 0xe3}; /* jmp rbx */
-
-	return guest_with(conf, NULL, code, sizeof code, exec_only_body);
+	return guest_with_program(conf, NULL, &jump_program, exec_only_body);
 }
 
 /* ------ T060: lifetimes and sizes ------ */
@@ -578,28 +613,30 @@ static int exec_permission(struct conf *conf)
 #define BIG_GPA 0x100000000u
 enum { BIG_GVA = 0x80000000u };
 
-/* Map the 2 MiB page at BIG_GVA to gpa. */
-static void window(struct guest *g, unsigned n, uint64_t gpa)
+/* Where the guest finds gpa: x86's 2 MiB page number n from BIG_GVA is mapped to it. */
+static uint64_t window(struct guest *g, unsigned n, uint64_t gpa)
 {
 	uint64_t entry = (gpa & ~0x1fffffull) | 0x87;
 
+	if (g->conf->arch == VMA_ARCH_ARM64)
+		return gpa;
 	memcpy(g->ram + GUEST_TABLES + 0x4000 + 8 * n, &entry, 8);
+	return BIG_GVA + n * 0x200000ull + (gpa & 0x1fffff);
 }
 
 static int big(struct guest *g, vma_mem *mem)
 {
-	uint64_t last = BIG_SIZE - 8;
+	uint64_t last = BIG_SIZE - 8, end;
 
 	CONF_EQUAL(g->conf, vma_mem_size(mem), BIG_SIZE);
 	words(mem)[0] = 0x1234;
 	words(mem)[last / 8] = 0x5678;
 	CONF_TRY(map(g, BIG_GPA, mem, 0, BIG_SIZE, VMA_MAP_RWX));
 	CONF_EXPECT(g->conf, vma_vm_hva(g->vm, BIG_GPA, BIG_SIZE) == vma_mem_hva(mem));
-	window(g, 0, BIG_GPA);
-	window(g, 1, BIG_GPA + last);
-	CONF_TRY(loads(g, BIG_GVA, 0x1234));
-	CONF_TRY(loads(g, BIG_GVA + 0x200000 + (last & 0x1fffff), 0x5678));
-	CONF_TRY(store(g, BIG_GVA + 0x200000 + PAGE, 1, VMA_EXIT_MMIO));
+	CONF_TRY(loads(g, window(g, 0, BIG_GPA), 0x1234));
+	end = window(g, 1, BIG_GPA + last);
+	CONF_TRY(loads(g, end, 0x5678));
+	CONF_TRY(store(g, end + 8, 1, VMA_EXIT_MMIO));
 	CONF_EQUAL(g->conf, g->exit->mmio.gpa, BIG_GPA + BIG_SIZE);
 	return CONF_PASS;
 }
@@ -629,30 +666,30 @@ static int big_body(struct guest *g)
 
 static int sizes(struct conf *conf)
 {
-	CONF_TRY(guest_with(conf, NULL, touch_code, sizeof touch_code, unreferenced_body));
-	return guest_with(conf, NULL, touch_code, sizeof touch_code, big_body);
+	CONF_TRY(guest_with_program(conf, NULL, &touch_program, unreferenced_body));
+	return guest_with_program(conf, NULL, &touch_program, big_body);
 }
 
 static const struct conf_check checks[] = {
 	{49, "Unmapped and mapped anew: the old pages are out of reach, the new ones in",
-	 "any memory guest", remapped, NULL},
+	 "any memory guest", remapped, NULL, remapped},
 	{50, "Unmapping under a vCPU that spins on the page: it exits as MMIO",
-	 "any memory guest", unmapped_running, NULL},
+	 "any memory guest", unmapped_running, NULL, unmapped_running},
 	{51, "Overlapping maps are refused; a part is unmapped, or refused, as the capability says",
-	 "any memory", overlapping, NULL},
+	 "any memory", overlapping, NULL, overlapping},
 	{52, "Protecting read-only and back, thousands of times: each takes effect at once",
-	 "any memory guest", protecting, NULL},
-	{53, "Misaligned or empty mappings are refused, naming the granule", "any memory", alignment, NULL},
-	{54, "One page at two addresses is one page", "any memory guest", aliased, NULL},
-	{55, "Six hundred mappings, and as many as the limit says", "any memory guest", many_mappings, NULL},
+	 "any memory guest", protecting, NULL, protecting},
+	{53, "Misaligned or empty mappings are refused, naming the granule", "any memory", alignment, NULL, alignment},
+	{54, "One page at two addresses is one page", "any memory guest", aliased, NULL, aliased},
+	{55, "Six hundred mappings, and as many as the limit says", "any memory guest", many_mappings, NULL, many_mappings},
 	{56, "The log has exactly the pages that the guest wrote, until it is cleared",
-	 "any memory guest", logged, NULL},
+	 "any memory guest", logged, NULL, logged},
 	{57, "The log after clearing, of REP MOVS over pages, of page-table bits",
-	 "any memory guest", logged_again, NULL},
-	{58, "The log of two vCPUs together, and from nothing after off and on", "any memory guest", log_union, NULL},
+	 "any memory guest", logged_again, NULL, logged_again},
+	{58, "The log of two vCPUs together, and from nothing after off and on", "any memory guest", log_union, NULL, log_union},
 	{59, "Memory without execute permission: a fetch exits; execute-only is refused",
-	 "any memory guest", exec_permission, NULL},
-	{60, "Memory stays while it is mapped; 4 GiB and a page can be mapped", "any memory guest", sizes, NULL},
+	 "any memory guest", exec_permission, NULL, exec_permission},
+	{60, "Memory stays while it is mapped; 4 GiB and a page can be mapped", "any memory guest", sizes, NULL, sizes},
 };
 
 static const struct conf_difference differences[] = {

@@ -50,8 +50,8 @@ static void set_real(vma_x86_sregs *s)
 }
 
 static const struct guest_isa isas[] = {
-	{VMA_X86_RIP, VMA_X86_RAX, VMA_X86_RBX, VMA_X86_RSP, 1, VMA_EXIT_IO},
-	{VMA_ARM64_PC, VMA_ARM64_X0, VMA_ARM64_X1, VMA_ARM64_SP_EL1, 4, VMA_EXIT_MMIO},
+	{VMA_X86_RIP, VMA_X86_RAX, VMA_X86_RBX, VMA_X86_RCX, VMA_X86_RSP, 1, VMA_EXIT_IO},
+	{VMA_ARM64_PC, VMA_ARM64_X0, VMA_ARM64_X1, VMA_ARM64_X2, VMA_ARM64_SP_EL1, 4, VMA_EXIT_MMIO},
 };
 
 static int set_arm64(struct guest *g, vma_vcpu *v)
@@ -237,16 +237,16 @@ static int judge(struct guest *g, int got, int kind)
 }
 
 /* arm64's stop: its store is completed, as HLT has been when it exits. */
-static bool stopped(struct guest *g, int got)
+bool guest_stopped(const struct conf *conf, const vma_exit *exit, int kind)
 {
-	return g->conf->arch == VMA_ARCH_ARM64 && got == VMA_EXIT_MMIO && g->exit->mmio.gpa == GUEST_STOP && g->exit->mmio.write;
+	return conf->arch == VMA_ARCH_ARM64 && kind == VMA_EXIT_MMIO && exit->mmio.gpa == GUEST_STOP && exit->mmio.write;
 }
 
 int guest_run(struct guest *g, int kind)
 {
 	int got = 0;
 	CONF_TRY(run_watched(g, &got));
-	if (kind != VMA_EXIT_HLT || !stopped(g, got))
+	if (kind != VMA_EXIT_HLT || !guest_stopped(g->conf, g->exit, got))
 		return judge(g, got, kind);
 	CONF_EQUAL(g->conf, vma_vcpu_complete(g->v), 0);
 	return CONF_PASS;
@@ -274,8 +274,22 @@ int guest_run_out(struct guest *g, uint16_t port, unsigned width, uint32_t *valu
 	return CONF_PASS;
 }
 
+/* mrs x10, esr_el1; mrs x11, elr_el1; mrs x12, far_el1; str wzr, [x27, #n]; eret */
+static void vectors(struct guest *g)
+{
+	for (uint32_t v = 0; v < 16; v++) {
+		const uint32_t code[] = {0xd538520a, 0xd538402b, 0xd538600c, 0xb900037f | (0x800 + 4 * v) / 4 << 10, 0xd69f03e0};
+		guest_code(g, GUEST_TRAPS + 0x80 * v, code, sizeof code);
+	}
+	guest_set(g, VMA_ARM64_VBAR_EL1, GUEST_TRAPS);
+}
+
 void guest_traps(struct guest *g)
 {
+	if (g->conf->arch == VMA_ARCH_ARM64) {
+		vectors(g);
+		return;
+	}
 	for (unsigned v = 0; v < 32; v++) {
 		const uint8_t stub[] = {0xe6, (uint8_t)v, 0xf4}; /* out v, al; hlt */
 		guest_code(g, GUEST_TRAPS + 4 * v, stub, sizeof stub);
@@ -285,6 +299,12 @@ void guest_traps(struct guest *g)
 
 int guest_run_trap(struct guest *g, unsigned vector)
 {
+	if (g->conf->arch == VMA_ARCH_ARM64) {
+		CONF_TRY(guest_run(g, VMA_EXIT_MMIO));
+		CONF_EQUAL(g->conf, g->exit->mmio.gpa, GUEST_MMIO + 0x800 + 4 * vector);
+		CONF_EQUAL(g->conf, vma_vcpu_complete(g->v), 0);
+		return CONF_PASS;
+	}
 	return guest_run_out(g, (uint16_t)vector, 1, NULL);
 }
 
@@ -342,6 +362,12 @@ void guest_gate(struct guest *g, unsigned vector, uint64_t handler)
 void guest_code(struct guest *g, uint64_t gpa, const void *code, size_t size)
 {
 	memcpy(g->ram + gpa, code, size);
+}
+
+unsigned guest_gic_version(struct guest *g)
+{
+	vma_arm64_gic gic = {.size = sizeof gic};
+	return vma_arm64_get_gic(g->vm, &gic) < 0 ? 0 : gic.version;
 }
 
 uint64_t guest_read64(struct guest *g, uint64_t gpa)

@@ -53,7 +53,7 @@ struct guest_options {
 
 /* What both architectures have, by its part in a check. */
 struct guest_isa {
-	uint32_t pc, a, b, stack; /* registers; programs count in A and point with B */
+	uint32_t pc, a, b, c, stack; /* registers; programs count in A and point with B and C */
 	uint32_t size;            /* of the instruction that stops */
 	int access;               /* the exit of GUEST_READ and GUEST_WRITE */
 };
@@ -100,6 +100,8 @@ int guest_with(struct conf *conf, const struct guest_options *options, const voi
 
 int guest_with_program(struct conf *conf, const struct guest_options *options, const struct guest_program *program,
 		       int (*body)(struct guest *g));
+/* Whether a run that ended with `kind` is at arm64's stop. */
+bool guest_stopped(const struct conf *conf, const vma_exit *exit, int kind);
 /* Run until the program's read of, or write of one byte to, a device; *data is the byte. */
 int guest_run_access(struct guest *g, uint8_t **data);
 
@@ -115,8 +117,12 @@ int guest_run_out(struct guest *g, uint16_t port, unsigned width, uint32_t *valu
  * left it and RIP at
  * GUEST_TRAPS + 4 * v (at the OUT) or past it. Long mode. */
 void guest_traps(struct guest *g);
+/* arm64: the vectors are 0..15 as in the table (4: synchronous, 5: IRQ, from EL1h); each stores ESR_EL1 to X10, ELR_EL1 to X11, FAR_EL1 to X12 and
+ * then to GUEST_MMIO + 0x800 + 4 * vector, and goes back to ELR_EL1. */
 /* Run until exception `vector`, or fail. The error code or RIP that was pushed is at the guest's RSP. */
 int guest_run_trap(struct guest *g, unsigned vector);
+/* arm64 with VMA_IRQCHIP_PLATFORM: of its GIC, 2 or 3. */
+unsigned guest_gic_version(struct guest *g);
 uint64_t guest_read64(struct guest *g, uint64_t gpa);
 /* More memory at gpa, which goes with the mapping; *hva (may be NULL) gets its address. */
 int guest_map(struct guest *g, uint64_t gpa, uint64_t size, uint32_t flags, uint8_t **hva);
