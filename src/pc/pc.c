@@ -43,13 +43,21 @@ static uint64_t op_now(void *o)
 	return os_now_ns();
 }
 
+uint64_t pc_tsc_clock(const struct pc_vm *pc)
+{
+	return pc->tsc_is_host ? os_tsc() : os_now_ns();
+}
+
+/* By the host's counter where that can be: its measured frequency is not exact, and no deadline may come early. */
 static uint64_t op_tsc(void *o, unsigned index)
 {
 	const struct pc_vm *pc = o;
 	const struct pc_vcpu *pv = vcpu_at(pc, index);
-	uint64_t ns = pv ? os_now_ns() - pv->tsc_ns : 0, hz = pc->chips.config.tsc_hz;
+	uint64_t gone = pv ? pc_tsc_clock(pc) - pv->tsc_at : 0, hz = pc->chips.config.tsc_hz;
 
-	return pv ? pv->tsc + ns / 1000000000 * hz + ns % 1000000000 * hz / 1000000000 : 0;
+	if (!pc->tsc_is_host)
+		gone = gone / 1000000000 * hz + gone % 1000000000 * hz / 1000000000;
+	return pv ? pv->tsc + gone : 0;
 }
 
 static void op_wake(void *o, unsigned index)
@@ -248,6 +256,7 @@ static int open_chips(struct vma_vm *vm)
 	    .phys_bits = vm->info.gpa_bits,
 	};
 
+	pc->tsc_is_host = host && config.tsc_hz == host && os_tsc();
 	vma_cpuid_lookup(vm, 1, 0, features);
 	config.x2apic = features[2] >> 21 & 1;
 	pc->has_deadline = features[2] >> 24 & 1;

@@ -67,7 +67,7 @@ struct pc_vcpu {
 	bool base_moved; /* the guest wrote IA32_APIC_BASE and the back end does not know */
 	bool given;      /* an NMI or another event was handed to the back end: a halt may be over */
 	/* The guest's TSC as it was last looked at; under the lock */
-	uint64_t tsc, tsc_ns;
+	uint64_t tsc, tsc_at; /* tsc_at: then on the clock of pc_tsc_clock */
 };
 
 struct pc_vm {
@@ -77,6 +77,7 @@ struct pc_vm {
 	struct irq_lapic *lapics;
 	struct pc_vcpu **vcpus; /* max_vcpus entries; under the lock */
 	size_t callers_ranges;  /* of vm->msr_ranges, the caller's come first */
+	bool tsc_is_host;       /* the guest's TSC is the host's counter and an offset */
 	bool has_deadline;      /* CPUID shows the TSC deadline */
 	struct os_mutex lock;   /* around every call into irq/ */
 	struct os_cond moved;   /* the timer thread waits here */
@@ -85,6 +86,8 @@ struct pc_vm {
 	struct vma_irqfds irqfds;
 };
 
+/* pc.c: what the guest's TSC is measured by: the host's counter where it runs at the same rate, else nanoseconds */
+uint64_t pc_tsc_clock(const struct pc_vm *pc);
 /* pc_state.c */
 /* The guest's TSC is read for the deadline's sake. */
 int pc_anchor_tsc(struct pc_vcpu *pv);

@@ -231,14 +231,14 @@ int pc_anchor_tsc(struct pc_vcpu *pv)
 {
 	static const uint32_t index = MSR_TSC;
 	struct pc_vm *pc = pv->v->vm->pc;
-	uint64_t tsc, now = os_now_ns();
+	uint64_t tsc, now = pc_tsc_clock(pc);
 	int rc = pc->bare->get_msrs(pv->v, &index, &tsc, 1);
 
 	if (rc < 1)
 		return rc < 0 ? rc : vma_fail(VMA_E_NO_ACCEL, "%s has no TSC", pv->v->vm->info.name);
 	os_lock(&pc->lock);
 	pv->tsc = tsc;
-	pv->tsc_ns = now;
+	pv->tsc_at = now;
 	os_unlock(&pc->lock);
 	return 0;
 }

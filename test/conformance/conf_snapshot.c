@@ -133,10 +133,10 @@ static int t107(struct conf *conf)
 	static const uint8_t code[] = {0x40, 0x90, 0xe6, 0x10}; /* inc ax / eax, or a REX prefix; nop; out 0x10, al */
 	struct guest g, fresh;
 
-	for (int chip = VMA_IRQCHIP_NONE; chip <= VMA_IRQCHIP_PLATFORM; chip++)
+	for (int chip = VMA_IRQCHIP_NONE; chip <= VMA_IRQCHIP_LIBRARY; chip++)
 		for (int mode = GUEST_REAL; mode <= GUEST_RESET; mode++) {
 			struct guest_options o = {.mode = (enum guest_mode)mode, .irqchip = (vma_irqchip)chip};
-			if (chip && !(conf->info.caps & VMA_CAP_IRQCHIP))
+			if (!guest_offers(conf, o.irqchip))
 				continue;
 			GUEST_TRY(&g, guest_open(&g, conf, &o, code, sizeof code));
 			GUEST_TRY(&g, open_twin(&fresh, conf, &g, conf->accel, o.irqchip, NULL));

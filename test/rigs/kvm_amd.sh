@@ -1,6 +1,6 @@
 #!/bin/sh
-# kvm_amd.sh SOURCE-FOLDER BUILD-FOLDER [bench]: the real kvm_amd, nested in QEMU's processor that has SVM: Debian's kernel loads it from its package
-# and runs the project's programs, or with `bench` `vmaccel bench` alone. 77: something is missing.
+# kvm_amd.sh SOURCE-FOLDER BUILD-FOLDER [boot|bench]: the real kvm_amd, nested in QEMU's processor that has SVM: Debian's kernel loads it from its package
+# and runs the project's programs; with `boot` the command alone, which boots Debian's kernel inside; with `bench` `vmaccel bench`. 77: something is missing.
 set -eu
 cd "$1"
 build=$2
@@ -17,7 +17,7 @@ cp "$guest/busybox" "$stage/bin/"
 ln -s busybox "$stage/bin/sh"
 cp "$guest"/modules/*.ko "$stage/lib/"
 rig_add "$build/vmaccel"
-[ "${3-}" = bench ] || rig_add "$build"/test/test_kvm_*[a-z] "$build/test/test_guests_agree" "$build/test/test_gsi" "$build/test/test_sipi" \
+[ -n "${3-}" ] || rig_add "$build"/test/test_kvm_*[a-z] "$build/test/test_guests_agree" "$build/test/test_gsi" "$build/test/test_sipi" \
 	"$build"/test/test_core_v* "$build/test/test_core_state" "$build/test/test_core_move"
 scripts/unpack-kernel "$guest/vmlinuz" "$stage/t/vmlinux"
 scripts/initramfs "$stage/t/initramfs"

@@ -68,14 +68,14 @@ static void start(struct rig *r)
 		set1(r->v, kept[i].id, kept[i].value);
 }
 
-static void move(vma_accel from, vma_accel to, vma_irqchip irqchip)
+static void move(vma_accel from, vma_irqchip chip_from, vma_accel to, vma_irqchip chip_to)
 {
 	uint8_t a[8192], b[8192];
 	size_t n = sizeof(a), m = sizeof(b);
 	struct rig s, t;
 
-	open_on(&s, from, irqchip);
-	open_on(&t, to, irqchip);
+	open_on(&s, from, chip_from);
+	open_on(&t, to, chip_to);
 	start(&s);
 	rounds(&s, ROUNDS);
 	ok(vma_vcpu_complete(s.v));
@@ -85,7 +85,7 @@ static void move(vma_accel from, vma_accel to, vma_irqchip irqchip)
 	ok(vma_vcpu_save(t.v, b, &m, 0));
 	assert_int_equal(n, m);
 	assert_memory_equal(a, b, n);
-	if (irqchip == VMA_IRQCHIP_PLATFORM) {
+	if (chip_from != VMA_IRQCHIP_NONE) {
 		n = m = sizeof(a);
 		ok(vma_vm_save(s.vm, a, &n, 0));
 		ok(vma_vm_restore(t.vm, a, n, 0, NULL));
@@ -114,8 +114,10 @@ static void all_pairs(void **state)
 		for (size_t k = 0; k < 2; k++) {
 			if (!have(accels[i]) || !have(accels[k]))
 				continue;
-			move(accels[i], accels[k], VMA_IRQCHIP_NONE);
-			move(accels[i], accels[k], VMA_IRQCHIP_PLATFORM);
+			move(accels[i], VMA_IRQCHIP_NONE, accels[k], VMA_IRQCHIP_NONE);
+			for (int a = VMA_IRQCHIP_PLATFORM; a <= VMA_IRQCHIP_LIBRARY; a++)
+				for (int b = VMA_IRQCHIP_PLATFORM; b <= VMA_IRQCHIP_LIBRARY; b++)
+					move(accels[i], (vma_irqchip)a, accels[k], (vma_irqchip)b);
 			moved++;
 		}
 	if (!moved)
