@@ -493,7 +493,8 @@ static int sleeps(struct guest *g)
 	CONF_TRY(taken(g, WAIT, 0x40));
 	pthread_join(thread, NULL);
 	CONF_EXPECT(conf, clock_ms(CLOCK_MONOTONIC) - wall >= 190);
-	CONF_EXPECT(conf, clock_ms(CLOCK_THREAD_CPUTIME_ID) - cpu < 40);
+	/* of 200 ms; the exits alone take some of it where they are emulated */
+	CONF_EXPECT(conf, clock_ms(CLOCK_THREAD_CPUTIME_ID) - cpu < (conf_emulated(conf) ? 120 : 40));
 	return CONF_PASS;
 }
 
