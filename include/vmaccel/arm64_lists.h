@@ -71,6 +71,7 @@
 	X(CNTV_CVAL_EL0, 3, 3, 14, 3, 2, STATE)                                                                        \
 	X(CNTP_CTL_EL0, 3, 3, 14, 2, 1, STATE)                                                                         \
 	X(CNTP_CVAL_EL0, 3, 3, 14, 2, 2, STATE)                                                                        \
+	X(CNTPCT_EL0, 3, 3, 14, 0, 1, TIME)                                                                            \
 	X(CNTVCT_EL0, 3, 3, 14, 0, 2, TIME)
 
 #endif

@@ -105,7 +105,7 @@ static void note_timers(struct vma_vcpu *v)
 	k->timers = now;
 }
 
-/* CNTP_CTL_EL0 cannot be read before Linux 6.4: the physical timer's level is the one of the last exit. */
+/* Linux 6.1 does not let CNTP_CTL_EL0 be read: the physical timer's level is the one of the last exit. */
 int vma_kvm_arm64_timers(struct vma_vcpu *v, uint32_t *lines)
 {
 	const uint32_t id = VMA_ARM64_CNTV_CTL_EL0;

@@ -83,12 +83,30 @@ static void frequency(void **state)
 	end(&m);
 }
 
+/* Where the counters can be had as registers (KVM's physical one since Linux 6.4) they go by: not among the state that is saved and
+ * written without being asked for. */
+static void saved_without_time(void **state)
+{
+	static uint8_t one[65536], two[65536];
+	size_t size = sizeof(one), again = sizeof(two);
+	struct machine m;
+	(void)state;
+	start(&m);
+	ok(vma_vcpu_save(m.v, one, &size, 0));
+	usleep(1000);
+	ok(vma_vcpu_save(m.v, two, &again, 0));
+	assert_int_equal(size, again);
+	assert_memory_equal(one, two, size);
+	end(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(set_counter),
 		cmocka_unit_test(restored_counter),
 		cmocka_unit_test(frequency),
+		cmocka_unit_test(saved_without_time),
 	};
 
 	RUN_ON_ALL(tests);
