@@ -1,11 +1,12 @@
 /* arm64.c - the CPU as an object: made, reset, freed, told of changes. */
 #include <stdlib.h>
+#include "aligned.h"
 #include "engine.h"
 #include "sys.h"
 
 struct a64_cpu *a64_new(const struct a64_env *env, void *opaque, atomic_uint *attn)
 {
-	struct a64_cpu *c = aligned_alloc(64, (sizeof *c + 63) & ~(size_t)63);
+	struct a64_cpu *c = cpu_aligned(sizeof *c);
 	if (!c)
 		return NULL;
 	memset(c, 0, sizeof *c);
@@ -30,7 +31,7 @@ void a64_free(struct a64_cpu *c)
 		a64_share_leave(c);
 	a64_mmu_free(c);
 	a64_cache_free(c);
-	free(c);
+	cpu_aligned_free(c);
 }
 
 /* Arm ARM D1.9.1: registers have no architected value; here they are 0. */

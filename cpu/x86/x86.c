@@ -1,5 +1,6 @@
 /* x86.c - a CPU's creation and end, and what the user does to its state between runs. */
 #include <stdlib.h>
+#include "aligned.h"
 #include "engine.h"
 #include "flags.h"
 
@@ -17,7 +18,7 @@ void x86_free(struct x86_cpu *c)
 	if (!c)
 		return;
 	free_parts(c);
-	free(c);
+	cpu_aligned_free(c);
 }
 
 static bool alloc_parts(struct x86_cpu *c)
@@ -44,7 +45,7 @@ static void empty_tlbs(struct x86_cpu *c)
 
 struct x86_cpu *x86_new(const struct x86_env *env, void *opaque, atomic_uint *attn)
 {
-	struct x86_cpu *c = aligned_alloc(64, (sizeof *c + 63) & ~(size_t)63);
+	struct x86_cpu *c = cpu_aligned(sizeof *c);
 	if (!c)
 		return NULL;
 	memset(c, 0, sizeof *c);

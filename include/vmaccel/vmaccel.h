@@ -19,6 +19,8 @@
 
 #if defined(__GNUC__) && !defined(_WIN32)
 #define VMA_API __attribute__((visibility("default")))
+#elif defined(_WIN32) && defined(VMA_BUILDING)
+#define VMA_API __declspec(dllexport)
 #else
 #define VMA_API
 #endif

@@ -66,7 +66,7 @@ int vma_fail_os(long minus_errno, const char *call)
 	for (size_t i = 0; i < VMA_COUNT(from_errno); i++)
 		if (from_errno[i].number == number)
 			error = from_errno[i].error;
-	return vma_fail(error, "%s: %s (errno %d)", call, strerror_r(number, text, sizeof(text)), number);
+	return vma_fail(error, "%s: %s (errno %d)", call, os_error_text(number, text, sizeof(text)), number);
 }
 
 int vma_struct_in(void *dst, uint32_t dst_size, const void *src, uint32_t least, const char *what)

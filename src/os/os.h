@@ -1,6 +1,7 @@
 /* os.h - what the library asks of the operating system. Every call that can fail goes through here, so that the fault
  * sweep can make the n-th one fail: vma_os_fault, when set, is asked before each call and a positive errno from it
- * fails that call. Implemented in os_posix.c and os_linux.c (later os_darwin.c, os_windows.c). Calls return 0 or more,
+ * fails that call. Implemented in os_posix.c and os_linux.c, os_windows*.c (later
+ * os_darwin.c); what Windows has not (eventfd, signals, ioctl) fails there with ENODEV. Calls return 0 or more,
  * or -errno. */
 #ifndef VMA_OS_H
 #define VMA_OS_H
@@ -14,6 +15,8 @@
 extern int (*vma_os_fault)(const char *call);
 /* For the files of src/os: ask the hook. */
 int os_fault(const char *call);
+/* What errno `number` means: text or a constant. */
+const char *os_error_text(int number, char *text, size_t size);
 
 void *os_calloc(size_t count, size_t size);  /* zeroed; NULL when out of memory */
 void *os_aligned(size_t align, size_t size); /* zeroed; free with os_free */

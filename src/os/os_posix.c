@@ -15,11 +15,9 @@
 #include "os/os.h"
 #include "os/os_posix.h"
 
-int (*vma_os_fault)(const char *call);
-
-int os_fault(const char *call)
+const char *os_error_text(int number, char *text, size_t size)
 {
-	return vma_os_fault ? vma_os_fault(call) : 0;
+	return strerror_r(number, text, size);
 }
 
 /* ------ memory ------ */
@@ -191,22 +189,6 @@ static struct os_thread *new_record(void)
 struct os_thread *os_thread_self(void)
 {
 	return self ? self : new_record();
-}
-
-int os_thread_alive(const struct os_thread *t)
-{
-	return atomic_load(&t->alive);
-}
-
-void os_thread_ref(struct os_thread *t)
-{
-	atomic_fetch_add(&t->refs, 1);
-}
-
-void os_thread_unref(struct os_thread *t)
-{
-	if (t && atomic_fetch_sub(&t->refs, 1) == 1)
-		os_free(t);
 }
 
 static void (*_Atomic kick_hook)(void);

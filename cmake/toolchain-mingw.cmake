@@ -1,0 +1,21 @@
+# Debian's mingw-w64 and the sysroot of static libraries that `scripts/deps windows` builds. Programs need nothing beside them but Windows'
+# own DLLs, and run here under Wine, in a prefix of the build folder's own (scripts/wine).
+set(CMAKE_SYSTEM_NAME Windows)
+set(CMAKE_SYSTEM_PROCESSOR x86_64)
+set(VMA_ROOT ${CMAKE_CURRENT_LIST_DIR}/..)
+get_filename_component(VMA_ROOT ${VMA_ROOT} ABSOLUTE)
+if(DEFINED ENV{VMA_SYSROOT_MINGW} AND NOT "$ENV{VMA_SYSROOT_MINGW}" STREQUAL "")
+  set(VMA_SYSROOT_MINGW $ENV{VMA_SYSROOT_MINGW})
+else()
+  set(VMA_SYSROOT_MINGW ${VMA_ROOT}/build/sysroot-mingw)
+endif()
+set(CMAKE_C_COMPILER x86_64-w64-mingw32-gcc)
+set(CMAKE_RC_COMPILER x86_64-w64-mingw32-windres)
+set(CMAKE_FIND_ROOT_PATH ${VMA_SYSROOT_MINGW} /usr/x86_64-w64-mingw32)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_CROSSCOMPILING_EMULATOR ${VMA_ROOT}/scripts/wine ${CMAKE_BINARY_DIR}/wine)
+# pkg-config looks at nothing but the sysroot
+set(ENV{PKG_CONFIG_LIBDIR} ${VMA_SYSROOT_MINGW}/lib/pkgconfig)
