@@ -206,7 +206,7 @@ static void *watch(void *arg)
 static int run_watched(struct guest *g, int *kind)
 {
 	struct conf *conf = g->conf;
-	struct watchdog w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER, .seconds = conf_emulated(conf) ? 60 : 10};
+	struct watchdog w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER, .seconds = conf_emulated(conf) ? 40 : 10};
 	pthread_t thread;
 	CONF_OK(conf, vma_vcpu_kick_handle(g->v, &w.kick));
 	if (pthread_create(&thread, NULL, watch, &w)) {
