@@ -1,5 +1,6 @@
 /* soft_a64_state.c - the state of an arm64 vCPU between the core and the software CPU. */
 #include <string.h>
+#include "core/arch_arm64.h"
 #include "core/internal.h"
 #include "emul/emul.h"
 #include "soft.h"
@@ -75,6 +76,13 @@ static bool get(struct soft_vcpu *cv, uint32_t id, uint64_t *value)
 	return a64_get_sysreg(cv->a64, id & 0xffff, value);
 }
 
+/* What the CPU is: as it is, or, before its first instruction, as somebody asks. */
+static bool set_id(struct soft_vcpu *cv, uint32_t id, uint64_t value)
+{
+	uint64_t have;
+	return (get(cv, id, &have) && have == value) || (!cv->a64->insns && a64_set_sysreg(cv->a64, id & 0xffff, value));
+}
+
 static bool set(struct soft_vcpu *cv, uint32_t id, uint64_t value)
 {
 	struct a64_cpu *c = cv->a64;
@@ -85,6 +93,8 @@ static bool set(struct soft_vcpu *cv, uint32_t id, uint64_t value)
 	}
 	if ((id & 0xffff) == CNTFRQ && !value)
 		return false;
+	if (vma_sysreg_kind(id) == VMA_SYSREG_ID)
+		return set_id(cv, id, value);
 	return a64_set_sysreg(c, id & 0xffff, value);
 }
 

@@ -1,5 +1,6 @@
 /* conf_debug.c - checks of debugging, translation and emulation (T100-T106). A failed condition leaves the guest open: the process ends after a
  * check. */
+#include "bodies_arm64.h"
 #include "guest.h"
 
 #include <string.h>
@@ -225,11 +226,13 @@ static int t106(struct conf *conf)
 }
 
 static const struct conf_check checks[] = {
-	{100, "Single step over plain code, stack, call, return, I/O and MMIO: RIP after each, TF not shown", "any debug guest", t100, NULL},
-	{101, "Four execution breakpoints, each hit once with its DR6 bit", "any debug guest", t101, NULL},
+	{100, "Single step over plain code, stack, call, return, I/O and MMIO: RIP after each, TF not shown", "any debug guest", t100, NULL,
+	 t100_arm64},
+	{101, "Four execution breakpoints, each hit once (with its DR6 bit); arm64: a watchpoint", "any debug guest", t101, NULL,
+	 t101_arm64},
 	{102, "INT3 that nobody asked for goes to the guest, RIP behind it", "x86 debug guest", t102, NULL},
 	{103, "Translate: 32-bit, PSE, PAE, 4-level, NX, U/S, write protection, non-canonical; no accessed bits set", "x86 debug", t103, NULL},
-	{104, "Translate: 4K/16K/64K granule, 2 stages, TTBR0/1, block, AP/PXN", "arm64 debug", NULL, "arm64 is not written yet"},
+	{104, "Translate: 4K/16K/64K granule, TTBR0/1, EPD, block, AP/PXN; no access flags set", "arm64 debug", NULL, NULL, t104_arm64},
 	{105, "Emulator differential: random insn on backend vs software CPU, compare all state", "any debug", NULL,
 	 "not written yet here; test/silicon compares random instructions with the host's processor"},
 	{106, "Faults of loads, stores, PUSH and POP: vector, error code, RIP, CR2, nothing half done", "x86 debug guest", t106, NULL},

@@ -1,5 +1,6 @@
 /* conf_state.c - checks of registers and MSRs (T061-T079). Where a check takes a failed condition with a guest open, the process ends after it, so
  * nothing is closed on the way out. */
+#include "bodies_arm64.h"
 #include "guest.h"
 
 #include <stdbool.h>
@@ -531,7 +532,8 @@ static int t079(struct conf *conf)
 }
 
 static const struct conf_check checks[] = {
-	{61, "Every named register round-trip with walking bits, masked by architecture", "any state", t061, NULL},
+	{61, "Every named register round-trip with walking bits, masked by architecture", "any state", t061, NULL,
+	 t061_arm64},
 	{62, "AL/AH/AX/EAX, SPL vs AH, R8B: read and write rules", "x86 state guest", t062, NULL},
 	{63, "FLAGS/EFLAGS/RFLAGS: replaced, not merged, bit 1 always set", "x86 state guest", t063, NULL},
 	{64, "Segments: unusable, granularity, L, TR busy: round-trip idempotent over a run", "x86 state guest", t064, NULL},
@@ -540,15 +542,19 @@ static const struct conf_check checks[] = {
 	{67, "FPU: FCW FSW FTW(abridged), ST order after FSTP, MXCSR kept separately from FCW", "x86 state guest", t067, NULL},
 	{68, "XMM visible to guest and back", "x86 state guest", t068, NULL},
 	{69, "XSAVE: standard layout; XSTATE_BV=0 is the initial state; unknown components refused", "x86 state guest", t069, NULL},
-	{70, "V0-31, FPCR/FPSR; SVE Z/P/FFR, VL change; PSTATE; SP_EL0/1; ELR/SPSR; banked regs", "arm64 state", NULL,
-	 "arm64 is not written yet"},
-	{71, "Set one register does not disturb any other (pairwise over classes)", "any state", t071, NULL},
-	{72, "Get after run reflects guest; get, set, get identity; partial set writes no more", "any state guest", t072, NULL},
-	{73, "Batch with one bad id: nothing read, nothing written", "any state", t073, NULL},
+	{70, "V0-31, FPCR/FPSR; PSTATE; SP_EL0/1; ELR/SPSR: as the host wrote them, and as the guest did", "arm64 state guest", NULL,
+	 NULL, t070_arm64},
+	{71, "Set one register does not disturb any other (pairwise over classes)", "any state", t071, NULL,
+	 t071_arm64},
+	{72, "Get after run reflects guest; get, set, get identity; partial set writes no more", "any state guest", t072, NULL,
+	 t072_arm64},
+	{73, "Batch with one bad id: nothing read, nothing written", "any state", t073, NULL,
+	 t073_arm64},
 	{74, "MSRs: an unknown one stops a batch at its index and is named; reserved bits refused", "x86 state guest", t074, NULL},
 	{75, "MSRs written by the host are seen by the guest and reverse", "x86 state guest", t075, NULL},
-	{76, "Every sysreg in list round-trip, ID regs frozen after finalize", "arm64 state", NULL, "arm64 is not written yet"},
-	{77, "Reset state is the architecture's table, at creation and after reset", "any state", t077, NULL},
+	{76, "Every sysreg in the list round-trip; ID registers frozen by the first run", "arm64 state guest", NULL, NULL, t076_arm64},
+	{77, "Reset state is the architecture's table, at creation and after reset", "any state", t077, NULL,
+	 t077_arm64},
 	{78, "Mode switch real to protected to long by guest code and by host register writes", "x86 state guest", t078, NULL},
 	{79, "Protected mode segment limit checks G=0/1", "x86 state guest", t079, NULL},
 };
