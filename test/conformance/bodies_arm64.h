@@ -5,7 +5,7 @@
 #include "conformance.h"
 
 #define CONF_BODIES_ARM64(X)                                                                                           \
-	X(t061) X(t070) X(t071) X(t072) X(t073) X(t076) X(t077) X(t100) X(t101) X(t104)
+	X(t061) X(t070) X(t071) X(t072) X(t073) X(t076) X(t077) X(t089) X(t092) X(t093) X(t094) X(t095) X(t098) X(t100) X(t101) X(t104)
 
 #define CONF_BODY(name) int name##_arm64(struct conf *conf);
 CONF_BODIES_ARM64(CONF_BODY)

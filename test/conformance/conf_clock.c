@@ -1,4 +1,5 @@
 /* conf_clock.c - checks of clocks (T096-T099). */
+#include "bodies_arm64.h"
 #include "guest.h"
 
 /* ------ T096 ------ */
@@ -63,9 +64,9 @@ static const struct conf_check checks[] = {
 	{96, "TSC rises, goes on over save and restore with the time, and from where the host puts it", "x86 clock guest", t096, NULL},
 	{97, "TSC_DEADLINE restored after TSC; zero deadline; expired deadline fires once", "x86 clock", NULL,
 	 "not written yet"},
-	{98, "CNTVCT offset, vtimer deadline computed with offset at 24 MHz (41.67 ns)", "arm64 clock", NULL,
-	 "arm64 is not written yet"},
-	{99, "The guest clock is set an hour ahead and back, and goes on from there", "any clock", t099, NULL},
+	{98, "CNTVCT from where the host puts it; the virtual timer's deadline counted from there", "arm64 clock guest", NULL, NULL,
+	 t098_arm64},
+	{99, "The guest clock is set an hour ahead and back, and goes on from there", "any clock", t099, NULL, t099},
 };
 
 static const struct conf_difference differences[] = {

@@ -1,4 +1,5 @@
 /* conf_irq.c - checks of interrupts (T084-T095). A failed condition leaves the guest open: the process ends after a check. */
+#include "bodies_arm64.h"
 #include "guest.h"
 
 #include <pthread.h>
@@ -943,16 +944,17 @@ static const struct conf_check checks[] = {
 	{86, "Faults while an event is delivered: onto untouched logged memory, onto a missing stack", "x86 interrupts guest", t086, NULL},
 	{87, "NMI, masked until IRET, with an interrupt, in HLT", "x86 interrupts guest", t087, NULL},
 	{88, "Exceptions injected with error code, RIP and CR2", "x86 interrupts guest", t088, NULL},
-	{89, "An interrupt wakes HLT; a halted vCPU does not burn CPU", "any interrupts guest", t089, NULL},
+	{89, "An interrupt wakes HLT; a halted vCPU does not burn CPU", "any interrupts guest", t089, NULL, t089_arm64},
 	{90, "LAPIC timer, TSC_DEADLINE, TPR/PPR/CR8, EOI broadcast, x2APIC and back, INIT and SIPI bring an AP up, IPIs",
 	 "x86 interrupts guest", t090, NULL},
 	{91, "INIT preserves and clears the right state; SIPI vector to CS; SIPI without INIT ignored", "x86 interrupts guest", t091, NULL},
-	{92, "PSCI CPU_ON (twice → ALREADY_ON), CPU_OFF, SYSTEM_RESET, AFFINITY_INFO", "arm64 interrupts", NULL,
-	 "arm64 is not written yet"},
-	{93, "GIC: SGI/PPI/SPI, mask, priority, EOI, vtimer PPI mask/unmask, level IRQ", "arm64 interrupts", NULL,
-	 "arm64 is not written yet"},
-	{94, "MSI; irqfd; ioeventfd with and without datamatch and of any length", "any interrupts guest", t094, NULL},
-	{95, "Edge and level lines, deassert before acknowledge, ExtINT through the PIC", "any interrupts guest", t095, NULL},
+	{92, "PSCI CPU_ON (twice → ALREADY_ON), CPU_OFF, SYSTEM_RESET, AFFINITY_INFO", "arm64 interrupts guest", NULL,
+	 NULL, t092_arm64},
+	{93, "GIC: SGI, PPI and SPI, enable, priority mask, preemption, EOI, level", "arm64 interrupts guest", NULL, NULL,
+	 t093_arm64},
+	{94, "MSI; irqfd; ioeventfd with and without datamatch and of any length", "any interrupts guest", t094, NULL, t094_arm64},
+	{95, "Edge and level lines, deassert before acknowledge, ExtINT through the PIC", "any interrupts guest", t095, NULL,
+	 t095_arm64},
 };
 
 /* As seen on such a host; where the fault lies has not been looked into further than said here. */
