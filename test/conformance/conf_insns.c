@@ -48,6 +48,39 @@ static int at(struct guest *g, uint64_t n, uint64_t offset, uint64_t rcx)
 /* 0 mov ecx, 5; 5 mov edi, 10000h; a rep stosb; c out 10h, al; e inc ecx; 10 jmp e */
 static const char stepping[] = "\xb9\5\0\0\0\xbf\0\0\1\0\xf3\xaa\xe6\x10\xff\xc1\xeb\xfc";
 
+/* mov x1, #5; 4 subs x1, x1, #1; 8 b.ne 4; c strb w0, [x27]; 10 add x0, x0, #1; 14 b 10 */
+static const uint32_t stepping_arm64[] = {0xd28000a1, 0xf1000421, 0x54ffffe1, A64_WRITE_A, A64_ADD_A, A64_BACK_1};
+
+static int at_arm64(struct guest *g, uint64_t n, uint64_t offset, uint64_t x0)
+{
+	CONF_TRY(run_to(g, n));
+	CONF_EQUAL(g->conf, guest_get(g, VMA_ARM64_PC), GUEST_CODE + offset);
+	CONF_EQUAL(g->conf, guest_get(g, VMA_ARM64_X0), x0);
+	return CONF_PASS;
+}
+
+static int exact_stops_arm64(struct conf *conf)
+{
+	struct guest g;
+	uint64_t count;
+
+	CONF_TRY(counting(conf));
+	CONF_TRY(guest_open(&g, conf, NULL, stepping_arm64, sizeof stepping_arm64));
+	CONF_TRY(at_arm64(&g, 1, 4, 0));
+	CONF_TRY(at_arm64(&g, 1, 4, 0)); /* used up already */
+	CONF_TRY(at_arm64(&g, 4, 8, 0));
+	CONF_TRY(at_arm64(&g, 11, 12, 0));
+	CONF_OK(conf, vma_vcpu_budget(g.v, 12, UINT64_MAX));
+	CONF_TRY(guest_run(&g, VMA_EXIT_MMIO));
+	CONF_OK(conf, vma_vcpu_insns(g.v, &count));
+	CONF_EQUAL(conf, count, 11); /* the store is not done yet */
+	CONF_TRY(at_arm64(&g, 12, 16, 0));
+	CONF_TRY(at_arm64(&g, 100013, 20, 50001));
+	CONF_TRY(at_arm64(&g, 100014, 16, 50001));
+	guest_close(&g);
+	return CONF_PASS;
+}
+
 static int exact_stops(struct conf *conf)
 {
 	struct guest g;
@@ -85,12 +118,20 @@ struct end {
 static const char timely[] =
 	"\x0f\x31\x48\x01\xc3\x89\xc1\x81\xe1\xff\xff\0\0\x48\x89\x99\0\0\1\0\xb9\7\0\0\0\xe2\xfe\xeb\xe3";
 
+/* mrs x0, cntvct_el0; add x2, x2, x0; and x3, x0, #0xfff8; add x3, x3, #0x10000; str x2, [x3]; mov x4, #7; 1: subs x4, x4, #1; b.ne 1b;
+ * b back to the first */
+static const uint32_t timely_arm64[] = {0xd53be040, 0x8b000042, 0x927d3003, 0x91404063, 0xf9000062,
+					0xd28000e4, 0xf1000484, 0x54ffffe1, 0x17fffff8};
+
 static int run_in(struct conf *conf, unsigned pieces, struct end *end)
 {
 	const struct guest_options options = {.mode = GUEST_LONG, .insn_hz = 300000000};
 	struct guest g;
 
-	CONF_TRY(guest_open(&g, conf, &options, timely, sizeof timely - 1));
+	if (conf->arch == VMA_ARCH_ARM64)
+		CONF_TRY(guest_open(&g, conf, &options, timely_arm64, sizeof timely_arm64));
+	else
+		CONF_TRY(guest_open(&g, conf, &options, timely, sizeof timely - 1));
 	for (unsigned i = 1; i <= pieces; i++)
 		CONF_TRY(run_to(&g, (uint64_t)RUN * i / pieces));
 	memcpy(end->ram, g.ram, GUEST_RAM);
@@ -133,9 +174,9 @@ static int repeats(struct conf *conf)
 
 static const struct conf_check checks[] = {
 	{122, "A budget of instructions ends the run exactly there, inside REP and behind an exit too",
-	 "x86 count guest", exact_stops, NULL},
+	 "any count guest", exact_stops, NULL, exact_stops_arm64},
 	{123, "Time out of the count: a run in one piece, again, in two and in 7777 ends in the same state",
-	 "x86 count guest", repeats, NULL},
+	 "any count guest", repeats, NULL, repeats},
 };
 
 CONF_GROUP(insns, checks, NULL, 0);

@@ -1,4 +1,5 @@
 /* conf_misc.c - checks of capabilities, errors and bad arguments (T115-T121). */
+#include <vmaccel/arm64.h>
 #include <vmaccel/x86.h>
 #include "conformance.h"
 
@@ -22,7 +23,7 @@ static int diagnosis(struct conf *conf)
 /* T116: no place, no object, impossible sizes: refused before anything happens. */
 static int arguments(struct conf *conf)
 {
-	vma_vm_config config = {.size = sizeof(config), .accel = conf->accel, .arch = VMA_ARCH_X86_64};
+	vma_vm_config config = {.size = sizeof(config), .accel = conf->accel, .arch = conf->arch};
 	vma_mem *mem = NULL;
 	vma_vm *vm = NULL;
 	vma_vcpu *v = NULL;
@@ -44,7 +45,14 @@ static int arguments(struct conf *conf)
 	CONF_EXPECT(conf, vma_vcpu_create(vm, 7, &v) < 0);
 	CONF_EQUAL(conf, vma_vcpu_create(vm, 0, NULL), VMA_E_INVALID);
 	CONF_OK(conf, vma_vcpu_create(vm, 0, &v));
-	CONF_EQUAL(conf, vma_x86_get_regs(v, NULL), VMA_E_INVALID);
+	if (conf->arch == VMA_ARCH_ARM64) {
+		CONF_EQUAL(conf, vma_arm64_get_regs(v, NULL), VMA_E_INVALID);
+		CONF_EQUAL(conf, vma_arm64_get_sysregs(v, NULL, NULL, 1), VMA_E_INVALID);
+		CONF_EQUAL(conf, vma_x86_get_regs(v, &(vma_x86_regs){0}), VMA_E_INVALID); /* another architecture's */
+	} else {
+		CONF_EQUAL(conf, vma_x86_get_regs(v, NULL), VMA_E_INVALID);
+		CONF_EQUAL(conf, vma_arm64_get_regs(v, &(vma_arm64_regs){.pc = 0}), VMA_E_INVALID);
+	}
 	CONF_EQUAL(conf, vma_vcpu_save(v, NULL, NULL, 0), VMA_E_INVALID);
 	CONF_EQUAL(conf, vma_vcpu_restore(v, NULL, 0, 0, NULL), VMA_E_INVALID);
 	CONF_OK(conf, vma_vm_destroy(vm));
@@ -56,18 +64,18 @@ static int arguments(struct conf *conf)
 static int struct_sizes(struct conf *conf)
 {
 	vma_platform_info info;
-	vma_vm_config config = {.size = 0, .accel = conf->accel, .arch = VMA_ARCH_X86_64};
+	vma_vm_config config = {.size = 0, .accel = conf->accel, .arch = conf->arch};
 	size_t part = offsetof(vma_platform_info, name);
 	vma_vm *vm;
 
 	memset(&info, 0xa5, sizeof(info));
 	info.size = (uint32_t)part;
-	CONF_OK(conf, vma_platform_find(conf->accel, VMA_ARCH_X86_64, &info));
+	CONF_OK(conf, vma_platform_find(conf->accel, conf->arch, &info));
 	CONF_EQUAL(conf, info.accel, conf->accel);
 	for (size_t i = part; i < sizeof(info); i++)
 		CONF_EQUAL(conf, ((unsigned char *)&info)[i], 0xa5);
 	info.size = 0;
-	CONF_EQUAL(conf, vma_platform_find(conf->accel, VMA_ARCH_X86_64, &info), VMA_E_INVALID);
+	CONF_EQUAL(conf, vma_platform_find(conf->accel, conf->arch, &info), VMA_E_INVALID);
 	CONF_EQUAL(conf, vma_vm_create(&config, &vm), VMA_E_INVALID);
 	return CONF_PASS;
 }
@@ -75,15 +83,16 @@ static int struct_sizes(struct conf *conf)
 static const struct conf_check checks[] = {
 	{115, "Each claimed capability has a test; each test's result equals the claim ('no lying caps')", "any misc", NULL,
 	 "not written yet"},
-	{116, "NULL, misaligned, oversized and unknown arguments are refused", "any misc", arguments, NULL},
+	{116, "NULL, misaligned, oversized and unknown arguments are refused", "any misc", arguments, NULL, arguments},
 	{117, "Each native failure injected by the mock (E/HRESULT/hv_return) maps to a typed error with op name", "any misc", NULL,
 	 "not written yet here; test_core_faults sweeps over failing host calls"},
-	{118, "An accelerator that is missing says why", "any misc", diagnosis, NULL},
+	{118, "An accelerator that is missing says why", "any misc", diagnosis, NULL, diagnosis},
 	{119, "Out-of-memory injection on every allocation", "any misc", NULL,
 	 "not written yet"},
 	{120, "Run 24 h soak with random kicks, maps, saves; leak and TSan/ASan clean", "any misc", NULL,
 	 "not written yet"},
-	{121, "Struct sizes: a shorter struct is filled no further, a size of 0 is refused", "any misc", struct_sizes, NULL},
+	{121, "Struct sizes: a shorter struct is filled no further, a size of 0 is refused", "any misc", struct_sizes, NULL,
+	 struct_sizes},
 };
 
 CONF_GROUP(misc, checks, NULL, 0);
