@@ -243,7 +243,11 @@ static int special(struct a64_cpu *c, const struct a64_op *op, uint32_t reg, boo
 		a64_debug_update(c);
 		return T_VALUE;
 	}
+	/* A block is counted when it is entered; time that is a function of the count goes to this instruction only. */
+	const uint64_t ahead = c->block->imm - (uint64_t)(op - c->block);
+	c->insns -= ahead;
 	int what = timer_access(c, reg, write, v);
+	c->insns += ahead;
 	if (what == T_UNKNOWN)
 		what = pstate_part(c, reg, write, v);
 	return what == T_UNKNOWN && !write ? read_only(c, reg, v) : what;

@@ -960,6 +960,8 @@ static const struct conf_check checks[] = {
 /* As seen on such a host; where the fault lies has not been looked into further than said here. */
 #define EMULATED "a KVM without VMX or SVM emulates: "
 static const struct conf_difference differences[] = {
+	{95, VMA_ACCEL_KVM, "KVM takes each KVM_IRQ_LINE of 1 on an edge-triggered SPI as an edge, also if the line is up (vgic_validate_injection)", NULL,
+	 VMA_ARCH_ARM64},
 	{86, VMA_ACCEL_KVM, EMULATED "a page fault while it pushes an exception's frame ends in a triple fault", "emulating"},
 	{87, VMA_ACCEL_KVM, EMULATED "an NMI that waits for IRET is lost", "emulating"},
 	{90, VMA_ACCEL_KVM, EMULATED "a vector in service does not show in the ISR and PPR", "emulating"},

@@ -519,6 +519,7 @@ static int levels(struct guest *g)
 	struct conf *conf = g->conf;
 
 	CONF_TRY(enable(g, 40, 0x80));
+	CONF_TRY(poke(g, gic.dist_base + ICFGR + 40 / 16 * 4, 0)); /* KVM's SPIs begin as edges */
 	CONF_OK(conf, vma_vm_irq_line(g->vm, 8, 1));
 	CONF_OK(conf, vma_vm_irq_line(g->vm, 8, 0)); /* gone before it is acknowledged */
 	CONF_TRY(quiet(g));

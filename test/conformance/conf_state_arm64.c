@@ -89,7 +89,7 @@ static size_t all_registers(struct guest *g, uint32_t *ids, uint64_t *values)
 /* The counter; a timer's CTL has ISTATUS, which is the counter against the compare value. */
 static bool moves_by_itself(uint32_t id)
 {
-	return id == VMA_ARM64_CNTVCT_EL0 || id == VMA_ARM64_CNTV_CTL_EL0 || id == VMA_ARM64_CNTP_CTL_EL0;
+	return id == VMA_ARM64_CNTVCT_EL0 || id == VMA_ARM64_SYSREG(3, 3, 14, 0, 1) || id == VMA_ARM64_CNTV_CTL_EL0 || id == VMA_ARM64_CNTP_CTL_EL0;
 }
 
 static int one_changed(struct guest *g, uint32_t id, const uint32_t *ids, const uint64_t *before, size_t n)
