@@ -166,18 +166,23 @@ static unsigned group_of(struct gic *g, unsigned vcpu, unsigned intid)
 	return gic_int_at(g, vcpu, intid)->flags & GIC_F_GROUP1 ? 1 : 0;
 }
 
-/* INTID with the sender of an SGI, lowest first, in bits 12:10; its other senders stay pending. */
+/* INTID with the sender of an SGI, lowest first, in bits 12:10. */
+static uint32_t with_sender(const struct gic *g, unsigned vcpu, unsigned intid)
+{
+	const unsigned sources = intid < 16 ? g->cpus[vcpu].sgi[intid] : 0;
+	return intid | (sources ? (unsigned)__builtin_ctz(sources) << 10 : 0);
+}
+
+/* An SGI's other senders stay pending. */
 static uint32_t acknowledge(struct gic *g, unsigned vcpu, unsigned group)
 {
 	const unsigned intid = gic_acknowledge(g, vcpu, group);
-	uint8_t *sources = intid < 16 ? &g->cpus[vcpu].sgi[intid] : NULL;
-	unsigned source = 0;
-	if (sources && *sources) {
-		source = (unsigned)__builtin_ctz(*sources);
-		*sources &= (uint8_t)(*sources - 1);
+	const uint32_t value = with_sender(g, vcpu, intid);
+	if (intid < 16) {
+		g->cpus[vcpu].sgi[intid] &= (uint8_t)(g->cpus[vcpu].sgi[intid] - 1);
 		sgi_changed(g, vcpu, intid);
 	}
-	return intid | source << 10;
+	return value;
 }
 
 /* GICC_IAR and GICC_HPPIR: group 1 is shown if AckCtl says so (4.4.4). */
@@ -189,7 +194,7 @@ static uint32_t by_iar(struct gic *g, unsigned vcpu, bool take)
 	const unsigned group = group_of(g, vcpu, best);
 	if (group && !g->cpus[vcpu].ackctl)
 		return OTHER_GROUP;
-	return take ? acknowledge(g, vcpu, group) : best;
+	return take ? acknowledge(g, vcpu, group) : with_sender(g, vcpu, best);
 }
 
 /* The group whose priority is running: its drop is what an end of interrupt does. */
@@ -218,7 +223,7 @@ static uint32_t read(struct gic *g, unsigned vcpu, uint32_t offset)
 	case GICC_IAR: return by_iar(g, vcpu, true);
 	case GICC_AIAR: return acknowledge(g, vcpu, 1);
 	case GICC_HPPIR: return by_iar(g, vcpu, false);
-	case GICC_AHPPIR: return gic_best_of_group(g, vcpu, 1);
+	case GICC_AHPPIR: return with_sender(g, vcpu, gic_best_of_group(g, vcpu, 1));
 	case GICC_RPR: return gic_running(&g->cpus[vcpu]);
 	case GICC_IIDR: return 0x4b << 20 | 2 << 16 | 0x43b; /* as KVM's: architecture version 2 */
 	default: return 0;
