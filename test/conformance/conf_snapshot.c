@@ -69,9 +69,9 @@ static const char *mode_name(enum guest_mode mode)
 /* Another VM of any accelerator over the same memory, its vCPU as created. */
 static int open_twin(struct guest *g, struct conf *conf, const struct guest *from, vma_accel accel, vma_irqchip irqchip, const char *model)
 {
-	vma_vm_config config = {.size = sizeof config, .accel = accel, .arch = VMA_ARCH_X86_64, .irqchip = irqchip, .cpu_model = model};
+	vma_vm_config config = {.size = sizeof config, .accel = accel, .arch = conf->arch, .irqchip = irqchip, .cpu_model = model};
 
-	*g = (struct guest){.conf = conf, .ram = from->ram};
+	*g = (struct guest){.conf = conf, .isa = from->isa, .ram = from->ram};
 	CONF_OK(conf, vma_vm_create(&config, &g->vm));
 	CONF_OK(conf, vma_vm_finalize(g->vm));
 	vma_mem_ref(from->mem);
@@ -82,10 +82,36 @@ static int open_twin(struct guest *g, struct conf *conf, const struct guest *fro
 	return CONF_PASS;
 }
 
+static int enrich_arm64(struct guest *g)
+{
+	static const uint32_t ids[] = {VMA_ARM64_TPIDR_EL0, VMA_ARM64_TTBR1_EL1, VMA_ARM64_MAIR_EL1, VMA_ARM64_CONTEXTIDR_EL1, VMA_ARM64_FAR_EL1};
+	struct conf *conf = g->conf;
+	vma_arm64_fp_regs fp;
+	vma_arm64_regs r;
+
+	CONF_OK(conf, vma_arm64_get_regs(g->v, &r));
+	for (unsigned i = 0; i < 27; i++) /* X27 and X28 are where the guest's devices are */
+		r.x[i] = 0x1111111111111111ull * i;
+	r.sp_el0 = 0x7000;
+	r.sp_el1 = 0x6000;
+	CONF_OK(conf, vma_arm64_set_regs(g->v, &r, VMA_ARM64_ALL_REGS));
+	CONF_OK(conf, vma_arm64_get_fp_regs(g->v, &fp));
+	for (unsigned i = 0; i < sizeof fp.v; i++)
+		fp.v[i / 16][i % 16] = (uint8_t)(i * 7 + 1);
+	fp.fpcr = 0x01c00000;
+	fp.fpsr = 0x1f;
+	CONF_OK(conf, vma_arm64_set_fp_regs(g->v, &fp));
+	for (unsigned i = 0; i < sizeof ids / sizeof *ids; i++)
+		guest_set(g, ids[i], 0x12340000 + i);
+	return conf->reason[0] ? CONF_FAIL : CONF_PASS;
+}
+
 /* Registers of every class that hold something of their own. */
 static int enrich(struct guest *g)
 {
 	struct conf *conf = g->conf;
+	if (conf->arch == VMA_ARCH_ARM64)
+		return enrich_arm64(g);
 	static const uint32_t msrs[] = {0xc0000081, 0xc0000082, 0x174, 0xc0000102, 0x277};
 	static const uint64_t values[] = {0x0023001000000000, 0x123456789000, 8, 0x7fff00001000, 0x0007040600070405};
 	vma_x86_regs r;
@@ -865,17 +891,41 @@ static int t114(struct conf *conf)
 	return CONF_PASS;
 }
 
+/* The parts of T107 for arm64, which has one mode. */
+static int t107_arm64(struct conf *conf)
+{
+	static const uint32_t code[] = {A64_ADD_A, A64_STOP};
+	struct guest g, fresh;
+
+	for (int chip = VMA_IRQCHIP_NONE; chip <= VMA_IRQCHIP_PLATFORM; chip++) {
+		struct guest_options o = {.mode = GUEST_LONG, .irqchip = (vma_irqchip)chip};
+		if (chip && !(conf->info.caps & VMA_CAP_IRQCHIP))
+			continue;
+		CONF_TRY(guest_open(&g, conf, &o, code, sizeof code));
+		CONF_TRY(open_twin(&fresh, conf, &g, conf->accel, o.irqchip, NULL));
+		CONF_TRY(again(&g, &fresh, "as created"));
+		CONF_TRY(enrich(&g));
+		CONF_TRY(again(&g, &fresh, "with registers of every class"));
+		CONF_TRY(guest_run(&g, VMA_EXIT_HLT));
+		CONF_TRY(again(&g, &fresh, "after a run"));
+		guest_close(&fresh);
+		guest_close(&g);
+	}
+	return CONF_PASS;
+}
+
 static const struct conf_check checks[] = {
 	{107, "Save, restore, save: byte-equal, in every mode, with and without interrupt controllers, in a new VM too", "any snapshot", t107,
-	 NULL},
+	 NULL, t107_arm64},
 	{108, "A guest saved in the middle finishes on every other accelerator here, and the reverse, with equal results", "x86 snapshot guest",
 	 t108, NULL},
 	{109, "Restore with a missing feature: E_FEATURE naming it, nothing restored", "any snapshot", t109, NULL},
-	{110, "State of a later version: an unknown optional element is told and skipped, a required one refused", "any snapshot", t110, NULL},
+	{110, "State of a later version: an unknown optional element is told and skipped, a required one refused", "any snapshot", t110, NULL,
+	 t110},
 	{111, "Save during pending interrupt, NMI, exception, shadow, HLT, IRR: delivered once after the restore", "x86 snapshot guest", t111,
 	 NULL},
 	{112, "More than 1000 random save and restore points of a guest, between two VMs", "x86 snapshot guest", t112, NULL},
-	{113, "Spoiled saved state: no crash, a typed error, nothing changed", "any snapshot", t113, NULL},
+	{113, "Spoiled saved state: no crash, a typed error, nothing changed", "any snapshot", t113, NULL, t113},
 	{114, "State written class by class in any order gives the same vCPU", "x86 snapshot", t114, NULL},
 };
 
