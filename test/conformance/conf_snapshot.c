@@ -734,7 +734,7 @@ static int spoiled_vcpu(struct guest *g, const struct blob *good)
 	static struct blob b, now;
 	struct conf *conf = g->conf;
 
-	for (int i = 0; i < 1500; i++) {
+	for (int i = 0; i < (conf_emulated(conf) ? 100 : 1500); i++) {
 		b = *good;
 		spoil(&b);
 		int rc = vma_vcpu_restore(g->v, b.data, b.size, 0, NULL);
@@ -756,7 +756,7 @@ static int spoiled_vm(struct guest *g)
 	struct conf *conf = g->conf;
 
 	CONF_TRY(save_vm(g, &good, 0));
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < (conf_emulated(conf) ? 100 : 1000); i++) {
 		b = good;
 		spoil(&b);
 		int rc = vma_vm_restore(g->vm, b.data, b.size, 0, NULL);
