@@ -460,7 +460,6 @@ static const struct conf_check checks[] = {
 };
 
 static const struct conf_difference differences[] = {
-	{47, VMA_ACCEL_KVM, "see T049: on the VHE processor that QEMU 7.2 emulates (-cpu max)", "QEMU", VMA_ARCH_ARM64, true},
 	{48, VMA_ACCEL_KVM,
 	 "QEMU's processor, in which this KVM runs, forgets P in the error code of a reserved bit (SDM vol. 3, 4.7)", "QEMU"},
 	{45, VMA_ACCEL_KVM,

@@ -692,13 +692,7 @@ static const struct conf_check checks[] = {
 	{60, "Memory stays while it is mapped; 4 GiB and a page can be mapped", "any memory guest", sizes, NULL, sizes},
 };
 
-#define STALE                                                                                                           \
-	"on the VHE processor that QEMU 7.2 emulates (-cpu max) about one guest in thirty executes what its memory held before, or "          \
-	"faults with the address of an earlier fault; never seen without VHE, not explained"
-
 static const struct conf_difference differences[] = {
-	{49, VMA_ACCEL_KVM, STALE, "QEMU", VMA_ARCH_ARM64, true},
-	{50, VMA_ACCEL_KVM, STALE, "QEMU", VMA_ARCH_ARM64, true},
 	{56, VMA_ACCEL_KVM,
 	 "KVM may map a page writable at its first read, and logs it then: the log has every page written, and some only read",
 	 "hardware"},

@@ -51,9 +51,8 @@ struct conf_difference {
 	const char *reason;
 	const char *only_where; /* holds only where info.version contains this text; NULL: everywhere */
 	vma_arch arch;          /* 0: x86-64 */
-	bool sometimes;         /* comes and goes: passing is no failure of the row */
 };
-const struct conf_difference *conf_known_difference(int number, const vma_platform_info *info); /* NULL: none is declared */
+const char *conf_known_difference(int number, const vma_platform_info *info); /* the reason; NULL: none is declared */
 
 /* What a file of checks hands to table.c, which names it. */
 struct conf_group {

@@ -63,14 +63,14 @@ static bool applies(const struct conf_difference *d, int number, const vma_platf
 	       (!d->only_where || (info->version && strstr(info->version, d->only_where)));
 }
 
-const struct conf_difference *conf_known_difference(int number, const vma_platform_info *info)
+const char *conf_known_difference(int number, const vma_platform_info *info)
 {
 	for (int g = 0; g < GROUP_COUNT; g++)
 		for (int i = 0; i < groups[g]->difference_count; i++) {
 			const struct conf_difference *d = &groups[g]->differences[i];
 
 			if (applies(d, number, info))
-				return d;
+				return d->reason;
 		}
 	return NULL;
 }

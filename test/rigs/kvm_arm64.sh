@@ -1,6 +1,6 @@
 #!/bin/sh
 # kvm_arm64.sh SOURCE-FOLDER BUILD-FOLDER NAME CPU GIC [bench]: the real KVM of arm64, nested in QEMU's virt machine with EL2: Debian's kernel has it
-# built in. CPU cortex-a57 has no VHE, max has; GIC is 2 or 3. With `bench` it runs
+# built in. CPU cortex-a57 has no VHE, neoverse-n1 and max have; GIC is 2 or 3. With `bench` it runs
 # `vmaccel bench` alone. 77: something is missing.
 set -eu
 cd "$1"
