@@ -37,7 +37,7 @@ static int begin(struct walk *w, uint64_t *table)
 	const bool tbi = tcr >> (upper ? 38 : 37) & 1;
 	const unsigned tsz = tcr >> (upper ? 16 : 0) & 63;
 	const uint64_t address = tbi ? (uint64_t)((int64_t)(w->gva << 8) >> 8) : w->gva;
-	const uint64_t top = ~UINT64_C(0) << (64 - tsz);
+	const uint64_t top = tsz ? ~UINT64_C(0) << (64 - tsz) : 0; /* 0 is refused below */
 
 	w->shift = upper ? tg1[tcr >> 30 & 3] : tg0[tcr >> 14 & 3];
 	w->bits = 64 - tsz;
