@@ -16,7 +16,7 @@ BEGIN {
 		other[group]++
 }
 END {
-	printf "| %s | %s |", accel, where
+	printf "| %s | %s | %s |", accel, guest, where
 	for (group = 1; group <= 12; group++)
 		printf " %d / %d / %d%s |", pass[group], known[group], other[group], failed[group] ? sprintf(" (%d FAILED)", failed[group]) : ""
 	printf "\n"
