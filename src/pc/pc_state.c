@@ -1,5 +1,6 @@
-/* pc_state.c - a vCPU's state: what is the controllers' comes from irq/ (local APIC, APIC base, task priority, the MSRs of both)
- * or from here (halted, waiting for a SIPI, what is on its way), the rest is the back end's. And INIT and SIPI. */
+/* pc_state.c - a vCPU's state: what is the controllers' comes from irq/ (local APIC, APIC base, task priority, the MSRs
+ * of both) or from here (halted, waiting for a SIPI, what is on its way), the rest is the back end's. And INIT and
+ * SIPI. */
 #include <string.h>
 #include "pc/pc.h"
 
@@ -90,29 +91,46 @@ int pc_take_init(struct pc_vcpu *pv)
 	return pc_push_tpr(pv);
 }
 
-int pc_take_sipi(struct pc_vcpu *pv)
+/* Under the lock, in which INIT and SIPI come: neither a SIPI behind an INIT not yet taken nor one that comes while
+ * this one is taken may be lost. */
+static bool claim_sipi(struct pc_vcpu *pv, uint32_t *vector)
+{
+	struct pc_vm *pc = pv->v->vm->pc;
+	bool claimed;
+
+	os_lock(&pc->lock);
+	claimed = !atomic_load(&pv->init) && atomic_exchange(&pv->sipi, false);
+	*vector = atomic_load(&pv->sipi_vector);
+	os_unlock(&pc->lock);
+	return claimed && pv->mp == VMA_MP_WAIT_SIPI;
+}
+
+static int start_at(struct pc_vcpu *pv, uint32_t vector)
 {
 	struct vma_vcpu *v = pv->v;
-	uint32_t vector;
-	int rc;
+	int rc = v->vm->pc->bare->fetch(v, VMA_C_SREGS | VMA_C_GPR);
 
-	if (pv->mp != VMA_MP_WAIT_SIPI) {
-		atomic_store(&pv->sipi, false);
-		return 0;
-	}
-	rc = v->vm->pc->bare->fetch(v, VMA_C_SREGS | VMA_C_GPR);
 	if (rc)
 		return rc;
-	vector = atomic_load(&pv->sipi_vector);
 	v->x86.sregs.cs.selector = (uint16_t)(vector << 8);
 	v->x86.sregs.cs.base = (uint64_t)vector << 12;
 	v->x86.gpr.rip = 0;
-	rc = pc_put(pv, VMA_C_SREGS | VMA_C_GPR);
+	return pc_put(pv, VMA_C_SREGS | VMA_C_GPR);
+}
+
+int pc_take_sipi(struct pc_vcpu *pv)
+{
+	uint32_t vector;
+	int rc;
+
+	if (!claim_sipi(pv, &vector))
+		return 0;
+	rc = start_at(pv, vector);
 	if (rc)
-		return rc;
-	pv->mp = VMA_MP_RUNNABLE;
-	atomic_store(&pv->sipi, false);
-	return 0;
+		atomic_store(&pv->sipi, true); /* for the next run */
+	else
+		pv->mp = VMA_MP_RUNNABLE;
+	return rc;
 }
 
 /* ------ fetch and commit ------ */
@@ -154,8 +172,8 @@ int pc_fetch(struct vma_vcpu *v, uint32_t classes)
 	return rc;
 }
 
-/* What another vCPU has sent meanwhile is not the caller's to take back: a fresh vCPU's first commit comes with its first
- * run. */
+/* What another vCPU has sent meanwhile is not the caller's to take back: a fresh vCPU's first commit comes with its
+ * first run. */
 static void take_events(struct pc_vcpu *pv, const vma_x86_events *e)
 {
 	atomic_store(&pv->nmi, false);
