@@ -10,8 +10,8 @@
 enum { BENCH_CODE = 0x1000, BENCH_PORT = 0x10, BENCH_MEM = 1 << 20, BENCH_MAP = 2 << 20 };
 #define BENCH_DEVICE 0x10000000ull /* arm64: where the guest writes to */
 #define BENCH_MAP_GPA 0x40000000ull
-/* The guests of every measurement, at BENCH_CODE. x86, in real mode with all segments based at 0: 1: out 0x10, al; jmp 1b.
- * arm64, X1 = BENCH_DEVICE: 1: strb w0, [x1]; b 1b */
+/* The guests of every measurement, at BENCH_CODE. x86, in real mode with all segments based at 0:
+ * 1: out 0x10, al; jmp 1b. arm64, X1 = BENCH_DEVICE: 1: strb w0, [x1]; b 1b */
 #define BENCH_X86_BYTES {0xe6, 0x10, 0xeb, 0xfc}
 #define BENCH_ARM64_BYTES {0x20, 0x00, 0x00, 0x39, 0xff, 0xff, 0xff, 0x17}
 

@@ -125,8 +125,8 @@ static int spawn(uv_loop_t *loop, struct child *child, int number, const struct 
 	static char path[PATH_SIZE];
 	size_t size = sizeof(path);
 	char text[16];
-	char *argv[] = {path, "check", "--accel", (char *)vma_accel_name(s->accel), "--arch", s->arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64",
-			"--one", text, NULL};
+	char *arch = s->arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64";
+	char *argv[] = {path, "check", "--accel", (char *)vma_accel_name(s->accel), "--arch", arch, "--one", text, NULL};
 	uv_stdio_container_t stdio[3] = {
 		{.flags = UV_IGNORE},
 		{.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE), .data.stream = (uv_stream_t *)&child->pipe},
@@ -300,7 +300,8 @@ static int list_suite(vma_arch arch, int json)
 		if (json)
 			cJSON_AddItemToArray(list, json_row(check, NULL));
 		else
-			printf("T%03d %s [%s]%s%s\n", check->number, check->name, check->tags, *why ? ": not yet: " : "", why);
+			printf("T%03d %s [%s]%s%s\n", check->number, check->name, check->tags,
+			       *why ? ": not yet: " : "", why);
 	}
 	if (json)
 		cli_print_json(list, 1);

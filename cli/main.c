@@ -89,8 +89,8 @@ int cli_choose(const char *verb, vma_arch arch, vma_accel *accel)
 		return 0;
 	}
 	if (vma_platform_find(*accel, arch, &info) < 0) {
-		fprintf(stderr, "vmaccel %s: --accel %s: not in this build for %s guests\n", verb, vma_accel_name(*accel),
-			arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64");
+		fprintf(stderr, "vmaccel %s: --accel %s: not in this build for %s guests\n", verb,
+			vma_accel_name(*accel), arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64");
 		return STATUS_ACCEL;
 	}
 	if (!info.available) {

@@ -38,7 +38,8 @@ static int one_reg(int vcpu, unsigned long call, uint64_t id, void *value)
 /* In the order of vma_arm64_regs: X0 to X30, SP_EL0, SP_EL1, PC, PSTATE */
 static uint64_t gpr(unsigned n)
 {
-	static const uint64_t rest[] = {CORE(regs.sp, U64), CORE(sp_el1, U64), CORE(regs.pc, U64), CORE(regs.pstate, U64)};
+	static const uint64_t rest[] = {CORE(regs.sp, U64), CORE(sp_el1, U64), CORE(regs.pc, U64),
+					CORE(regs.pstate, U64)};
 
 	return n < 31 ? CORE(regs.regs[0], U64) + 2 * n : rest[n - 31];
 }
@@ -60,7 +61,9 @@ static int clear_vectors(int vcpu)
 	for (unsigned n = 0; n < 32; n++)
 		if (one_reg(vcpu, KVM_SET_ONE_REG, CORE(fp_regs.vregs[0], U128) + 4 * n, &zero) < 0)
 			return -1;
-	return one_reg(vcpu, KVM_SET_ONE_REG, CORE(fp_regs.fpsr, U32), &zero) < 0 ? -1 : one_reg(vcpu, KVM_SET_ONE_REG, CORE(fp_regs.fpcr, U32), &zero);
+	return one_reg(vcpu, KVM_SET_ONE_REG, CORE(fp_regs.fpsr, U32), &zero) < 0
+		       ? -1
+		       : one_reg(vcpu, KVM_SET_ONE_REG, CORE(fp_regs.fpcr, U32), &zero);
 }
 
 const char *raw_vcpu(int vm, int vcpu)

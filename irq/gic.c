@@ -71,7 +71,8 @@ void gic_cpu_changed(struct gic *g, unsigned vcpu)
 
 /* ------ state ------ */
 
-/* The vCPU an SPI goes to; `vcpus`: none has that affinity, or is a target. Of several targets of v2 the first, as KVM chooses. */
+/* The vCPU an SPI goes to; `vcpus`: none has that affinity, or is a target. Of several targets of v2 the first, as KVM
+ * chooses. */
 static unsigned target_of(const struct gic *g, uint64_t router)
 {
 	unsigned n = 0;

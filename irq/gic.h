@@ -1,10 +1,11 @@
-/* gic.h - Arm's interrupt controllers in software. GICv3 (IHI 0069): distributor, redistributors, the CPU interface's system
- * registers; no ITS; one security state (GICD_CTLR.DS), affinity routing always on. GICv2 (IHI 0048) without the Security
- * Extensions: distributor, CPU interfaces in memory, 8 CPUs at most. 5 bits of priority, as KVM's. For engines that have none; it
- * knows nothing of VMs, accelerators or threads.
+/* gic.h - Arm's interrupt controllers in software. GICv3 (IHI 0069): distributor, redistributors, the CPU interface's
+ * system registers; no ITS; one security state (GICD_CTLR.DS), affinity routing always on. GICv2 (IHI 0048) without the
+ * Security Extensions: distributor, CPU interfaces in memory, 8 CPUs at most. 5 bits of priority, as KVM's. For engines
+ * that have none; it knows nothing of VMs, accelerators or threads.
  *
- * Locking: the caller holds one lock of its own around every call on one struct gic, except gic_pending, which is a single atomic
- * load. Callbacks run inside that lock: they must not call back and must not wait. Nothing here allocates. */
+ * Locking: the caller holds one lock of its own around every call on one struct gic, except gic_pending, which is a
+ * single atomic load. Callbacks run inside that lock: they must not call back and must not wait. Nothing here
+ * allocates. */
 #ifndef IRQ_GIC_H
 #define IRQ_GIC_H
 
@@ -15,7 +16,13 @@
 enum { GIC_PRIVATE = 32, GIC_MAX_INTIDS = 1020, GIC_SPURIOUS = 1023, GIC_WORDS = 32 };
 enum { GIC_IRQ = 2, GIC_FIQ = 4 }; /* lines to the CPU: group 1, group 0 */
 enum { GIC_TIMER_VIRTUAL = 27, GIC_TIMER_PHYSICAL = 30 };
-enum { GIC_DIST_SIZE = 0x10000, GIC_REDIST_SIZE = 0x20000, GICV2_DIST_SIZE = 0x1000, GICV2_CPU_SIZE = 0x2000, GICV2_CPUS = 8 };
+enum {
+	GIC_DIST_SIZE = 0x10000,
+	GIC_REDIST_SIZE = 0x20000,
+	GICV2_DIST_SIZE = 0x1000,
+	GICV2_CPU_SIZE = 0x2000,
+	GICV2_CPUS = 8
+};
 
 enum { GIC_F_ENABLED = 1, GIC_F_LATCH = 2, GIC_F_LINE = 4, GIC_F_ACTIVE = 8, GIC_F_EDGE = 16, GIC_F_GROUP1 = 32 };
 struct gic_int {
@@ -58,8 +65,8 @@ static inline unsigned gic_pending(const struct gic *g, unsigned vcpu)
  * and ICPENDR are the latch, ISENABLER, ISACTIVER and ISPENDR are written as a whole. */
 void gic_dist(struct gic *g, uint32_t offset, unsigned size, bool write, bool user, uint64_t *value);
 void gic_redist(struct gic *g, uint32_t offset, unsigned size, bool write, bool user, uint64_t *value);
-/* v2's distributor as vCPU `vcpu` sees it, and its CPU interface. `user`: also GICD_ISPENDR without levels and SGIs, which
- * GICD_SPENDSGIR holds; the CPU interface without side effects. */
+/* v2's distributor as vCPU `vcpu` sees it, and its CPU interface. `user`: also GICD_ISPENDR without levels and SGIs,
+ * which GICD_SPENDSGIR holds; the CPU interface without side effects. */
 void gicv2_dist(struct gic *g, unsigned vcpu, uint32_t offset, unsigned size, bool write, bool user, uint64_t *value);
 void gicv2_cpu(struct gic *g, unsigned vcpu, uint32_t offset, unsigned size, bool write, bool user, uint64_t *value);
 /* ICC_*_EL1 by the encoding's 16 bits; false: not one of them. */
@@ -73,7 +80,8 @@ struct gic_access {
 	unsigned vcpu; /* whose private interrupts */
 	bool write, user;
 };
-enum { GIC_IIDR = 0x4b << 24 | 2 << 12 | 0x43b }; /* as KVM's (virt/kvm/arm/vgic): Arm's implementer, product 'K', revision 2 */
+/* As KVM's (virt/kvm/arm/vgic): Arm's implementer, product 'K', revision 2 */
+enum { GIC_IIDR = 0x4b << 24 | 2 << 12 | 0x43b };
 /* Registers with a field for each interrupt, offsets 0x80 .. 0xcff. False: none of these. */
 bool gic_field_register(const struct gic_access *a, uint32_t offset, unsigned size, uint64_t *value);
 unsigned gic_acknowledge(struct gic *g, unsigned vcpu, unsigned group); /* the INTID, active now, or spurious */

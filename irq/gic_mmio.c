@@ -29,7 +29,8 @@ static const struct bits {
 static uint32_t read_bit(const struct gic_access *a, const struct bits *b, const struct gic_int *i)
 {
 	/* KVM's v2 has no other place for levels (arm-vgic.rst) */
-	bool level = b->flag == GIC_F_LATCH && (!a->user || a->g->version == 2) && (i->flags & (GIC_F_LINE | GIC_F_EDGE)) == GIC_F_LINE;
+	bool level = b->flag == GIC_F_LATCH && (!a->user || a->g->version == 2) &&
+		     (i->flags & (GIC_F_LINE | GIC_F_EDGE)) == GIC_F_LINE;
 	return i->flags & b->flag || level;
 }
 

@@ -16,7 +16,8 @@ static void send(struct gic *g, unsigned from, uint32_t v)
 {
 	enum { LIST, ALL_BUT_SELF, SELF };
 	const unsigned filter = v >> 24 & 3, intid = v & 15, self = 1u << from;
-	const unsigned to = filter == LIST ? v >> 16 & 0xff : filter == ALL_BUT_SELF ? ~self : filter == SELF ? self : 0;
+	const unsigned by_filter[] = {[LIST] = v >> 16 & 0xff, [ALL_BUT_SELF] = ~self, [SELF] = self, [3] = 0};
+	const unsigned to = by_filter[filter];
 	for (unsigned n = 0; n < g->vcpus; n++)
 		if (to >> n & 1) {
 			g->cpus[n].sgi[intid] |= (uint8_t)self;
@@ -41,8 +42,17 @@ static void sgi_pending(const struct gic_access *a, unsigned first, unsigned siz
 
 /* ------ the distributor (4.3) ------ */
 
-enum { GICD_CTLR = 0, GICD_TYPER = 4, GICD_IIDR = 8, GICD_ITARGETSR = 0x800, GICD_SGIR = 0xf00, GICD_CPENDSGIR = 0xf10, GICD_SPENDSGIR = 0xf20,
-       GICD_PIDR2 = 0xfe8, PIDR2_V2 = 2 << 4 | 0xb };
+enum {
+	GICD_CTLR = 0,
+	GICD_TYPER = 4,
+	GICD_IIDR = 8,
+	GICD_ITARGETSR = 0x800,
+	GICD_SGIR = 0xf00,
+	GICD_CPENDSGIR = 0xf10,
+	GICD_SPENDSGIR = 0xf20,
+	GICD_PIDR2 = 0xfe8,
+	PIDR2_V2 = 2 << 4 | 0xb
+};
 
 /* Private interrupts' read as the reader's own bit, and are not written (4.3.12). */
 static void targets(const struct gic_access *a, unsigned first, unsigned size, uint64_t *value)
@@ -116,9 +126,31 @@ void gicv2_dist(struct gic *g, unsigned vcpu, uint32_t offset, unsigned size, bo
 
 /* ------ a CPU interface (4.4) ------ */
 
-enum { GICC_CTLR = 0, GICC_PMR = 4, GICC_BPR = 8, GICC_IAR = 0xc, GICC_EOIR = 0x10, GICC_RPR = 0x14, GICC_HPPIR = 0x18, GICC_ABPR = 0x1c,
-       GICC_AIAR = 0x20, GICC_AEOIR = 0x24, GICC_AHPPIR = 0x28, GICC_APR = 0xd0, GICC_IIDR = 0xfc, GICC_DIR = 0x1000 };
-enum { CTLR_GRP0 = 1, CTLR_GRP1 = 2, CTLR_ACK = 4, CTLR_FIQ = 8, CTLR_CBPR = 16, CTLR_EOIMODE = 0x200, OTHER_GROUP = 1022 };
+enum {
+	GICC_CTLR = 0,
+	GICC_PMR = 4,
+	GICC_BPR = 8,
+	GICC_IAR = 0xc,
+	GICC_EOIR = 0x10,
+	GICC_RPR = 0x14,
+	GICC_HPPIR = 0x18,
+	GICC_ABPR = 0x1c,
+	GICC_AIAR = 0x20,
+	GICC_AEOIR = 0x24,
+	GICC_AHPPIR = 0x28,
+	GICC_APR = 0xd0,
+	GICC_IIDR = 0xfc,
+	GICC_DIR = 0x1000
+};
+enum {
+	CTLR_GRP0 = 1,
+	CTLR_GRP1 = 2,
+	CTLR_ACK = 4,
+	CTLR_FIQ = 8,
+	CTLR_CBPR = 16,
+	CTLR_EOIMODE = 0x200,
+	OTHER_GROUP = 1022
+};
 
 static uint32_t ctlr(struct gic_cpu *c, bool write, uint32_t v)
 {
@@ -130,8 +162,8 @@ static uint32_t ctlr(struct gic_cpu *c, bool write, uint32_t v)
 		c->cbpr = v & CTLR_CBPR;
 		c->eoimode = v & CTLR_EOIMODE;
 	}
-	return c->grpen[0] | c->grpen[1] << 1 | (c->ackctl ? CTLR_ACK : 0) | (c->fiqen ? CTLR_FIQ : 0) | (c->cbpr ? CTLR_CBPR : 0) |
-	       (c->eoimode ? CTLR_EOIMODE : 0);
+	return c->grpen[0] | c->grpen[1] << 1 | (c->ackctl ? CTLR_ACK : 0) | (c->fiqen ? CTLR_FIQ : 0) |
+	       (c->cbpr ? CTLR_CBPR : 0) | (c->eoimode ? CTLR_EOIMODE : 0);
 }
 
 static uint8_t at_least(uint32_t v, uint8_t least)

@@ -106,7 +106,7 @@ struct vmm_config {
 	uint64_t max_insns, insn_hz;
 	uint32_t slice; /* for tests: the vCPU returns after at most so many instructions, which must not show; 0: no
 			   limit */
-	uint32_t library_irqchip; /* 1: the library's own interrupt controllers (VMA_IRQCHIP_LIBRARY), not the accelerator's */
+	uint32_t library_irqchip; /* 1: VMA_IRQCHIP_LIBRARY, not the accelerator's interrupt controllers */
 };
 
 /* X(NAME, number, text): how a run ended. */

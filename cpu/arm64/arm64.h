@@ -185,8 +185,8 @@ enum a64_stop_kind a64_run(struct a64_cpu *c);
 void a64_answer(struct a64_cpu *c);
 enum a64_stop_kind a64_complete(struct a64_cpu *c); /* A64_STOP_BUDGET when done */
 enum a64_stop_kind a64_step(struct a64_cpu *c);     /* exactly one instruction */
-/* The same of a load, a store or DC ZVA, begun anew. A64_STOP_INTERNAL, nothing done: another instruction, or one that this
- * CPU does not have, is at the PC; stop.imm is its word. */
+/* The same of a load, a store or DC ZVA, begun anew. A64_STOP_INTERNAL, nothing done: another instruction, or one that
+ * this CPU does not have, is at the PC; stop.imm is its word. */
 enum a64_stop_kind a64_access(struct a64_cpu *c);
 
 /* The user changed state directly: recompute what is derived. `flush`: SCTLR, TCR, TTBR, MAIR or features changed. */

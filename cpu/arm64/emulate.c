@@ -1,5 +1,5 @@
-/* emulate.c - one load or store by itself, for those whose processor cannot finish it: an emulator of accesses to devices.
- * Nothing but accesses to memory is executed here. */
+/* emulate.c - one load or store by itself, for those whose processor cannot finish it: an emulator of accesses to
+ * devices. Nothing but accesses to memory is executed here. */
 #include "engine.h"
 #include "sys.h"
 

@@ -82,12 +82,12 @@ VMA_API int vma_arm64_get_events(vma_vcpu *vcpu, vma_arm64_events *events);
 VMA_API int vma_arm64_set_events(vma_vcpu *vcpu, const vma_arm64_events *events);
 /* Level of the vCPU's IRQ (fiq 0) or FIQ (1) input; VMA_IRQCHIP_NONE only, VMA_E_STATE otherwise. */
 VMA_API int vma_arm64_irq(vma_vcpu *vcpu, int fiq, int level);
-/* With VMA_IRQCHIP_NONE the timers' outputs are the caller's to bring to an interrupt controller. Their levels now (KVM hears of the
- * physical timer's at the next run): */
+/* With VMA_IRQCHIP_NONE the timers' outputs are the caller's to bring to an interrupt controller. Their levels now (KVM
+ * hears of the physical timer's at the next run): */
 enum { VMA_ARM64_TIMER_VIRTUAL = 1, VMA_ARM64_TIMER_PHYSICAL = 2 };
 VMA_API int vma_arm64_timers(vma_vcpu *vcpu, uint32_t *lines);
-/* VMA_EXIT_TIMER, between two instructions, tells of a rise. A fall is the guest's doing (it sets a new time, masks the timer) and
- * does not exit: look when the guest is done with the interrupt. */
+/* VMA_EXIT_TIMER, between two instructions, tells of a rise. A fall is the guest's doing (it sets a new time, masks the
+ * timer) and does not exit: look when the guest is done with the interrupt. */
 /* A virtual SError, taken when PSTATE.A allows. `esr`: ISS, used if has_esr. */
 VMA_API int vma_arm64_serror(vma_vcpu *vcpu, int has_esr, uint64_t esr);
 
@@ -102,7 +102,8 @@ typedef struct vma_arm64_gic {
 	uint32_t msi_first, msi_count; /* INTIDs of the MSI frame's SPIs; count 0: no frame */
 	uint32_t pad;
 	uint64_t dist_base; /* GICD, 64 KiB (v2: 4 KiB) */
-	uint64_t cpu_base;  /* v3: GICR, 128 KiB a vCPU; v2: GICC, 8 KiB. set: 0 means QEMU's virt's place for the version */
+	/* v3: GICR, 128 KiB a vCPU; v2: GICC, 8 KiB. set: 0 means QEMU's virt's place for the version */
+	uint64_t cpu_base;
 	uint64_t msi_base;  /* GICv2m frame, 4 KiB */
 } vma_arm64_gic;
 /* After vma_vm_create there is one as on QEMU's virt machine (see docs/vcpu.md). set: configuring state only;

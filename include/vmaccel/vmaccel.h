@@ -185,16 +185,17 @@ typedef struct vma_vcpu vma_vcpu;
 typedef struct vma_kick vma_kick;
 
 typedef enum vma_irqchip {
-	/* the caller injects interrupts; HLT, WFI exit (KVM on arm64 cannot: WFI waits inside run until the caller, a timer or a kick
-	 * ends it) */
+	/* the caller injects interrupts; HLT, WFI exit (KVM on arm64 cannot: WFI waits inside run until the caller, a
+	 * timer or a kick ends it) */
 	VMA_IRQCHIP_NONE = 0,
 	/* local APIC, I/O APIC, PIC and PIT, or a GIC (vma_arm64_gic), by the accelerator; HLT, WFI wait inside run */
 	VMA_IRQCHIP_PLATFORM = 1,
-	/* x86: the same machine, but its controllers are this library's own on every accelerator, above vCPUs that have none.
-	 * Whatever is said of PLATFORM holds, and saved state moves between the two. Each access to a controller costs an exit to
-	 * the library, which answers it inside vma_vcpu_run; memory mapped over the local APIC's or the I/O APIC's page hides it.
-	 * Needs no VMA_CAP_IRQCHIP; MSI, and where the host has eventfds IRQFD, are always there (vma_vm_caps). VMA_E_NO_ACCEL:
-	 * the accelerator lacks exits for MSRs, or insn_hz is asked for. VMA_E_NOT_WRITTEN: arm64. */
+	/* x86: the same machine, but its controllers are this library's own on every accelerator, above vCPUs that have
+	 * none. Whatever is said of PLATFORM holds, and saved state moves between the two. Each access to a controller
+	 * costs an exit to the library, which answers it inside vma_vcpu_run; memory mapped over the local APIC's or
+	 * the I/O APIC's page hides it. Needs no VMA_CAP_IRQCHIP; MSI, and where the host has eventfds IRQFD, are
+	 * always there (vma_vm_caps). VMA_E_NO_ACCEL: the accelerator lacks exits for MSRs, or insn_hz is asked for.
+	 * VMA_E_NOT_WRITTEN: arm64. */
 	VMA_IRQCHIP_LIBRARY = 2
 } vma_irqchip;
 
@@ -283,8 +284,8 @@ typedef struct vma_ioeventfd {
 	int eventfd;
 	uint64_t value;
 } vma_ioeventfd;
-/* A matching guest write signals the eventfd and does not exit. 1 assign, 0 remove (all fields equal). The descriptor stays
- * open until then. */
+/* A matching guest write signals the eventfd and does not exit. 1 assign, 0 remove (all fields equal). The descriptor
+ * stays open until then. */
 VMA_API int vma_vm_ioeventfd(vma_vm *vm, const vma_ioeventfd *io, int assign);
 
 /* The guest's paravirtual clock in nanoseconds (VMA_CAP_CLOCK). Stopped while no vCPU runs only if the caller sets

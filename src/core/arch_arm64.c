@@ -33,7 +33,8 @@ static uint64_t cpu_size_of(const vma_vm *vm, uint32_t version)
 static int offer_gic(vma_vm *vm, const vma_arm64_gic *gic)
 {
 	if (gic->version == 2 && vm->config.max_vcpus > GICV2_CPUS)
-		return vma_fail(VMA_E_NO_ACCEL, "a GICv2 has %d vCPUs at most, not %u", GICV2_CPUS, vm->config.max_vcpus);
+		return vma_fail(VMA_E_NO_ACCEL, "a GICv2 has %d vCPUs at most, not %u", GICV2_CPUS,
+				vm->config.max_vcpus);
 	return vm->be->check_gic ? vm->be->check_gic(vm, gic) : 0;
 }
 

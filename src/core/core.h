@@ -183,8 +183,8 @@ struct vma_backend {
 	vma_accel accel;
 	vma_arch arch;
 	size_t vm_size, vcpu_size; /* of the priv structs, which the core allocates */
-	/* x86: what a VM with VMA_IRQCHIP_LIBRARY uses in place of this table (docs/porting.md); NULL: it cannot have that.
-	 * In that other table `bare` leads back. */
+	/* x86: what a VM with VMA_IRQCHIP_LIBRARY uses in place of this table (docs/porting.md); NULL: it cannot have
+	 * that. In that other table `bare` leads back. */
 	const struct vma_backend *library, *bare;
 
 	/* Fill what is known about the platform (size, accel, arch, name are set). Any thread; must be cheap; called
@@ -248,22 +248,24 @@ struct vma_backend {
 	int (*get_sysregs)(struct vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count);
 	int (*set_sysregs)(struct vma_vcpu *v, const uint32_t *ids, const uint64_t *values, size_t count);
 	int (*sysreg_list)(struct vma_vcpu *v, uint32_t *ids, size_t *count);
-	/* arm64: 0, or VMA_E_NO_ACCEL for a GIC it does not have; config state; NULL: it has both. And a private interrupt's level; any
-	 * thread. */
+	/* arm64: 0, or VMA_E_NO_ACCEL for a GIC it does not have; config state; NULL: it has both. And a private
+	 * interrupt's level; any thread. */
 	int (*check_gic)(struct vma_vm *vm, const vma_arm64_gic *gic);
 	int (*ppi)(struct vma_vm *vm, uint32_t vcpu, uint32_t intid, int level); /* optional */
 	/* arm64: levels of the timers' outputs; NULL: as CNTV_CTL_EL0 and CNTP_CTL_EL0 have them. optional */
 	int (*timers)(struct vma_vcpu *v, uint32_t *lines);
-	/* A register of the GIC as state, in KVM's terms (arm-vgic-v3.rst, arm-vgic.rst): 32 bits but for VMA_GIC_CPU of version
-	 * 3. vm->lock, no vCPU running, also vCPUs that the caller has not made. optional */
-	int (*gic_reg)(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value);
-	/* x86, without controllers of the platform's: inject now / can one be injected at the next entry (1/0) / ask for a window
-	 * (v->irq_window). May be called while an exit is pending. */
+	/* A register of the GIC as state, in KVM's terms (arm-vgic-v3.rst, arm-vgic.rst): 32 bits but for VMA_GIC_CPU
+	 * of version 3. vm->lock, no vCPU running, also vCPUs that the caller has not made. optional */
+	int (*gic_reg)(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write,
+		       uint64_t *value);
+	/* x86, without controllers of the platform's: inject now / can one be injected at the next entry (1/0) / ask
+	 * for a window (v->irq_window). May be called while an exit is pending. */
 	int (*interrupt)(struct vma_vcpu *v, uint8_t vector);
 	int (*interrupt_ready)(struct vma_vcpu *v);
 	int (*nmi)(struct vma_vcpu *v);
-	/* x86, VMA_IRQCHIP_LIBRARY: CR8 as the guest has it since run or complete returned, 0 .. 15; and CR8 from the next entry
-	 * on. May be called while an exit is pending. A guest that lowers CR8 must come out of run (CANCELED will do). */
+	/* x86, VMA_IRQCHIP_LIBRARY: CR8 as the guest has it since run or complete returned, 0 .. 15; and CR8 from the
+	 * next entry on. May be called while an exit is pending. A guest that lowers CR8 must come out of run (CANCELED
+	 * will do). */
 	int (*get_tpr)(struct vma_vcpu *v);
 	int (*set_tpr)(struct vma_vcpu *v, uint8_t cr8);
 	int (*debug)(struct vma_vcpu *v); /* v->debug changed */
@@ -293,8 +295,8 @@ struct vma_backend {
 extern const struct vma_backend *const vma_backends[];
 
 /* Helpers that back ends share */
-/* The registers, system and debug registers and events that INIT leaves (SDM vol. 3, table 10-1), where s->sregs holds those
- * before it; SIPI then changes CS and RIP. */
+/* The registers, system and debug registers and events that INIT leaves (SDM vol. 3, table 10-1), where s->sregs holds
+ * those before it; SIPI then changes CS and RIP. */
 void vma_x86_init_values(const struct vma_vcpu *v, struct vma_x86_state *s);
 /* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes
  * when there is none. */

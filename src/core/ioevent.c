@@ -40,7 +40,8 @@ int vma_ioevent_remove(struct vma_ioevents *e, const vma_ioeventfd *io)
 		e->list[i] = e->list[--e->count];
 		return 0;
 	}
-	return vma_fail(VMA_E_NOENT, "%s %#llx signals no such eventfd", io->pio ? "port" : "gpa", (unsigned long long)io->address);
+	return vma_fail(VMA_E_NOENT, "%s %#llx signals no such eventfd", io->pio ? "port" : "gpa",
+			(unsigned long long)io->address);
 }
 
 bool vma_ioevent_hit(const struct vma_ioevents *e, bool pio, uint64_t address, unsigned length, const uint8_t *data)

@@ -3,7 +3,8 @@
 
 #define MAX_IRQFDS 64
 
-/* Waits outside the lock; a removed descriptor may be looked at once more, which is why its owner's write wakes us first. */
+/* Waits outside the lock; a removed descriptor may be looked at once more, which is why its owner's write wakes us
+ * first. */
 static void event_main(void *arg)
 {
 	struct vma_irqfds *e = arg;

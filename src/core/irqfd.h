@@ -1,5 +1,5 @@
-/* irqfd.h - eventfds that raise interrupts, by a thread that waits for them, for back ends whose platform has nothing of the
- * kind. Guest writes that signal eventfds are in core.h, struct vma_ioevents. */
+/* irqfd.h - eventfds that raise interrupts, by a thread that waits for them, for back ends whose platform has nothing
+ * of the kind. Guest writes that signal eventfds are in core.h, struct vma_ioevents. */
 #ifndef VMA_IRQFD_H
 #define VMA_IRQFD_H
 

@@ -1,8 +1,8 @@
-/* save_gic.c - the GIC's state as an element: its registers as KVM's device groups have them (arm-vgic-v3.rst, arm-vgic.rst), so that it
- * moves between KVM and the software one.
+/* save_gic.c - the GIC's state as an element: its registers as KVM's device groups have them (arm-vgic-v3.rst,
+ * arm-vgic.rst), so that it moves between KVM and the software one.
  *
- * u32 version, INTIDs, vCPUs, 0; then for each register, in the order in which they are written back: u32 frame (enum vma_gic_frame),
- * u32 vCPU, u32 offset, u32 0, u64 value. */
+ * u32 version, INTIDs, vCPUs, 0; then for each register, in the order in which they are written back: u32 frame (enum
+ * vma_gic_frame), u32 vCPU, u32 offset, u32 0, u64 value. */
 #include <string.h>
 #include "core/arch_arm64.h"
 #include "core/format.h"
@@ -88,7 +88,8 @@ static uint32_t first_word(const struct row *r)
 
 static uint32_t end_word(const vma_vm *vm, const struct row *r)
 {
-	const uint32_t intids = (vm->gic.intids + 31) & ~31u; /* 1020 ends in a whole word, whose last fields are not there */
+	/* 1020 ends in a whole word, whose last fields are not there */
+	const uint32_t intids = (vm->gic.intids + 31) & ~31u;
 
 	if (!r->bits)
 		return 1;
@@ -97,7 +98,8 @@ static uint32_t end_word(const vma_vm *vm, const struct row *r)
 	return (r->banked ? PRIVATE : intids) * r->bits / WORD;
 }
 
-static int each_word(vma_vm *vm, const struct row *r, uint32_t vcpu, int (*fn)(const struct place *at, void *opaque), void *opaque)
+static int each_word(vma_vm *vm, const struct row *r, uint32_t vcpu, int (*fn)(const struct place *at, void *opaque),
+		     void *opaque)
 {
 	const uint32_t step = r->frame == VMA_GIC_LEVEL ? WORD : 4;
 	int rc = 0;
@@ -183,8 +185,10 @@ static int check_register(const struct place *at, void *opaque)
 	k->at += ENTRY;
 	if (k->at > k->r->length)
 		return vma_r_bad(k->r, "it ends in the midst of the registers");
-	if (vma_r_u32(k->r, o) != at->row->frame || vma_r_u32(k->r, o + 4) != at->vcpu || vma_r_u32(k->r, o + 8) != at->offset)
-		return vma_fail(VMA_E_FORMAT, "saved state: the GIC's %s of vCPU %u is not where it belongs", at->row->name, at->vcpu);
+	if (vma_r_u32(k->r, o) != at->row->frame || vma_r_u32(k->r, o + 4) != at->vcpu ||
+	    vma_r_u32(k->r, o + 8) != at->offset)
+		return vma_fail(VMA_E_FORMAT, "saved state: the GIC's %s of vCPU %u is not where it belongs",
+				at->row->name, at->vcpu);
 	return 0;
 }
 
@@ -195,9 +199,12 @@ int vma_gic_check(vma_vm *vm, const struct vma_reader *r)
 
 	if (r->length < HEAD)
 		return vma_r_bad(r, "shorter than its head");
-	if (vma_r_u32(r, 0) != vm->gic.version || vma_r_u32(r, 4) != vm->gic.intids || vma_r_u32(r, 8) != vm->config.max_vcpus)
-		return vma_fail(VMA_E_FEATURE, "the saved GICv%u has %u INTIDs for %u vCPUs, this VM's GICv%u %u for %u", vma_r_u32(r, 0),
-				vma_r_u32(r, 4), vma_r_u32(r, 8), vm->gic.version, vm->gic.intids, vm->config.max_vcpus);
+	if (vma_r_u32(r, 0) != vm->gic.version || vma_r_u32(r, 4) != vm->gic.intids ||
+	    vma_r_u32(r, 8) != vm->config.max_vcpus)
+		return vma_fail(VMA_E_FEATURE,
+				"the saved GICv%u has %u INTIDs for %u vCPUs, this VM's GICv%u %u for %u",
+				vma_r_u32(r, 0), vma_r_u32(r, 4), vma_r_u32(r, 8), vm->gic.version, vm->gic.intids,
+				vm->config.max_vcpus);
 	rc = each_register(vm, check_register, &k);
 	return !rc && k.at != r->length ? vma_r_bad(r, "it goes on behind the registers") : rc;
 }
@@ -215,8 +222,8 @@ static int put_register(const struct place *at, void *opaque)
 	if (!rc || access_register(at, at->offset, false, &have))
 		return rc;
 	if (have != saved)
-		vma_report_line(k->report, VMA_EL_GIC, "%s (%#x) of vCPU %u stays %#llx, saved was %#llx", at->row->name, at->offset, at->vcpu,
-				(ull)have, (ull)saved);
+		vma_report_line(k->report, VMA_EL_GIC, "%s (%#x) of vCPU %u stays %#llx, saved was %#llx",
+				at->row->name, at->offset, at->vcpu, (ull)have, (ull)saved);
 	return 0;
 }
 

@@ -55,7 +55,8 @@ static int pick_library(vma_vm *vm)
 	if (vm->config.arch != VMA_ARCH_X86_64)
 		return vma_fail(VMA_E_NOT_WRITTEN, "the library's own GIC above an accelerator is not written yet");
 	if (!vm->be->library)
-		return vma_fail(VMA_E_NO_ACCEL, "%s cannot have the library's own interrupt controllers", vm->info.name);
+		return vma_fail(VMA_E_NO_ACCEL, "%s cannot have the library's own interrupt controllers",
+				vm->info.name);
 	vm->be = vm->be->library;
 	return 0;
 }

@@ -22,8 +22,8 @@ struct vma_emul_arm64;
 /* Execute the load or store at the vCPU's PC; *e is made at the first call. Returns
  * 0: done, or the guest took the exception that it raises; the registers are written;
  * VMA_EXIT_MMIO: v->exit is a pending access, nothing of the instruction has happened to the registers;
- * VMA_EXIT_INTERNAL: not an instruction, or not a mode, that can be executed: data is its word (0: not known) and its address;
- * or an error. Owner's thread, nothing dirty, no exit pending. */
+ * VMA_EXIT_INTERNAL: not an instruction, or not a mode, that can be executed: data is its word (0: not known) and its
+ * address; or an error. Owner's thread, nothing dirty, no exit pending. */
 int vma_emul_begin_arm64(struct vma_vcpu *v, struct vma_emul_arm64 **e, const struct vma_emul_ops *ops);
 /* The pending access has its answer: the same. After an error the exit is still pending, and calling again goes on. */
 int vma_emul_answer_arm64(struct vma_vcpu *v, struct vma_emul_arm64 *e);

@@ -1,7 +1,7 @@
-/* emul_arm64.c - an arm64 load or store that the processor left to its hypervisor: the vCPU's state goes to a software CPU, which
- * executes that instruction on the VM's memory, and what changed comes back. An access to a device is an exit in between; its
- * answer makes the software CPU execute the instruction again (cpu/arm64/arm64.h), and the vCPU's own registers stay as before
- * the instruction until it is complete. */
+/* emul_arm64.c - an arm64 load or store that the processor left to its hypervisor: the vCPU's state goes to a software
+ * CPU, which executes that instruction on the VM's memory, and what changed comes back. An access to a device is an
+ * exit in between; its answer makes the software CPU execute the instruction again (cpu/arm64/arm64.h), and the vCPU's
+ * own registers stay as before the instruction until it is complete. */
 #include <string.h>
 #include "core/internal.h"
 #include "emul/emul.h"
@@ -19,7 +19,7 @@ static const struct {
 };
 enum { SCTLR, TCR, REGS = VMA_COUNT(regs) };
 
-/* What decides how registers are read, and is not the same on all processors; fields of ID registers (Arm ARM D19.2). */
+/* What decides how registers are read, and is not the same on all processors; fields of ID registers (D19.2). */
 static const struct {
 	uint32_t id;
 	uint8_t shift, least, feature;
@@ -304,7 +304,8 @@ int vma_emul_begin_arm64(struct vma_vcpu *v, struct vma_emul_arm64 **place, cons
 
 	if (!e) {
 		e = make(v, ops);
-		rc = e ? load_features(e) : vma_fail(VMA_E_NOMEM, "no memory for the emulation of vCPU %u's loads and stores", v->index);
+		rc = e ? load_features(e)
+		       : vma_fail(VMA_E_NOMEM, "no memory for the emulation of vCPU %u's loads and stores", v->index);
 		if (rc) {
 			vma_emul_free_arm64(e);
 			return rc;

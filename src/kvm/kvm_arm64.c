@@ -90,7 +90,8 @@ static const char *probe_fd(int fd, vma_platform_info *info)
 	return NULL;
 }
 
-/* Whether the host is itself a guest of QEMU's machine virt (its device tree's root says so), whose processor differs here and there. */
+/* Whether the host is itself a guest of QEMU's machine virt (its device tree's root says so), whose processor differs
+ * here and there. */
 static bool inside_qemu(void)
 {
 	static const char name[] = "linux,dummy-virt";

@@ -18,11 +18,13 @@ int vma_kvm_gic_check(struct vma_vm *vm, const vma_arm64_gic *gic);
 int vma_kvm_gic_create(struct vma_vm *vm); /* before the vCPUs */
 int vma_kvm_gic_init(struct vma_vm *vm);   /* when all vCPUs are there */
 void vma_kvm_gic_close(struct vma_vm *vm);
-int vma_kvm_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value);
+int vma_kvm_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write,
+		    uint64_t *value);
 int vma_kvm_spi(struct vma_vm *vm, uint32_t gsi, int level);
 int vma_kvm_ppi(struct vma_vm *vm, uint32_t vcpu, uint32_t intid, int level);
 int vma_kvm_cpu_line(struct vma_vcpu *v, bool fiq, int level);
-bool vma_kvm_msi_frame(struct vma_vm *vm, uint64_t gpa, unsigned length, bool write, uint8_t *data); /* false: not there */
+/* false: not there */
+bool vma_kvm_msi_frame(struct vma_vm *vm, uint64_t gpa, unsigned length, bool write, uint8_t *data);
 bool vma_kvm_gic_holds(const struct vma_vm *vm, uint64_t gpa); /* in a frame of KVM's GIC */
 /* kvm_arm64_vcpu.c */
 int vma_kvm_arm64_open(struct vma_vcpu *v);

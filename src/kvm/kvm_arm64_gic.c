@@ -60,7 +60,8 @@ void vma_kvm_gic_close(struct vma_vm *vm)
 
 /* ------ state ------ */
 
-/* How a frame's registers are named: vCPUs of version 3 by their MPIDR, packed into 32 bits (vgic-v3: Aff0 is four bits). */
+/* How a frame's registers are named: vCPUs of version 3 by their MPIDR, packed into 32 bits (vgic-v3: Aff0 is four
+ * bits). */
 static uint64_t attr_of(bool v3, uint32_t vcpu, uint32_t offset)
 {
 	const uint64_t mpidr = (vcpu & 15) | (uint64_t)(vcpu >> 4) << 8;
@@ -76,7 +77,8 @@ static bool is_short_pmr(bool v3, enum vma_gic_frame frame, uint32_t offset)
 	return !v3 && frame == VMA_GIC_CPU && offset == GICC_PMR;
 }
 
-int vma_kvm_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value)
+int vma_kvm_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write,
+		    uint64_t *value)
 {
 	static const uint32_t groups[] = {
 		[VMA_GIC_DIST] = KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
@@ -87,14 +89,16 @@ int vma_kvm_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, 
 	const bool v3 = vm->gic.version == 3;
 	const unsigned shift = is_short_pmr(v3, frame, offset) ? 3 : 0;
 	uint64_t moved = *value >> shift; /* little-endian: the low word is what the 32-bit groups take */
-	struct kvm_device_attr a = {.group = frame == VMA_GIC_CPU && !v3 ? KVM_DEV_ARM_VGIC_GRP_CPU_REGS : groups[frame],
+	const uint32_t group = frame == VMA_GIC_CPU && !v3 ? KVM_DEV_ARM_VGIC_GRP_CPU_REGS : groups[frame];
+	struct kvm_device_attr a = {.group = group,
 				    .attr = attr_of(v3, vcpu, offset),
 				    .addr = (uint64_t)(uintptr_t)&moved};
 	int rc;
 
 	moved = write ? moved : 0;
 	rc = vma_kvm_ioctl(VMA_KVM_VM(vm)->gic - 1, write ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a,
-			   write ? "KVM_SET_DEVICE_ATTR of a GIC's register" : "KVM_GET_DEVICE_ATTR of a GIC's register");
+			   write ? "KVM_SET_DEVICE_ATTR of a GIC's register"
+				 : "KVM_GET_DEVICE_ATTR of a GIC's register");
 	if (!rc && !write)
 		*value = moved << shift;
 	return rc;

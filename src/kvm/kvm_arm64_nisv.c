@@ -1,5 +1,5 @@
-/* kvm_arm64_nisv.c - KVM_EXIT_ARM_NISV (api.rst 5): loads and stores to no memory whose syndrome does not say what they are - pairs,
- * write-back, vectors, atomics. KVM leaves them undone; emul executes them. */
+/* kvm_arm64_nisv.c - KVM_EXIT_ARM_NISV (api.rst 5): loads and stores to no memory whose syndrome does not say what they
+ * are - pairs, write-back, vectors, atomics. KVM leaves them undone; emul executes them. */
 #include "emul/emul.h"
 #include "kvm/kvm_arm64.h"
 
@@ -37,7 +37,8 @@ int vma_kvm_nisv(struct vma_vcpu *v)
 	v->exit.internal.count = 3;
 	v->exit.internal.data[0] = 0;
 	v->exit.internal.data[2] = ipa;
-	return vma_vcpu_get(v, &id, v->exit.internal.data + 1, 1) < 0 ? vma_fail(VMA_E_NATIVE, "%s", vma_why()) : VMA_EXIT_INTERNAL;
+	return vma_vcpu_get(v, &id, v->exit.internal.data + 1, 1) < 0 ? vma_fail(VMA_E_NATIVE, "%s", vma_why())
+								      : VMA_EXIT_INTERNAL;
 }
 
 int vma_kvm_nisv_answer(struct vma_vcpu *v)

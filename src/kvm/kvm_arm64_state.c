@@ -212,7 +212,8 @@ int vma_kvm_set_sysregs(struct vma_vcpu *v, const uint32_t *ids, const uint64_t 
 	size_t i = 0;
 
 	for (; i < count; i++) {
-		if (read_hardware(ids[i], &have) ? have != values[i] : set_quietly(v, native_id(ids[i]), values + i) != 0)
+		if (read_hardware(ids[i], &have) ? have != values[i]
+						 : set_quietly(v, native_id(ids[i]), values + i) != 0)
 			break;
 	}
 	return (int)i;
@@ -247,7 +248,8 @@ static int reg_list(struct vma_vcpu *v, struct kvm_reg_list **list)
 
 int vma_kvm_sysreg_list(struct vma_vcpu *v, uint32_t *ids, size_t *count)
 {
-	static const uint32_t ours[] = {VMA_ARM64_ELR_EL1, VMA_ARM64_SPSR_EL1, VMA_ARM64_CNTFRQ_EL0, VMA_ARM64_DCZID_EL0};
+	static const uint32_t ours[] = {VMA_ARM64_ELR_EL1, VMA_ARM64_SPSR_EL1, VMA_ARM64_CNTFRQ_EL0,
+					VMA_ARM64_DCZID_EL0};
 	const size_t room = *count;
 	struct kvm_reg_list *list;
 	size_t n = 0;

@@ -16,7 +16,8 @@ static int exit_mmio(struct vma_vcpu *v, struct kvm_run *run)
 	e->mmio.write = run->mmio.is_write;
 	e->mmio.data = run->mmio.data;
 	v->completes_rip_only = e->mmio.write;
-	return vma_kvm_msi_frame(v->vm, e->mmio.gpa, e->mmio.length, e->mmio.write, e->mmio.data) ? VMA_EXIT_CANCELED : VMA_EXIT_MMIO;
+	return vma_kvm_msi_frame(v->vm, e->mmio.gpa, e->mmio.length, e->mmio.write, e->mmio.data) ? VMA_EXIT_CANCELED
+												  : VMA_EXIT_MMIO;
 }
 
 static int exit_system(struct vma_vcpu *v, struct kvm_run *run)
@@ -90,9 +91,10 @@ static int no_exit(struct vma_vcpu *v)
 	return VMA_EXIT_CANCELED;
 }
 
-/* Without a GIC of KVM's (api.rst 8.3, KVM_CAP_ARM_USER_IRQ): KVM leaves the guest when an output changes, and names the levels
- * at every exit, so that another exit's may be the first to know. */
-_Static_assert((int)VMA_ARM64_TIMER_VIRTUAL == KVM_ARM_DEV_EL1_VTIMER && (int)VMA_ARM64_TIMER_PHYSICAL == KVM_ARM_DEV_EL1_PTIMER,
+/* Without a GIC of KVM's (api.rst 8.3, KVM_CAP_ARM_USER_IRQ): KVM leaves the guest when an output changes, and names
+ * the levels at every exit, so that another exit's may be the first to know. */
+_Static_assert((int)VMA_ARM64_TIMER_VIRTUAL == KVM_ARM_DEV_EL1_VTIMER &&
+		       (int)VMA_ARM64_TIMER_PHYSICAL == KVM_ARM_DEV_EL1_PTIMER,
 	       "the timers' outputs are KVM's");
 static void note_timers(struct vma_vcpu *v)
 {
@@ -135,7 +137,8 @@ static int exit_step(struct vma_vcpu *v)
 	VMA_KVM_VCPU(v)->stepped = false;
 	v->exit.kind = VMA_EXIT_DEBUG;
 	v->exit.pending = 0;
-	v->exit.debug.exception = EC_STEP << 26 | 0x22; /* as the hypervisor is told: from a lower level, the status code */
+	/* as the hypervisor is told: from a lower level, the status code */
+	v->exit.debug.exception = EC_STEP << 26 | 0x22;
 	v->exit.debug.reason = VMA_DEBUG_STEP;
 	v->exit.debug.address = v->exit.debug.dr6 = 0;
 	return vma_vcpu_get(v, &id, &v->exit.debug.pc, 1) ? exit_internal(v, 0, 0, 0) : VMA_EXIT_DEBUG;

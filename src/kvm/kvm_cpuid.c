@@ -22,8 +22,8 @@ enum { /* leaf 1 ECX, SDM vol. 2A, CPUID */
        ECX_HYPERVISOR = 1u << 31,
 };
 
-/* On VMX a fast path of KVM's takes a guest's write of IA32_TSC_DEADLINE before the MSR filter sees it, and without a local APIC of
- * KVM's drops it (handle_fastpath_set_tscdeadline). */
+/* On VMX a fast path of KVM's takes a guest's write of IA32_TSC_DEADLINE before the MSR filter sees it, and without a
+ * local APIC of KVM's drops it (handle_fastpath_set_tscdeadline). */
 static bool deadline_reaches_us(void)
 {
 	unsigned eax, ebx, ecx = 0, edx;

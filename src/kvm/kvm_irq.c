@@ -153,7 +153,8 @@ int vma_kvm_nmi(struct vma_vcpu *v)
 	return vma_kvm_vcpu_ioctl(v, KVM_NMI, NULL);
 }
 
-/* Without controllers of KVM's the task priority stands in kvm_run: written at each exit, taken at each entry (api.rst 5, cr8). */
+/* Without controllers of KVM's the task priority stands in kvm_run: written at each exit, taken at each entry (api.rst
+ * 5, cr8). */
 int vma_kvm_get_tpr(struct vma_vcpu *v)
 {
 	return (int)(VMA_KVM_VCPU(v)->run->cr8 & 15);

@@ -10,7 +10,8 @@ enum { BITMAP_MSRS = KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8 };
  * serves all. */
 static uint8_t none_allowed[KVM_MSR_FILTER_MAX_BITMAP_SIZE];
 
-/* With the library's local APIC an access to them is an error to KVM, which has none, and such exit (vma_kvm_msr_exits). */
+/* With the library's local APIC an access to them is an error to KVM, which has none, and such exit
+ * (vma_kvm_msr_exits). */
 static int check_range(const struct vma_vm *vm, const struct vma_msr_range *r)
 {
 	uint64_t end = (uint64_t)r->first + r->count;

@@ -1,5 +1,5 @@
-/* pc.c - the VM's half: the controllers under one lock, the thread that sleeps until their next deadline, interrupts from
- * outside, and how another thread makes a vCPU look. */
+/* pc.c - the VM's half: the controllers under one lock, the thread that sleeps until their next deadline, interrupts
+ * from outside, and how another thread makes a vCPU look. */
 #include <string.h>
 #include "pc/pc.h"
 
@@ -74,7 +74,8 @@ static void op_init(void *o, unsigned index)
 
 	if (!pv)
 		return;
-	atomic_store(&pv->sipi, false); /* one before the INIT is void; one after it may come before the vCPU has seen the INIT */
+	/* one before the INIT is void; one after it may come before the vCPU has seen the INIT */
+	atomic_store(&pv->sipi, false);
 	atomic_store(&pv->init, true);
 	attract(pv);
 }
@@ -151,9 +152,11 @@ static void pulse(void *o, uint32_t gsi)
 static int check(const struct vma_vm *vm)
 {
 	if (vm->config.insn_hz)
-		return vma_fail(VMA_E_NO_ACCEL, "a clock of instructions needs VMA_IRQCHIP_PLATFORM or VMA_IRQCHIP_NONE");
+		return vma_fail(VMA_E_NO_ACCEL,
+				"a clock of instructions needs VMA_IRQCHIP_PLATFORM or VMA_IRQCHIP_NONE");
 	if (!(vm->info.caps & VMA_CAP_MSR_EXIT))
-		return vma_fail(VMA_E_NO_ACCEL, "%s has no exits for MSRs, which the library's interrupt controllers need",
+		return vma_fail(VMA_E_NO_ACCEL,
+				"%s has no exits for MSRs, which the library's interrupt controllers need",
 				vm->info.name);
 	return 0;
 }
@@ -195,7 +198,8 @@ int pc_vm_open(struct vma_vm *vm)
 		return rc;
 	vm->pc = new_pc(vm);
 	if (!vm->pc)
-		return vma_fail(VMA_E_NOMEM, "no memory for the interrupt controllers of %u vCPUs", vm->config.max_vcpus);
+		return vma_fail(VMA_E_NOMEM, "no memory for the interrupt controllers of %u vCPUs",
+				vm->config.max_vcpus);
 	rc = vm->pc->bare->vm_open(vm);
 	if (rc) {
 		free_pc(vm->pc);
@@ -300,7 +304,8 @@ int pc_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 	os_lock(&pc->lock);
 	int r = irq_pc_msi(&pc->chips, address, data);
 	os_unlock(&pc->lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address) : 0;
+	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address)
+		     : 0;
 }
 
 int pc_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)

@@ -27,8 +27,8 @@ static inline bool pc_owns_msr(uint32_t index)
 	return index == PC_APIC_BASE || index == PC_TSC_DEADLINE || (index >= PC_X2APIC && index < PC_X2APIC_END);
 }
 
-/* For a back end that polls, with kick->attention as the hint to do so: somebody has something for the vCPU, which must come out
- * of run; and to make it come out for a reason of the back end's own. */
+/* For a back end that polls, with kick->attention as the hint to do so: somebody has something for the vCPU, which must
+ * come out of run; and to make it come out for a reason of the back end's own. */
 bool pc_called(const struct vma_vcpu *v);
 void pc_call(struct vma_vcpu *v);
 
@@ -55,8 +55,8 @@ void pc_kick(struct vma_kick *k);
 
 struct pc_vcpu {
 	struct vma_vcpu *v;
-	/* 1: in the guest, about to enter it or asleep: whoever has something for it must make it look. It is set before
-	 * the last look, and a reason is stored before it is read. */
+	/* 1: in the guest, about to enter it or asleep: whoever has something for it must make it look. It is set
+	 * before the last look, and a reason is stored before it is read. */
 	atomic_int inside;
 	atomic_bool called; /* somebody has; cleared by the look */
 	atomic_bool nmi, init, sipi; /* from other threads; taken before the next entry */

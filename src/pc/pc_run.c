@@ -1,5 +1,5 @@
-/* pc_run.c - a vCPU's runs: what comes from other threads is taken, an interrupt is injected or a window asked for, the guest
- * runs, what it asks of the controllers is answered; in HLT and waiting for a SIPI the thread sleeps. */
+/* pc_run.c - a vCPU's runs: what comes from other threads is taken, an interrupt is injected or a window asked for, the
+ * guest runs, what it asks of the controllers is answered; in HLT and waiting for a SIPI the thread sleeps. */
 #include "pc/pc.h"
 
 /* ------ completing ------ */
@@ -13,8 +13,8 @@ int pc_complete(struct vma_vcpu *v)
 	return rc;
 }
 
-/* Complete what this file has answered, before the vCPU leaves without running on or its state changes. 0, the kind of an
- * exit that is the caller's, or an error. */
+/* Complete what this file has answered, before the vCPU leaves without running on or its state changes. 0, the kind of
+ * an exit that is the caller's, or an error. */
 static int settle(struct pc_vcpu *pv)
 {
 	int rc = pv->v->exit.pending ? pc_complete(pv->v) : 0;
@@ -109,7 +109,8 @@ static int sleep_once(struct pc_vcpu *pv)
 	if (kicked(pv))
 		rc = VMA_EXIT_CANCELED;
 	else if (!changed(pv) && !atomic_load(&pv->nmi) &&
-		 (pv->mp != VMA_MP_HALTED || !irq_pc_pending(&pc->chips, pv->v->index) || !pc->bare->interrupt_ready(pv->v)))
+		 (pv->mp != VMA_MP_HALTED || !irq_pc_pending(&pc->chips, pv->v->index) ||
+		  !pc->bare->interrupt_ready(pv->v)))
 		os_event_wait(&pv->v->kick->wake, UINT64_MAX);
 	atomic_store(&pv->inside, 0);
 	return rc;

@@ -177,7 +177,8 @@ void soft_a64_timer_lines(struct soft_vcpu *cv, unsigned lines);
 unsigned soft_gic_pending(struct soft_vcpu *cv);
 bool soft_gic_mmio(struct soft_vcpu *cv, uint64_t gpa, unsigned len, bool write, uint8_t *data);
 int soft_gic_sysreg(struct soft_vcpu *cv, uint32_t reg, bool write, uint64_t *value);
-int soft_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value);
+int soft_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write,
+		 uint64_t *value);
 
 /* soft_a64_env.c */
 void soft_a64_env_init(struct soft_vcpu *cv);

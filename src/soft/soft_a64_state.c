@@ -80,7 +80,8 @@ static bool get(struct soft_vcpu *cv, uint32_t id, uint64_t *value)
 static bool set_id(struct soft_vcpu *cv, uint32_t id, uint64_t value)
 {
 	uint64_t have;
-	return (get(cv, id, &have) && have == value) || (!cv->a64->insns && a64_set_sysreg(cv->a64, id & 0xffff, value));
+	return (get(cv, id, &have) && have == value) ||
+	       (!cv->a64->insns && a64_set_sysreg(cv->a64, id & 0xffff, value));
 }
 
 static bool set(struct soft_vcpu *cv, uint32_t id, uint64_t value)

@@ -1,5 +1,5 @@
-/* soft_gic.c - the software back end's GIC (irq/gic.h) under irq_lock, its place in guest memory, the MSI frame, and its
- * registers as state. */
+/* soft_gic.c - the software back end's GIC (irq/gic.h) under irq_lock, its place in guest memory, the MSI frame, and
+ * its registers as state. */
 #include <string.h>
 #include "soft.h"
 
@@ -164,7 +164,8 @@ int soft_gic_sysreg(struct soft_vcpu *cv, uint32_t reg, bool write, uint64_t *va
 
 /* ------ state ------ */
 
-static bool reg(struct soft_vm *sv, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value)
+static bool reg(struct soft_vm *sv, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write,
+		uint64_t *value)
 {
 	const bool v2 = sv->gic.version == 2;
 	switch (frame) {
@@ -187,7 +188,8 @@ static bool reg(struct soft_vm *sv, enum vma_gic_frame frame, uint32_t vcpu, uin
 	}
 }
 
-int soft_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write, uint64_t *value)
+int soft_gic_reg(struct vma_vm *vm, enum vma_gic_frame frame, uint32_t vcpu, uint32_t offset, bool write,
+		 uint64_t *value)
 {
 	struct soft_vm *sv = vm->priv;
 	os_lock(&sv->irq_lock);
