@@ -144,39 +144,91 @@ int a64_mmio_xzr(struct conf *conf)
 
 /* ------ T029: accesses whose syndrome does not describe them (Arm ARM D17.2.37, ISS of a data abort, ISV) ------ */
 
+/* Registers 2 and 3 go to the device, or come from it. */
 static const struct form {
 	const char *name;
 	uint32_t word;
-	uint8_t size, write; /* bytes in all, in whatever fragments */
-	uint8_t back;        /* what X1 grows by */
+	uint8_t size, write, vector; /* bytes in all, in whatever fragments */
+	int8_t at, back;             /* where the access begins, and what X1 is after it, from the device's base */
 } forms[] = {
-	{"ldp x2, x3, [x1]", 0xa9400c22, 16, 0, 0},   {"stp x2, x3, [x1]", 0xa9000c22, 16, 1, 0},
-	{"ldr x2, [x1], #8", 0xf8408422, 8, 0, 8},    {"str w2, [x1], #4", 0xb8004422, 4, 1, 4},
-	{"ldr q2, [x1]", 0x3dc00022, 16, 0, 0},	      {"str q2, [x1], #16", 0x3c810422, 16, 1, 16},
-	{"ldxr x2, [x1]", 0xc85f7c22, 8, 0, 0},	      {"ldp q2, q3, [x1]", 0xad400c22, 32, 0, 0},
+	{"ldp x2, x3, [x1]", 0xa9400c22, 16, 0, 0, 0, 0},
+	{"ldp x2, x3, [x1], #16", 0xa8c10c22, 16, 0, 0, 0, 16},
+	{"ldr x2, [x1], #8", 0xf8408422, 8, 0, 0, 0, 8},
+	{"ldr x2, [x1, #8]!", 0xf8408c22, 8, 0, 0, 8, 8},
+	{"ldxr x2, [x1]", 0xc85f7c22, 8, 0, 0, 0, 0},
+	{"ldr q2, [x1]", 0x3dc00022, 16, 0, 1, 0, 0},
+	{"ldp q2, q3, [x1]", 0xad400c22, 32, 0, 1, 0, 0},
+	{"ld1 {v2.16b, v3.16b}, [x1]", 0x4c40a022, 32, 0, 1, 0, 0},
+	{"stp x2, x3, [x1]", 0xa9000c22, 16, 1, 0, 0, 0},
+	{"stp x2, x3, [x1, #-16]!", 0xa9bf0c22, 16, 1, 0, -16, -16},
+	{"str w2, [x1], #4", 0xb8004422, 4, 1, 0, 0, 4},
+	{"str x2, [x1, #-8]!", 0xf81f8c22, 8, 1, 0, -8, -8},
+	{"str q2, [x1], #16", 0x3c810422, 16, 1, 1, 0, 16},
+	{"st1 {v2.16b, v3.16b}, [x1]", 0x4c00a022, 32, 1, 1, 0, 0},
 };
 static const struct form *this_form;
+
+/* X2 and X3, or V2 and V3, as bytes in memory's order. */
+static int get_moved(struct guest *g, uint8_t bytes[32])
+{
+	vma_arm64_fp_regs fp;
+	uint64_t x[4] = {guest_get(g, VMA_ARM64_X2), guest_get(g, VMA_ARM64_X3)};
+
+	CONF_OK(g->conf, vma_arm64_get_fp_regs(g->v, &fp));
+	memcpy(bytes, this_form->vector ? (const void *)(fp.v + 2) : x, 32);
+	return CONF_PASS;
+}
+
+static int set_moved(struct guest *g, const uint8_t bytes[32])
+{
+	vma_arm64_fp_regs fp;
+	uint64_t x[2];
+
+	CONF_OK(g->conf, vma_arm64_get_fp_regs(g->v, &fp));
+	memcpy(fp.v + 2, bytes, 32);
+	CONF_OK(g->conf, vma_arm64_set_fp_regs(g->v, &fp));
+	memcpy(x, bytes, sizeof x);
+	guest_set(g, VMA_ARM64_X2, x[0]);
+	guest_set(g, VMA_ARM64_X3, x[1]);
+	return CONF_PASS;
+}
+
+/* The fragments, in order: a read's are answered from `bytes`, a write's must be `bytes`. */
+static int serve_form(struct guest *g, const uint8_t bytes[32])
+{
+	const struct form *f = this_form;
+
+	for (unsigned moved = 0; moved < f->size; moved += g->exit->mmio.length) {
+		CONF_TRY(guest_run(g, VMA_EXIT_MMIO));
+		CONF_EQUAL(g->conf, g->exit->mmio.write, f->write);
+		CONF_EQUAL(g->conf, g->exit->mmio.gpa, GUEST_MMIO + (int64_t)f->at + moved);
+		CONF_EXPECT(g->conf, g->exit->mmio.length <= f->size - moved);
+		CONF_TRY(at_instruction(g));
+		CONF_EQUAL(g->conf, guest_get(g, VMA_ARM64_X1), GUEST_MMIO);
+		if (f->write)
+			CONF_EXPECT(g->conf, !memcmp(g->exit->mmio.data, bytes + moved, g->exit->mmio.length));
+		else
+			memcpy(g->exit->mmio.data, bytes + moved, g->exit->mmio.length);
+	}
+	return CONF_PASS;
+}
 
 static int form_body(struct guest *g)
 {
 	const struct form *f = this_form;
-	unsigned moved = 0;
+	uint8_t before[32], device[32], after[32];
 
-	CONF_TRY(start(g, f->word));
-	while (moved < f->size) {
-		CONF_TRY(guest_run(g, VMA_EXIT_MMIO));
-		CONF_EQUAL(g->conf, g->exit->mmio.write, f->write);
-		CONF_EQUAL(g->conf, g->exit->mmio.gpa, GUEST_MMIO + moved);
-		CONF_TRY(at_instruction(g));
-		CONF_EQUAL(g->conf, guest_get(g, VMA_ARM64_X1), GUEST_MMIO);
-		memset(g->exit->mmio.data, 0x5a, g->exit->mmio.length);
-		moved += g->exit->mmio.length;
+	for (unsigned i = 0; i < 32; i++) {
+		before[i] = (uint8_t)(i + 1);
+		device[i] = (uint8_t)(0x80 + i);
 	}
-	CONF_EQUAL(g->conf, moved, f->size);
+	CONF_TRY(start(g, f->word));
+	CONF_TRY(set_moved(g, before));
+	CONF_TRY(serve_form(g, f->write ? before : device));
 	CONF_TRY(finish(g, PATTERN));
-	CONF_EQUAL(g->conf, guest_get(g, VMA_ARM64_X1), GUEST_MMIO + f->back);
-	if (!f->write && f->word != 0x3dc00022 && f->word != 0xad400c22)
-		CONF_EQUAL(g->conf, guest_get(g, VMA_ARM64_X2), 0x5a5a5a5a5a5a5a5a);
+	CONF_EQUAL(g->conf, guest_get(g, VMA_ARM64_X1), GUEST_MMIO + (int64_t)f->back);
+	CONF_TRY(get_moved(g, after));
+	CONF_EXPECT(g->conf, f->write || !memcmp(after, device, f->size));
 	return CONF_PASS;
 }
 
