@@ -245,6 +245,8 @@ static void each_scalar(const struct s_seq *s, const struct s_result *r, const s
 		bool pointer = at >= X_FOP && at <= X_FDP;
 		if (pointer && !pointer_compares(a->xsave, get(a->xsave + at, size)))
 			continue;
+		if (pointer && size == 8 && host_is_zen4()) /* restored pointers keep more than 48 bits there; Zen 3 makes them canonical */
+			size = 6;
 		if (memcmp(a->xsave + at, b->xsave + at, size))
 			report(to, image_fields[n].name, 0, get(a->xsave + at, size), 0, get(b->xsave + at, size));
 	}

@@ -130,6 +130,8 @@ static const struct s_row rows[] = {
 	{M(BTS), R_FLAGS, V_INTEL, W_ALWAYS, OF | SF | AF | PF, "undefined (SDM vol. 2, BTS)"},
 	{M(BTR), R_FLAGS, V_INTEL, W_ALWAYS, OF | SF | AF | PF, "undefined (SDM vol. 2, BTR)"},
 	{M(BTC), R_FLAGS, V_INTEL, W_ALWAYS, OF | SF | AF | PF, "undefined (SDM vol. 2, BTC)"},
+	{M(BSF), R_FLAGS, V_ZEN4, W_ALWAYS, ARITH & ~ZF, "undefined (APM vol. 3, BSF): a Zen 3 leaves them, a Zen 4 clears them"},
+	{M(BSR), R_FLAGS, V_ZEN4, W_ALWAYS, ARITH & ~ZF, "undefined (APM vol. 3, BSR): a Zen 3 leaves them, a Zen 4 clears them"},
 	{M(BSF), R_FLAGS, V_INTEL, W_ALWAYS, ARITH & ~ZF, "undefined (SDM vol. 2, BSF)"},
 	{M(BSR), R_FLAGS, V_INTEL, W_ALWAYS, ARITH & ~ZF, "undefined (SDM vol. 2, BSR)"},
 	{M(AAA), R_FLAGS, V_ANY, W_ALWAYS, OF | SF | ZF | PF, "undefined (SDM vol. 2, AAA)"},
@@ -242,6 +244,8 @@ static bool pushes_segment(const ZydisDecodedInstruction *i)
 
 static bool vendor_fits(uint8_t vendor)
 {
+	if (vendor == V_ZEN4)
+		return host_is_zen4();
 	return vendor == V_ANY || (vendor == V_AMD) == host_is_amd();
 }
 

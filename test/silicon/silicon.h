@@ -44,6 +44,7 @@ bool table_build(const char *only);
 void table_list(void);
 /* The names of what is left out, with the reasons; rows without a reason to exist any more are told too. */
 bool host_is_amd(void);
+bool host_is_zen4(void);
 
 /* ------ rows.c: what is left out, and differences that are declared ------ */
 
@@ -67,7 +68,7 @@ enum s_kind {
 	R_ORDER,     /* when both memory operands fault either may be told */
 	R_ANY        /* the state after it is not compared; faults are */
 };
-enum s_vendor { V_ANY, V_AMD, V_INTEL };
+enum s_vendor { V_ANY, V_AMD, V_INTEL, V_ZEN4 /* AMD with AVX-512: Zen 4 and later */ };
 /* W_SOFTFLOAT: softfloat.c computes. W_COUNT16, W_SIZE16: the operand size is 16. W_UNMASKED: it raised an x87
  * exception that is unmasked. W_SEGMENT: the operand is a segment register. */
 enum s_when { W_ALWAYS, W_SOFTFLOAT, W_COUNT16, W_SIZE16, W_SIZE32, W_SEGMENT, W_UNMASKED };

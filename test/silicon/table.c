@@ -96,6 +96,13 @@ bool host_is_amd(void)
 	return amd;
 }
 
+bool host_is_zen4(void)
+{
+	enum { AVX512F = 1 << 16 };
+	unsigned a, b, c, d;
+	return host_is_amd() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & AVX512F;
+}
+
 static const struct isa *isa_of(ZydisISASet set)
 {
 	for (size_t n = 0; n < sizeof isas / sizeof *isas; n++)

@@ -157,6 +157,16 @@ static void random_bytes(struct insn *n)
 	b[n->len++] = (uint8_t)rnd();
 }
 
+/* Instructions on mask registers (SDM vol. 2, KAND, KMOV, KSHIFT ...), which a processor with AVX-512 does and this CPU does not have. */
+static bool is_opmask(unsigned map, unsigned opcode)
+{
+	if (!__builtin_cpu_supports("avx512f"))
+		return false;
+	if (map == 3)
+		return opcode >= 0x30 && opcode <= 0x33;
+	return map == 1 && ((opcode >= 0x41 && opcode <= 0x4b) || (opcode >= 0x90 && opcode <= 0x99));
+}
+
 /* What Zydis refuses: nothing must happen if the processor takes it nevertheless. */
 static bool is_harmless(const struct insn *n)
 {
@@ -164,6 +174,8 @@ static bool is_harmless(const struct insn *n)
 	if (!at)
 		at = n->bytes[1] == 0xc4 ? 5 : 4;
 	unsigned m = n->bytes[at];
+	if (is_opmask(at > 3 && n->bytes[at - 4] == 0xc4 ? n->bytes[at - 3] & 31 : 1, n->bytes[at - 1]))
+		return false;
 	/* VPERMQ and VPERMPD with VEX.W 0: only W1 is defined (SDM vol. 2); AMD's processors take both. */
 	if (at > 3 && (n->bytes[at - 3] & 31) == 3 && n->bytes[at - 1] <= 1)
 		return false;

@@ -172,6 +172,14 @@ static void random_area(uint8_t *a, bool compact)
 	}
 }
 
+/* Components that this processor has and the software CPU, which has x87, SSE and AVX, refuses (SDM vol. 1, 13.8). */
+static bool only_here(const uint8_t *a)
+{
+	uint32_t low, high;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (get64(a + AREA_LEGACY) | get64(a + AREA_LEGACY + 8)) & ((uint64_t)high << 32 | low) & ~UINT64_C(7) & ~XS_COMPACT;
+}
+
 static void test_restores(void **state)
 {
 	static const uint8_t code[] = {0x48, 0x0f, 0xae, 0x2e};
@@ -185,7 +193,9 @@ static void test_restores(void **state)
 		uint8_t image[ISA_IMAGE], after[ISA_IMAGE];
 		uint64_t mask = rnd() & 7;
 		random_image(image);
-		random_area(isa_data, host_can(2) && rnd() & 1);
+		do
+			random_area(isa_data, host_can(2) && rnd() & 1);
+		while (only_here(isa_data));
 		memcpy(r->mem + RIG_DATA, isa_data, 4096);
 		native_step(image, code, sizeof code, mask);
 		int vector = soft_step(r, image, code, sizeof code, mask);
