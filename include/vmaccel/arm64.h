@@ -48,6 +48,14 @@ typedef struct vma_arm64_fp_regs {
 	uint32_t fpcr, fpsr;
 } vma_arm64_fp_regs;
 
+/* Sized for the longest vectors; little-endian. Of a vCPU with vectors of n bytes the first n bytes of each Z and n / 8
+ * of each P and of FFR count: a get leaves the rest 0, a set does not look at it (Arm ARM B1.2). */
+typedef struct vma_arm64_sve {
+	uint8_t z[32][256];
+	uint8_t p[16][32];
+	uint8_t ffr[32];
+} vma_arm64_sve;
+
 /* What is on its way to the vCPU. */
 typedef struct vma_arm64_events {
 	uint8_t irq_line, fiq_line;       /* levels of the two inputs: VMA_IRQCHIP_NONE only */
@@ -67,7 +75,14 @@ typedef struct vma_arm64_events {
 VMA_API int vma_arm64_get_regs(vma_vcpu *vcpu, vma_arm64_regs *regs);
 VMA_API int vma_arm64_set_regs(vma_vcpu *vcpu, const vma_arm64_regs *regs, uint64_t which);
 VMA_API int vma_arm64_get_fp_regs(vma_vcpu *vcpu, vma_arm64_fp_regs *fp);
+/* With SVE: where V changes the rest of its Z becomes 0, as an instruction that writes V has it. */
 VMA_API int vma_arm64_set_fp_regs(vma_vcpu *vcpu, const vma_arm64_fp_regs *fp);
+
+/* Bytes of the vCPU's longest vectors, whatever ZCR_EL1 makes of them; 0: it has no SVE (vma_vm_config.sve). */
+VMA_API int vma_arm64_sve_length(vma_vcpu *vcpu);
+/* VMA_E_NO_ACCEL: no SVE. set: VMA_E_PENDING while an exit is pending. */
+VMA_API int vma_arm64_get_sve(vma_vcpu *vcpu, vma_arm64_sve *sve);
+VMA_API int vma_arm64_set_sve(vma_vcpu *vcpu, const vma_arm64_sve *sve);
 
 /* System registers by id. Returns how many were done from the start; fewer than count: the one at that position is not
  * there, or the value is refused (vma_why names it); none done and count above zero is VMA_E_NO_ACCEL. Writes take

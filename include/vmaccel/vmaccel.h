@@ -219,6 +219,10 @@ typedef struct vma_vm_config {
 	 * does PSCI if it has the interrupt controllers, other calls answer NOT_SUPPORTED or are undefined. */
 	uint32_t hypercall_exits;
 	uint32_t pmu; /* arm64: 1 shows a PMUv3 where the accelerator has one; VMA_E_NO_ACCEL where not */
+	/* arm64: SVE with vectors of this many bytes at most (16 .. 256, a multiple of 16; UINT32_MAX: the host's
+	 * greatest); vma_arm64_sve_length tells what came of it. 0: no SVE. VMA_E_NO_ACCEL where the
+	 * accelerator has none. */
+	uint32_t sve;
 	int kick_signal;         /* KVM: the signal of a kick; 0: SIGUSR1. A handler is installed if it has none. */
 	uint64_t tsc_hz;         /* 0: the host's; with insn_hz: insn_hz */
 	/* Instructions a second of guest time (10^6 .. 10^10): all time that the guest can see - TSC, APIC timer, PIT, its

@@ -45,6 +45,54 @@ int vma_arm64_set_fp_regs(vma_vcpu *v, const vma_arm64_fp_regs *fp)
 	return rc ? rc : vma_arm64_put(v, VMA_C_FP, fp);
 }
 
+/* ------ SVE: not cached ------ */
+
+int vma_arm64_sve_length(vma_vcpu *v)
+{
+	int rc = vma_vcpu_enter_arch(v, VMA_ARCH_ARM64, v, "the vCPU");
+
+	return rc ? rc : (int)v->sve;
+}
+
+static int enter_sve(vma_vcpu *v, const void *p)
+{
+	int rc = vma_vcpu_enter_arch(v, VMA_ARCH_ARM64, p, "sve");
+
+	if (!rc && !v->sve)
+		rc = vma_fail(VMA_E_NO_ACCEL, "this %s vCPU has no SVE", v->vm->info.name);
+	/* With a pending exit writes wait in the queue, and this is the state before it. */
+	return rc || v->exit.pending ? rc : vma_state_flush(v);
+}
+
+int vma_arm64_get_sve(vma_vcpu *v, vma_arm64_sve *sve)
+{
+	int rc = enter_sve(v, sve);
+
+	if (rc)
+		return rc;
+	*sve = (vma_arm64_sve){.ffr = {0}};
+	return v->vm->be->sve(v, sve, false);
+}
+
+int vma_arm64_put_sve(vma_vcpu *v, vma_arm64_sve *sve)
+{
+	v->valid &= ~(uint32_t)VMA_C_FP;
+	return v->vm->be->sve(v, sve, true);
+}
+
+int vma_arm64_set_sve(vma_vcpu *v, const vma_arm64_sve *sve)
+{
+	vma_arm64_sve copy;
+	int rc = enter_sve(v, sve);
+
+	if (!rc && v->exit.pending)
+		rc = vma_fail(VMA_E_PENDING, "SVE registers cannot be written while an exit is pending");
+	if (rc)
+		return rc;
+	copy = *sve;
+	return vma_arm64_put_sve(v, &copy);
+}
+
 /* ------ events ------ */
 
 int vma_arm64_get_events(vma_vcpu *v, vma_arm64_events *events)

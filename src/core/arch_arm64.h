@@ -24,6 +24,7 @@ int vma_restore_arm64(vma_vcpu *v, const void *buf, size_t size, uint32_t flags,
 /* Writes: into the cache, or with a pending exit into the queue. Values are checked. */
 int vma_arm64_put_gpr(vma_vcpu *v, const vma_arm64_regs *regs, uint64_t which);
 int vma_arm64_put(vma_vcpu *v, uint32_t class, const void *data); /* FP, EVENTS, MP as a whole */
+int vma_arm64_put_sve(vma_vcpu *v, vma_arm64_sve *sve); /* VMA_C_FP is not dirty, no exit pending */
 int vma_check_pstate(uint64_t pstate);
 int vma_check_events_arm64(const vma_arm64_events *e);
 enum vma_sysreg_kind { VMA_SYSREG_STATE, VMA_SYSREG_ID, VMA_SYSREG_TIME };

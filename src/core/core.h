@@ -152,6 +152,7 @@ struct vma_vcpu {
 		struct vma_arm64_state arm64_queue;
 	};
 	vma_debug debug;
+	uint32_t sve;        /* arm64: bytes of the longest vectors, 0: no SVE; vcpu_open sets it */
 	atomic_bool running; /* inside vma_vcpu_run */
 	bool irq_window;     /* the caller waits for a window: exit with VMA_EXIT_IRQ_WINDOW when one opens */
 	bool irq_given;      /* an interrupt was handed over since the last entry */
@@ -163,6 +164,7 @@ enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM };
 /* ------ the back end's table ------
  * Unless stated: called on the vCPU's owner thread, arguments already checked by the core, returns 0 or a VMA_E_ code
  * after vma_fail. Slots marked "optional" may be NULL: the core then answers VMA_E_NO_ACCEL. */
+enum { VMA_SVE_MAX = 256 };
 #define VMA_INSN_HZ_MIN 1000000u
 #define VMA_INSN_HZ_MAX UINT64_C(10000000000)
 /* The clock of instructions: how many, its nanoseconds (those of vma_vm_clock_get but for what was set there), its rate,
@@ -268,6 +270,8 @@ struct vma_backend {
 	 * will do). */
 	int (*get_tpr)(struct vma_vcpu *v);
 	int (*set_tpr)(struct vma_vcpu *v, uint8_t cr8);
+	/* arm64, v->sve not 0: read or write Z, P and FFR; VMA_C_FP is not dirty. optional */
+	int (*sve)(struct vma_vcpu *v, vma_arm64_sve *s, bool write);
 	int (*debug)(struct vma_vcpu *v); /* v->debug changed */
 	/* VMA_CAP_INSN_COUNT only. UINT64_MAX: no limit. optional */
 	int (*insns)(struct vma_vcpu *v, uint64_t *insns);

@@ -32,6 +32,7 @@ static const struct {
 	{VMA_EL_SYSREGS, "system registers"},
 	{VMA_EL_SYSREGS_TIME, "time system registers"},
 	{VMA_EL_ID_SYSREGS, "ID registers"},
+	{VMA_EL_SVE, "SVE registers"},
 	{VMA_EL_PICS, "PICs"},
 	{VMA_EL_IOAPIC, "I/O APIC"},
 	{VMA_EL_PIT, "PIT"},

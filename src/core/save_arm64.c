@@ -43,6 +43,25 @@ static void save_plain(struct vma_writer *w, const struct vma_arm64_state *s)
 	vma_w_close(w);
 }
 
+static int save_sve(struct vma_writer *w, vma_vcpu *v)
+{
+	vma_arm64_sve s = {.ffr = {0}};
+	int rc = v->sve ? v->vm->be->sve(v, &s, false) : 0;
+
+	if (rc || !v->sve)
+		return rc;
+	vma_w_open(w, VMA_EL_SVE, 0);
+	vma_w_u32(w, v->sve);
+	vma_w_u32(w, 0);
+	for (unsigned n = 0; n < 32; n++)
+		vma_w_bytes(w, s.z[n], v->sve);
+	for (unsigned n = 0; n < 16; n++)
+		vma_w_bytes(w, s.p[n], v->sve / 8);
+	vma_w_bytes(w, s.ffr, v->sve / 8);
+	vma_w_close(w);
+	return 0;
+}
+
 static int save_group(struct vma_writer *w, vma_vcpu *v, size_t group, const uint32_t *ids, size_t count)
 {
 	uint64_t value;
@@ -79,6 +98,7 @@ int vma_save_arm64(vma_vcpu *v, void *buf, size_t *size, uint32_t flags)
 		return rc;
 	vma_w_begin(&w, buf, *size);
 	save_plain(&w, &v->arm64);
+	rc = save_sve(&w, v);
 	for (size_t g = 0; !rc && g < GROUPS; g++)
 		if (g != TIME_GROUP || flags & VMA_STATE_TIME)
 			rc = save_group(&w, v, g, ids, count);
@@ -98,6 +118,7 @@ struct plan {
 	uint32_t flags;
 	uint64_t seen; /* elements, by bit */
 	struct vma_arm64_state s;
+	vma_arm64_sve sve;
 	struct sysreg_list sysregs[GROUPS];
 };
 
@@ -117,6 +138,27 @@ static int read_fp(struct plan *p, const struct vma_reader *r)
 	memcpy(p->s.fp.v, r->payload, sizeof(p->s.fp.v));
 	p->s.fp.fpcr = vma_r_u32(r, sizeof(p->s.fp.v));
 	p->s.fp.fpsr = vma_r_u32(r, sizeof(p->s.fp.v) + 4);
+	return 0;
+}
+
+/* Vectors of another length are not this state: what the guest keeps in them, and computes from RDVL, depends on it. */
+static int read_sve(struct plan *p, const struct vma_reader *r)
+{
+	const uint32_t n = r->length >= 8 ? vma_r_u32(r, 0) : 0;
+	const uint8_t *from = r->payload + 8;
+
+	if (!n || n % 16 || n > VMA_SVE_MAX || r->length != 8 + 32 * n + 17 * n / 8)
+		return vma_r_bad(r, "not a length of vectors, and registers of it");
+	if (n != p->v->sve)
+		return vma_fail(VMA_E_FEATURE,
+				"the saved state has SVE vectors of %u bytes, this %s vCPU's are of %u%s",
+				n, p->v->vm->info.name, p->v->sve, p->v->sve ? "" : ": it has no SVE");
+	for (unsigned i = 0; i < 32; i++)
+		memcpy(p->sve.z[i], from + i * n, n);
+	from += 32 * n;
+	for (unsigned i = 0; i < 16; i++)
+		memcpy(p->sve.p[i], from + i * n / 8, n / 8);
+	memcpy(p->sve.ffr, from + 2 * n, n / 8);
 	return 0;
 }
 
@@ -178,6 +220,8 @@ static int read_element(struct plan *p, const struct vma_reader *r)
 		return read_gprs(p, r);
 	case VMA_EL_FP:
 		return read_fp(p, r);
+	case VMA_EL_SVE:
+		return read_sve(p, r);
 	case VMA_EL_EVENTS:
 		return read_events(p, r);
 	case VMA_EL_MP:
@@ -311,6 +355,14 @@ static int put_sysregs(const struct plan *p, size_t group)
 	return 0;
 }
 
+/* State without the element is that of a CPU without SVE: what lies above V, and P and FFR, become 0. */
+static int put_sve(struct plan *p)
+{
+	for (unsigned n = 0; n < 32; n++)
+		memcpy(p->sve.z[n], p->s.fp.v[n], sizeof(p->s.fp.v[n]));
+	return p->v->sve ? vma_arm64_put_sve(p->v, &p->sve) : 0;
+}
+
 static int put_state(struct plan *p)
 {
 	vma_vcpu *v = p->v;
@@ -324,6 +376,8 @@ static int put_state(struct plan *p)
 		rc = vma_arm64_put(v, VMA_C_MP, &p->s.mp);
 	if (!rc)
 		rc = vma_state_flush(v);
+	if (!rc)
+		rc = put_sve(p);
 	for (size_t g = 1; !rc && g < GROUPS; g++)
 		rc = put_sysregs(p, g);
 	return rc;
@@ -338,6 +392,8 @@ static int keep(struct plan *old, const struct plan *p)
 	old->v = p->v;
 	old->s = p->v->arm64;
 	old->seen = ~UINT64_C(0);
+	if (rc >= 0 && p->v->sve)
+		rc = vma_arm64_get_sve(p->v, &old->sve);
 	for (size_t i = 0; rc >= 0 && i < p->sysregs[1].count; i++) {
 		l->id[l->count] = p->sysregs[1].id[i];
 		rc = p->v->vm->be->get_sysregs(p->v, l->id + l->count, l->value + l->count, 1);

@@ -14,6 +14,8 @@ static int check_config(const vma_vm_config *c)
 		return vma_fail(VMA_E_INVALID,
 				"irqchip %u, msr_policy %u, cpuid_exits %u, hypercall_exits %u or pmu %u is out of range",
 				(unsigned)c->irqchip, (unsigned)c->msr_policy, c->cpuid_exits, c->hypercall_exits, c->pmu);
+	if (c->sve && c->sve != UINT32_MAX && (c->sve % 16 || c->sve > VMA_SVE_MAX))
+		return vma_fail(VMA_E_INVALID, "sve %u is no multiple of 16 up to 256", c->sve);
 	if (c->insn_hz && (c->insn_hz < VMA_INSN_HZ_MIN || c->insn_hz > VMA_INSN_HZ_MAX))
 		return vma_fail(VMA_E_INVALID, "insn_hz %llu is not in 10^6 .. 10^10", (ull)c->insn_hz);
 	if (c->insn_hz && c->max_vcpus > 1)

@@ -44,6 +44,7 @@ static void probe_host(int fd)
 	h->vm_type = ipa > 0 ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned long)ipa) : 0;
 	h->ptrauth = vma_kvm_extension(fd, KVM_CAP_ARM_PTRAUTH_ADDRESS) && vma_kvm_extension(fd, KVM_CAP_ARM_PTRAUTH_GENERIC);
 	h->pmu = vma_kvm_extension(fd, KVM_CAP_ARM_PMU_V3);
+	h->sve = vma_kvm_extension(fd, KVM_CAP_ARM_SVE);
 	h->nisv = vma_kvm_extension(fd, KVM_CAP_ARM_NISV_TO_USER);
 	h->serror_esr = vma_kvm_extension(fd, KVM_CAP_ARM_INJECT_SERROR_ESR);
 	h->breakpoints = number(vma_kvm_extension(fd, KVM_CAP_GUEST_DEBUG_HW_BPS), KVM_ARM_MAX_DBG_REGS);
@@ -153,6 +154,8 @@ static int check_config(const vma_vm_config *c)
 		return vma_fail(VMA_E_FEATURE, "KVM on arm64 shows its host's CPU: model \"%.40s\" cannot be had (host, max)", model);
 	if (c->pmu && !vma_kvm_arm64.pmu)
 		return vma_fail(VMA_E_NO_ACCEL, "this host's KVM has no PMU for guests");
+	if (c->sve && !vma_kvm_arm64.sve)
+		return vma_fail(VMA_E_NO_ACCEL, "this host's KVM has no SVE for guests");
 	if (c->hypercall_exits)
 		return vma_fail(VMA_E_NO_ACCEL, "kvm: exits for HVC (KVM_ARM_VM_SMCCC_FILTER) are not written yet");
 	return 0;
@@ -237,6 +240,7 @@ const struct vma_backend vma_backend_kvm = {
 	.get_sysregs = vma_kvm_get_sysregs,
 	.set_sysregs = vma_kvm_set_sysregs,
 	.sysreg_list = vma_kvm_sysreg_list,
+	.sve = vma_kvm_sve,
 	.debug = vma_kvm_arm64_debug,
 	.timers = vma_kvm_arm64_timers,
 	.kick = vma_kvm_kick,

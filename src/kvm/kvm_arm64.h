@@ -8,7 +8,7 @@
 struct vma_kvm_arm64_host {
 	unsigned ipa_bits;
 	unsigned long vm_type; /* for KVM_CREATE_VM */
-	bool ptrauth, pmu, nisv, serror_esr;
+	bool ptrauth, pmu, sve, nisv, serror_esr;
 	unsigned breakpoints, watchpoints;
 };
 extern struct vma_kvm_arm64_host vma_kvm_arm64;
@@ -32,6 +32,12 @@ void vma_kvm_arm64_close(struct vma_vcpu *v);
 int vma_kvm_arm64_run(struct vma_vcpu *v);
 int vma_kvm_arm64_complete(struct vma_vcpu *v);
 int vma_kvm_arm64_init(struct vma_vm *vm, uint32_t index, int fd); /* KVM_ARM_VCPU_INIT */
+/* kvm_arm64_sve.c. init: between KVM_ARM_VCPU_INIT and anything else */
+int vma_kvm_sve_init(struct vma_vm *vm, int fd);
+int vma_kvm_sve_length(struct vma_vcpu *v); /* sets v->sve */
+int vma_kvm_sve(struct vma_vcpu *v, vma_arm64_sve *s, bool write);
+int vma_kvm_sve_get_v(struct vma_vcpu *v, uint8_t to[32][16]); /* VMA_C_FP's share */
+int vma_kvm_sve_set_v(struct vma_vcpu *v, uint8_t from[32][16]);
 int vma_kvm_arm64_debug(struct vma_vcpu *v);
 int vma_kvm_arm64_timers(struct vma_vcpu *v, uint32_t *lines);
 /* kvm_arm64_nisv.c: KVM_EXIT_ARM_NISV. As vma_emul_begin_arm64 and vma_emul_answer_arm64; 0: go on */

@@ -68,7 +68,7 @@ static int commit_gpr(struct vma_vcpu *v)
 
 /* ------ vectors ------ */
 
-static int move_fp(struct vma_vcpu *v, int (*move)(struct vma_vcpu *v, uint64_t id, void *value))
+static int move_v(struct vma_vcpu *v, int (*move)(struct vma_vcpu *v, uint64_t id, void *value))
 {
 	vma_arm64_fp_regs *fp = &v->arm64.fp;
 	__uint128_t value;
@@ -79,14 +79,34 @@ static int move_fp(struct vma_vcpu *v, int (*move)(struct vma_vcpu *v, uint64_t 
 		rc = move(v, CORE(fp_regs.vregs[0], U128) + 4 * n, &value);
 		memcpy(fp->v[n], &value, sizeof(value));
 	}
-	if (!rc)
-		rc = move(v, CORE(fp_regs.fpsr, U32), &fp->fpsr);
+	return rc;
+}
+
+static int move_control(struct vma_vcpu *v, int (*move)(struct vma_vcpu *v, uint64_t id, void *value))
+{
+	vma_arm64_fp_regs *fp = &v->arm64.fp;
+	int rc = move(v, CORE(fp_regs.fpsr, U32), &fp->fpsr);
 	return rc ? rc : move(v, CORE(fp_regs.fpcr, U32), &fp->fpcr);
+}
+
+/* With SVE KVM has no V of its own (api.rst 4.68). */
+static int fetch_fp(struct vma_vcpu *v)
+{
+	int rc = v->sve ? vma_kvm_sve_get_v(v, v->arm64.fp.v) : move_v(v, get);
+
+	return rc ? rc : move_control(v, get);
 }
 
 static int set_move(struct vma_vcpu *v, uint64_t id, void *value)
 {
 	return set(v, id, value);
+}
+
+static int commit_fp(struct vma_vcpu *v)
+{
+	int rc = v->sve ? vma_kvm_sve_set_v(v, v->arm64.fp.v) : move_v(v, set_move);
+
+	return rc ? rc : move_control(v, set_move);
 }
 
 /* ------ events and MP state ------ */
@@ -157,7 +177,7 @@ int vma_kvm_arm64_fetch(struct vma_vcpu *v, uint32_t classes)
 	if (!rc && classes & VMA_C_GPR)
 		rc = fetch_gpr(v);
 	if (!rc && classes & VMA_C_FP)
-		rc = move_fp(v, get);
+		rc = fetch_fp(v);
 	return !rc && classes & VMA_C_EVENTS ? fetch_events(v) : rc;
 }
 
@@ -166,7 +186,7 @@ int vma_kvm_arm64_commit(struct vma_vcpu *v, uint32_t classes)
 	int rc = classes & VMA_C_GPR ? commit_gpr(v) : 0;
 
 	if (!rc && classes & VMA_C_FP)
-		rc = move_fp(v, set_move);
+		rc = commit_fp(v);
 	if (!rc && classes & VMA_C_EVENTS)
 		rc = commit_events(v);
 	return !rc && classes & VMA_C_MP ? commit_mp(v) : rc;

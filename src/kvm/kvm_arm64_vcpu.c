@@ -239,9 +239,12 @@ int vma_kvm_arm64_init(struct vma_vm *vm, uint32_t index, int fd)
 		init.features[0] |= 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC;
 	if (vm->config.pmu)
 		init.features[0] |= 1u << KVM_ARM_VCPU_PMU_V3;
+	if (vm->config.sve)
+		init.features[0] |= 1u << KVM_ARM_VCPU_SVE;
 	if (index && vm->config.irqchip == VMA_IRQCHIP_PLATFORM)
 		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
-	return vma_kvm_ioctl(fd, KVM_ARM_VCPU_INIT, &init, "KVM_ARM_VCPU_INIT");
+	rc = vma_kvm_ioctl(fd, KVM_ARM_VCPU_INIT, &init, "KVM_ARM_VCPU_INIT");
+	return !rc && vm->config.sve ? vma_kvm_sve_init(vm, fd) : rc;
 }
 
 static int map_run(struct vma_vcpu *v)
@@ -286,6 +289,8 @@ int vma_kvm_arm64_open(struct vma_vcpu *v)
 		rc = vma_kvm_drain(v);
 	if (!rc)
 		rc = vma_kvm_arm64_init(v->vm, v->index, fd);
+	if (!rc && v->vm->config.sve)
+		rc = vma_kvm_sve_length(v);
 	if (rc) {
 		unmap_run(v);
 		vma_kvm_park(v, fd, used);

@@ -31,6 +31,8 @@ static int vm_open(struct vma_vm *vm)
 	struct soft_vm *sv = vm->priv;
 	if (vm->config.pmu)
 		return vma_fail(VMA_E_NO_ACCEL, "soft has no PMU");
+	if (vm->config.sve)
+		return vma_fail(VMA_E_NO_ACCEL, "soft has no SVE");
 	for (size_t i = 0; i < sizeof models / sizeof *models; i++)
 		if (!strcmp(models[i].name, name)) {
 			sv->features = models[i].features;
