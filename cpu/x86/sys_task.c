@@ -136,6 +136,7 @@ static void commit(struct x86_cpu *c, const struct x86_task *t, const struct new
 	if (l == &layout16)
 		flags = (flags & 0xffff) | 2;
 	c->block = NULL;
+	c->trap = true; /* what is raised from here on is the new task's; the instruction has been counted */
 	c->shadow = 0;
 	c->step_armed = false;
 	c->cr0 |= CR0_TS;
@@ -238,11 +239,13 @@ bool x86_task_switch(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, c
 	if (n.l == &layout32 && (c->cr0 & CR0_PG))
 		x86_set_cr(c, NULL, 3, field(&n, TSS_CR3, 4));
 	load_segments(c, t);
+	c->trap = false;
 	return n.l->trap && n.image[n.l->trap] & 1;
 }
 
 void x86_task_trap(struct x86_cpu *c)
 {
 	x86_debug_trap(c, DR6_BT);
+	c->trap = true;
 	x86_raise(c, NULL, X86_DB, -1);
 }
