@@ -11,4 +11,15 @@
 CONF_BODIES_ARM64(CONF_BODY)
 #undef CONF_BODY
 
+/* conf_mmio_arm64.c, conf_exit_arm64.c: named by what they check */
+int a64_mmio_reads(struct conf *conf);
+int a64_mmio_writes(struct conf *conf);
+int a64_mmio_xzr(struct conf *conf);
+int a64_mmio_forms(struct conf *conf);
+int a64_mmio_maintenance(struct conf *conf);
+int a64_calls(struct conf *conf);
+int a64_waits(struct conf *conf);
+int a64_unknown_sysreg(struct conf *conf);
+int a64_beyond(struct conf *conf);
+
 #endif

@@ -106,17 +106,6 @@ static int no(struct guest *g, uint64_t gva, uint32_t access)
 	return CONF_PASS;
 }
 
-static int yes(struct guest *g, uint64_t gva, uint32_t access, uint64_t gpa, uint64_t page)
-{
-	struct conf *conf = g->conf;
-	vma_translation t;
-
-	CONF_OK(conf, vma_vcpu_translate(g->v, gva, access, &t));
-	CONF_EQUAL(conf, t.gpa, gpa);
-	CONF_EQUAL(conf, t.page_size, page);
-	return CONF_PASS;
-}
-
 static void entry(struct guest *g, uint64_t at, uint64_t value)
 {
 	guest_code(g, at, &value, 8);
@@ -136,10 +125,10 @@ static int four_levels(struct guest *g)
 	s.efer |= 0x800;
 	s.cr0 |= 0x10000;
 	CONF_OK(conf, vma_x86_set_sregs(g->v, &s));
-	CONF_TRY(yes(g, 0x12345, 0, 0x12345, 0x200000));
-	CONF_TRY(yes(g, 0x200123, VMA_ACCESS_USER, 0x20123, 0x1000));
+	CONF_TRY(guest_translates(g, 0x12345, 0, 0x12345, 0x200000));
+	CONF_TRY(guest_translates(g, 0x200123, VMA_ACCESS_USER, 0x20123, 0x1000));
 	CONF_TRY(no(g, 0x200123, VMA_ACCESS_WRITE)); /* CR0.WP */
-	CONF_TRY(yes(g, 0x201123, VMA_ACCESS_WRITE, 0x21123, 0x1000));
+	CONF_TRY(guest_translates(g, 0x201123, VMA_ACCESS_WRITE, 0x21123, 0x1000));
 	CONF_TRY(no(g, 0x201123, VMA_ACCESS_EXEC));
 	CONF_TRY(no(g, 0x201123, VMA_ACCESS_USER));
 	CONF_TRY(no(g, 0x202000, 0));
@@ -165,15 +154,15 @@ static int other_modes(struct guest *g)
 	s.cr4 = 0x10; /* PSE */
 	s.cr3 = GUEST_TABLES + 0x9000;
 	CONF_OK(conf, vma_x86_set_sregs(g->v, &s));
-	CONF_TRY(yes(g, 0x1234, VMA_ACCESS_WRITE, 0x401234, 0x400000));
-	CONF_TRY(yes(g, 0x400567, VMA_ACCESS_USER, 0x23567, 0x1000));
+	CONF_TRY(guest_translates(g, 0x1234, VMA_ACCESS_WRITE, 0x401234, 0x400000));
+	CONF_TRY(guest_translates(g, 0x400567, VMA_ACCESS_USER, 0x23567, 0x1000));
 	CONF_TRY(no(g, 0x401000, 0));
 	s.cr4 = 0x20; /* PAE: four pointers; the second GiB by the second */
 	s.cr3 = GUEST_TABLES + 0xb000;
 	entry(g, GUEST_TABLES + 0xb008, GUEST_TABLES + 0xc001);
 	entry(g, GUEST_TABLES + 0xc018, 0x600083);
 	CONF_OK(conf, vma_x86_set_sregs(g->v, &s));
-	CONF_TRY(yes(g, 0x40612345, VMA_ACCESS_WRITE, 0x612345, 0x200000));
+	CONF_TRY(guest_translates(g, 0x40612345, VMA_ACCESS_WRITE, 0x612345, 0x200000));
 	return no(g, 0x612345, 0);
 }
 

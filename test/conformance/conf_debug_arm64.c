@@ -133,17 +133,6 @@ static int no(struct guest *g, uint64_t gva, uint32_t access)
 	return CONF_PASS;
 }
 
-static int yes(struct guest *g, uint64_t gva, uint32_t access, uint64_t gpa, uint64_t page)
-{
-	struct conf *conf = g->conf;
-	vma_translation t;
-
-	CONF_OK(conf, vma_vcpu_translate(g->v, gva, access, &t));
-	CONF_EQUAL(conf, t.gpa, gpa);
-	CONF_EQUAL(conf, t.page_size, page);
-	return CONF_PASS;
-}
-
 static void entry(struct guest *g, uint64_t table, unsigned index, uint64_t value)
 {
 	guest_code(g, table + 8 * index, &value, 8);
@@ -173,19 +162,19 @@ static int granule_4k(struct guest *g)
 	entry(g, UPPER, 511, T3 | TABLE);
 	entry(g, T3, 511, 0x600000 | BLOCK | AF);
 	paging(g, 25 | 25 << 16 | 2u << 30, T0);
-	CONF_TRY(yes(g, 0x40012345, 0, 0x40012345, 1 << 30));
-	CONF_TRY(yes(g, 0x12345, VMA_ACCESS_USER | VMA_ACCESS_WRITE, 0x412345, 0x200000));
+	CONF_TRY(guest_translates(g, 0x40012345, 0, 0x40012345, 1 << 30));
+	CONF_TRY(guest_translates(g, 0x12345, VMA_ACCESS_USER | VMA_ACCESS_WRITE, 0x412345, 0x200000));
 	CONF_TRY(no(g, 0x12345, VMA_ACCESS_EXEC)); /* what EL0 may write */
-	CONF_TRY(yes(g, 0x200123, VMA_ACCESS_USER, 0x20123, 0x1000));
+	CONF_TRY(guest_translates(g, 0x200123, VMA_ACCESS_USER, 0x20123, 0x1000));
 	CONF_TRY(no(g, 0x200123, VMA_ACCESS_WRITE));
-	CONF_TRY(yes(g, 0x201123, VMA_ACCESS_WRITE, 0x21123, 0x1000));
+	CONF_TRY(guest_translates(g, 0x201123, VMA_ACCESS_WRITE, 0x21123, 0x1000));
 	CONF_TRY(no(g, 0x201123, VMA_ACCESS_EXEC));
 	CONF_TRY(no(g, 0x201123, VMA_ACCESS_USER));
 	CONF_TRY(no(g, 0x202000, 0));
 	CONF_TRY(no(g, 0x203000, 0));
 	CONF_TRY(no(g, 0x204000, 0));
 	CONF_TRY(no(g, 0x8000000000, 0)); /* in neither half */
-	CONF_TRY(yes(g, 0xffffffffffe12345, VMA_ACCESS_WRITE, 0x612345, 0x200000));
+	CONF_TRY(guest_translates(g, 0xffffffffffe12345, VMA_ACCESS_WRITE, 0x612345, 0x200000));
 	CONF_TRY(no(g, 0xffffffff80000000, 0));
 	CONF_EQUAL(conf, guest_read64(g, T2 + 16), 0x22000 | PAGE); /* looking sets no access flag */
 	paging(g, 25 | 25 << 16 | 2u << 30 | 1 << 7, T0); /* EPD0 */
@@ -200,8 +189,8 @@ static int other_granules(struct guest *g)
 	entry(g, T0, 1, 0x4000000 | BLOCK | AF);
 	entry(g, T1, 3, 0x24000 | PAGE | AF);
 	paging(g, 28 | 2 << 14 | 1 << 23, T0);
-	CONF_TRY(yes(g, 0x2123456, 0, 0x4123456, 0x2000000));
-	CONF_TRY(yes(g, 0xc123, VMA_ACCESS_WRITE, 0x24123, 0x4000));
+	CONF_TRY(guest_translates(g, 0x2123456, 0, 0x4123456, 0x2000000));
+	CONF_TRY(guest_translates(g, 0xc123, VMA_ACCESS_WRITE, 0x24123, 0x4000));
 	CONF_TRY(no(g, 0x10000, 0));
 	CONF_TRY(no(g, 0xffffffffffe12345, 0)); /* EPD1 */
 	memset(g->ram + T0, 0, 0x50000);
@@ -209,14 +198,14 @@ static int other_granules(struct guest *g)
 	entry(g, T0, 2, 0x40000000 | BLOCK | AF);
 	entry(g, T1, 5, 0x30000 | PAGE | AF);
 	paging(g, 22 | 1 << 14 | 1 << 23, T0);
-	CONF_TRY(yes(g, 0x40123456, 0, 0x40123456, 0x20000000));
-	CONF_TRY(yes(g, 0x51234, VMA_ACCESS_WRITE, 0x31234, 0x10000));
+	CONF_TRY(guest_translates(g, 0x40123456, 0, 0x40123456, 0x20000000));
+	CONF_TRY(guest_translates(g, 0x51234, VMA_ACCESS_WRITE, 0x31234, 0x10000));
 	return no(g, 0x20000000, 0);
 }
 
 static int walks(struct guest *g)
 {
-	CONF_TRY(yes(g, 0x12345, VMA_ACCESS_EXEC, 0x12345, 4096)); /* MMU off */
+	CONF_TRY(guest_translates(g, 0x12345, VMA_ACCESS_EXEC, 0x12345, 4096)); /* MMU off */
 	CONF_TRY(granule_4k(g));
 	CONF_TRY(other_granules(g));
 	return g->conf->reason[0] ? CONF_FAIL : CONF_PASS;

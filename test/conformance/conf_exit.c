@@ -4,7 +4,8 @@
 
 #include <vmaccel/null.h>
 
-#include "conf_arm64.h"
+#include "bodies_arm64.h"
+#include "guest.h"
 
 /* ------ T037: MSRs ------ */
 

@@ -2,7 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf_arm64.h"
+#include "bodies_arm64.h"
+#include "guest.h"
 
 #define PATTERN 0x1122334455667788u
 

@@ -398,3 +398,14 @@ uint64_t *guest_small_pages(struct guest *g)
 	put64(g->ram + GUEST_TABLES + 0x2000, GUEST_TABLES + 0x6000 + 7);
 	return entries;
 }
+
+int guest_translates(struct guest *g, uint64_t gva, uint32_t access, uint64_t gpa, uint64_t page_size)
+{
+	struct conf *conf = g->conf;
+	vma_translation t;
+
+	CONF_OK(conf, vma_vcpu_translate(g->v, gva, access, &t));
+	CONF_EQUAL(conf, t.gpa, gpa);
+	CONF_EQUAL(conf, t.page_size, page_size);
+	return CONF_PASS;
+}

@@ -130,6 +130,9 @@ int guest_map(struct guest *g, uint64_t gpa, uint64_t size, uint32_t flags, uint
  * old one. */
 uint64_t *guest_small_pages(struct guest *g);
 
+/* vma_vcpu_translate gives that. */
+int guest_translates(struct guest *g, uint64_t gva, uint32_t access, uint64_t gpa, uint64_t page_size);
+
 /* A device that answers every MMIO access out of its memory, however the access was cut into fragments. */
 struct guest_mmio {
 	uint64_t base;

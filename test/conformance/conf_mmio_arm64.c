@@ -1,8 +1,9 @@
-/* conf_a64_mmio.c - arm64 accesses to addresses without memory (T026-T030). */
+/* conf_mmio_arm64.c - arm64 accesses to addresses without memory (T026-T030). */
 #include <stdio.h>
 #include <string.h>
 
-#include "conf_arm64.h"
+#include "bodies_arm64.h"
+#include "guest.h"
 
 #define PATTERN UINT64_C(0x1122334455667788)
 static const uint8_t answer[16] = {0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 1, 2, 3, 4, 5, 6, 7, 8};

@@ -1,7 +1,8 @@
-/* conf_a64_exit.c - exits of arm64 guests that are no accesses: calls, waits, system registers, addresses beyond all (T042-T044, T048). */
+/* conf_exit_arm64.c - exits of arm64 guests that are no accesses: calls, waits, system registers, addresses beyond all (T042-T044, T048). */
 #include <string.h>
 
-#include "conf_arm64.h"
+#include "bodies_arm64.h"
+#include "guest.h"
 
 enum { EC_UNKNOWN = 0, EC_DATA_ABORT = 0x25, SYNC = 4 };
 #define ESR(g) (uint32_t)guest_get(g, VMA_ARM64_X0 + 10) /* bits 63:32 are more about it, if anything */
