@@ -7,6 +7,9 @@
 #ifdef VMA_HAVE_KVM
 extern const struct vma_backend vma_backend_kvm;
 #endif
+#ifdef VMA_HAVE_WHPX
+extern const struct vma_backend vma_backend_whpx;
+#endif
 #ifdef VMA_HAVE_SOFT
 extern const struct vma_backend vma_backend_soft, vma_backend_soft_arm64;
 #endif
@@ -17,6 +20,9 @@ extern const struct vma_backend vma_backend_null;
 const struct vma_backend *const vma_backends[] = {
 #ifdef VMA_HAVE_KVM
 	&vma_backend_kvm,
+#endif
+#ifdef VMA_HAVE_WHPX
+	&vma_backend_whpx,
 #endif
 #ifdef VMA_HAVE_SOFT
 	&vma_backend_soft,

@@ -43,6 +43,11 @@ enum { OS_MAP_WRITE = 1, OS_MAP_PRIVATE = 2, OS_MAP_NORESERVE = 4 };
 int os_map(int fd, uint64_t offset, size_t size, unsigned flags, void **out); /* fd -1: anonymous */
 void os_unmap(void *p, size_t size);
 
+/* A library of the system's own, by its file name: from the system's folder only; it stays loaded. Where there are none,
+ * those that the program has been linked with, if any. os_symbol: NULL: it has no such function. */
+int os_system_library(const char *name, void **lib);
+void *os_symbol(void *lib, const char *name);
+
 /* Time: monotonic nanoseconds; the host's TSC frequency in Hz (0: not known). */
 uint64_t os_now_ns(void);
 uint64_t os_tsc_hz(void);

@@ -357,3 +357,24 @@ void os_cond_broadcast(struct os_cond *c)
 {
 	pthread_cond_broadcast(cond_of(c));
 }
+
+/* ------ the system's own libraries ------ */
+
+/* A simulated WinHvPlatform.dll, in the tests' programs. */
+void *vma_whpx_sim_symbol(const char *name) __attribute__((weak, visibility("hidden")));
+
+int os_system_library(const char *name, void **lib)
+{
+	int e = os_fault("LoadLibraryEx");
+
+	if (e)
+		return -e;
+	*lib = !strcmp(name, "WinHvPlatform.dll") && vma_whpx_sim_symbol ? lib : NULL;
+	return *lib ? 0 : -ENOENT;
+}
+
+void *os_symbol(void *lib, const char *name)
+{
+	(void)lib;
+	return vma_whpx_sim_symbol(name);
+}

@@ -299,3 +299,20 @@ void os_cond_broadcast(struct os_cond *c)
 {
 	WakeAllConditionVariable(cond_of(c));
 }
+
+/* ------ the system's own libraries ------ */
+
+int os_system_library(const char *name, void **lib)
+{
+	int e = os_fault("LoadLibraryEx");
+
+	if (e)
+		return -e;
+	*lib = (void *)LoadLibraryExA(name, NULL, LOAD_LIBRARY_SEARCH_SYSTEM32);
+	return *lib ? 0 : os_last_error();
+}
+
+void *os_symbol(void *lib, const char *name)
+{
+	return (void *)GetProcAddress((HMODULE)lib, name);
+}
