@@ -27,7 +27,8 @@ static const struct arg_choice entries[] = {
 	{"auto", VMM_ENTRY_AUTO},           {"direct", VMM_ENTRY_DIRECT}, {"classic", VMM_ENTRY_CLASSIC},
 	{"classic32", VMM_ENTRY_CLASSIC32}, {NULL, 0},
 };
-static const struct arg_choice irqchips[] = {{"platform", 0}, {"library", 1}, {NULL, 0}};
+static const struct arg_choice irqchips[] = {
+	{"auto", VMM_IRQCHIP_AUTO}, {"platform", VMM_IRQCHIP_PLATFORM}, {"library", VMM_IRQCHIP_LIBRARY}, {NULL, 0}};
 static const struct arg_choice resets[] = {{"stop", VMM_RESET_STOP}, {"reboot", VMM_RESET_REBOOT}, {NULL, 0}};
 
 #define AT(member) offsetof(struct run_options, member)
@@ -37,7 +38,7 @@ static const struct arg args[] = {
 	{"--gic", NULL, ARG_COUNT, AT(gic), 2, 3, "V", "arm64: version of the interrupt controller (3 where there is one)", NULL, 0},
 	{"--cpus", "-smp", ARG_COUNT, AT(cpus), 1, 4096, "N", "virtual CPUs (1)", NULL, 0},
 	{"--cpu", "-cpu", ARG_TEXT, AT(cpu), 0, 0, "MODEL", "x86-64-v1, x86-64-v2, x86-64-v3, armv8.0-a, armv8.2-a, max or host", NULL, 0},
-	{"--irqchip", NULL, ARG_CHOICE, AT(irqchip), 0, 0, "I", "interrupt controllers: platform, the accelerator's (default), or library", irqchips, 0},
+	{"--irqchip", NULL, ARG_CHOICE, AT(irqchip), 0, 0, "I", "interrupt controllers: platform, the accelerator's, library, or auto (default): library where it has none", irqchips, 0},
 	{"--mem", "-m", ARG_SIZE, AT(mem), 1 << 20, 1ull << 44, "SIZE", "guest memory: 512M, 2G (256M); a bare number is MiB", NULL, 0},
 	{"--kernel", "-kernel", ARG_TEXT, AT(kernel), 0, 0, "FILE", "bzImage, ELF with a PVH note, Multiboot 1, arm64 Image, or see --flat", NULL, 0},
 	{"--initrd", "-initrd", ARG_TEXT, AT(initrd), 0, 0, "FILE", "initial RAM disk", NULL, 0},
@@ -104,7 +105,7 @@ static int configure(const struct run_options *o, struct vmm_config *config)
 		.handle_signals = 1,
 		.max_insns = o->max_insns,
 		.insn_hz = o->insn_hz,
-		.library_irqchip = (uint32_t)o->irqchip,
+		.irqchip = (enum vmm_irqchip)o->irqchip,
 	};
 	if (!o->kernel)
 		return bad("--kernel", "is required");

@@ -190,6 +190,17 @@ static int vm_failed(struct vmm *vmm, int result, const char *doing, struct vmm_
 	return vmm_fail(error, vmm_status_of(result), "%s on %s: %s", doing, vma_accel_name(vmm->accel), vma_why());
 }
 
+static vma_irqchip irqchip_of(const struct vmm *vmm)
+{
+	vma_platform_info info = {.size = sizeof(info)};
+
+	if (vmm->config.irqchip != VMM_IRQCHIP_AUTO)
+		return vmm->config.irqchip == VMM_IRQCHIP_LIBRARY ? VMA_IRQCHIP_LIBRARY : VMA_IRQCHIP_PLATFORM;
+	if (vma_platform_find(vmm->accel, vmm->config.arch, &info) < 0 || info.caps & VMA_CAP_IRQCHIP)
+		return VMA_IRQCHIP_PLATFORM;
+	return VMA_IRQCHIP_LIBRARY;
+}
+
 static int make_vm(struct vmm *vmm, struct vmm_error *error)
 {
 	vma_vm_config config = {.size = sizeof(config),
@@ -197,7 +208,7 @@ static int make_vm(struct vmm *vmm, struct vmm_error *error)
 				.arch = vmm->config.arch,
 				.max_vcpus = vmm->config.cpus,
 				.cpu_model = vmm->config.cpu_model,
-				.irqchip = vmm->config.library_irqchip ? VMA_IRQCHIP_LIBRARY : VMA_IRQCHIP_PLATFORM,
+				.irqchip = irqchip_of(vmm),
 				.msr_policy = VMA_MSR_GP,
 				.insn_hz = vmm->config.insn_hz};
 	int result = vma_vm_create(&config, &vmm->vm);

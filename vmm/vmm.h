@@ -66,6 +66,9 @@ struct vmm_clock_source {
 	void *opaque;
 };
 
+/* AUTO: the accelerator's interrupt controllers, or this library's above an accelerator that has none. */
+enum vmm_irqchip { VMM_IRQCHIP_AUTO, VMM_IRQCHIP_PLATFORM, VMM_IRQCHIP_LIBRARY };
+
 struct vmm_config {
 	uint32_t size;         /* sizeof(struct vmm_config) */
 	vma_accel accel;       /* VMA_ACCEL_AUTO (0): the library chooses */
@@ -106,7 +109,7 @@ struct vmm_config {
 	uint64_t max_insns, insn_hz;
 	uint32_t slice; /* for tests: the vCPU returns after at most so many instructions, which must not show; 0: no
 			   limit */
-	uint32_t library_irqchip; /* 1: VMA_IRQCHIP_LIBRARY, not the accelerator's interrupt controllers */
+	enum vmm_irqchip irqchip;
 };
 
 /* X(NAME, number, text): how a run ended. */
