@@ -1,0 +1,129 @@
+/* whpx.c - the WHPX back end: its tables, and the life of a VM, which is a partition (WHP, WHvCreatePartition). */
+#include <string.h>
+#include "whpx/whpx.h"
+#include "pc/pc.h"
+
+int whpx_set_property(struct whpx_vm *wm, WHV_PARTITION_PROPERTY_CODE code, const void *value, uint32_t size)
+{
+	HRESULT hr = WHPX(SetPartitionProperty, wm->partition, code, value, size);
+
+	return hr ? whpx_fail(hr, "WHvSetPartitionProperty") : 0;
+}
+
+/* Without scaling a guest's TSC runs at the host's frequency. */
+static int check_config(const struct vma_vm *vm)
+{
+	uint64_t want = vm->config.tsc_hz, host = whpx_host.tsc_hz ? whpx_host.tsc_hz : os_tsc_hz();
+	uint64_t off = want > host ? want - host : host - want;
+
+	if (vm->config.irqchip == VMA_IRQCHIP_PLATFORM)
+		return vma_fail(VMA_E_NOT_WRITTEN, "the platform's local APIC; use VMA_IRQCHIP_LIBRARY");
+	if (want && off > host / 4000)
+		return vma_fail(VMA_E_NO_ACCEL, "tsc_hz %llu: whpx does not scale the TSC; it runs at %llu",
+				(unsigned long long)want, (unsigned long long)host);
+	return 0;
+}
+
+static void delete_partition(struct whpx_vm *wm)
+{
+	if (wm->partition)
+		whpx_api.DeletePartition(wm->partition);
+	wm->partition = NULL;
+	wm->ready = false;
+}
+
+static void vm_close(struct vma_vm *vm)
+{
+	whpx_mem_close(whpx_vm(vm));
+	delete_partition(whpx_vm(vm));
+}
+
+/* The partition waits until the configuration is final: what comes before the set-up can then fail and be done again. */
+static int vm_open(struct vma_vm *vm)
+{
+	struct whpx_vm *wm = whpx_vm(vm);
+	int rc = check_config(vm);
+
+	wm->vm = vm;
+	return rc ? rc : whpx_mem_open(wm);
+}
+
+/* One property each for all that wants an exit: debugging, MSRs that only raise #GP, CPUID. #DB and #BP exit always
+ * where they can: the bitmap may not change while a virtual processor runs. */
+static int set_exits(struct whpx_vm *wm)
+{
+	WHV_EXTENDED_VM_EXITS exits = {.AsUINT64 = 0};
+	uint64_t exceptions = 0;
+	int rc;
+
+	if (whpx_host.exits.ExceptionExit) {
+		exits.ExceptionExit = 1;
+		exceptions = 1 << WHPX_DB | 1 << WHPX_BP;
+	}
+	exits.X64CpuidExit = whpx_host.exits.X64CpuidExit;
+	whpx_msr_wants(wm->vm, &exits, &exceptions);
+	rc = exits.AsUINT64 ? whpx_set_property(wm, WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof(exits)) : 0;
+	if (!rc && exceptions)
+		rc = whpx_set_property(wm, WHvPartitionPropertyCodeExceptionExitBitmap, &exceptions, sizeof(exceptions));
+	return rc;
+}
+
+static int set_up(struct whpx_vm *wm)
+{
+	struct vma_vm *vm = wm->vm;
+	HRESULT hr = WHPX(CreatePartition, &wm->partition);
+	int rc = hr ? whpx_fail(hr, "WHvCreatePartition") : 0;
+
+	if (!rc)
+		rc = whpx_set_property(wm, WHvPartitionPropertyCodeProcessorCount, &vm->config.max_vcpus, sizeof(uint32_t));
+	if (!rc)
+		rc = set_exits(wm);
+	if (!rc)
+		rc = whpx_cpuid_setup(vm);
+	if (!rc)
+		rc = whpx_msr_setup(vm);
+	if (rc)
+		return rc;
+	hr = WHPX(SetupPartition, wm->partition);
+	return hr ? whpx_fail(hr, "WHvSetupPartition") : whpx_mem_setup(wm);
+}
+
+static int vm_finalize(struct vma_vm *vm)
+{
+	struct whpx_vm *wm = whpx_vm(vm);
+	int rc = set_up(wm);
+
+	if (rc)
+		delete_partition(wm);
+	return rc;
+}
+
+static const struct vma_backend library;
+
+#define WHPX_SLOTS                                                                                                     \
+	.name = "whpx", .accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct whpx_vm),           \
+	.vcpu_size = sizeof(struct whpx_vcpu), .probe = whpx_probe, .cpuid_max = whpx_cpuid_max, .map = whpx_map,      \
+	.unmap = whpx_unmap, .protect = whpx_protect, .split = whpx_split, .dirty_log = whpx_dirty_log,                \
+	.interrupt = whpx_interrupt, .interrupt_ready = whpx_interrupt_ready, .debug = whpx_debug
+
+const struct vma_backend vma_backend_whpx = {
+	WHPX_SLOTS,
+	.library = &library,
+	.vm_open = vm_open,
+	.vm_close = vm_close,
+	.vm_finalize = vm_finalize,
+	.vcpu_open = whpx_vcpu_open,
+	.vcpu_close = whpx_vcpu_close,
+	.run = whpx_run,
+	.complete = whpx_complete,
+	.fetch = whpx_fetch,
+	.commit = whpx_commit,
+	.get_msrs = whpx_get_msrs,
+	.set_msrs = whpx_set_msrs,
+	.nmi = whpx_nmi,
+	.get_tpr = whpx_get_tpr,
+	.set_tpr = whpx_set_tpr,
+	.kick = whpx_kick,
+};
+
+static const struct vma_backend library = {WHPX_SLOTS, PC_SLOTS, .bare = &vma_backend_whpx};

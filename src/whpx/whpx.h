@@ -1,0 +1,315 @@
+/* whpx.h - what the files of the WHPX back end share: the functions of WinHvPlatform.dll, what this Windows can do, the
+ * private halves of a VM and a vCPU, and the contracts between the files. "WHP" means Microsoft's Windows Hypervisor
+ * Platform API reference. Nothing here has run on Windows: the platform was simulated (sim/whpx).
+ *
+ * What the library knows of a vCPU and the platform does not yet stands in w->out, always: whpx_flush writes it, before
+ * the guest is entered or registers are read. So an exit that is answered costs no call of its own. */
+#ifndef VMA_WHPX_H
+#define VMA_WHPX_H
+
+#include "whpx/whp.h"
+#include "core/core.h"
+#include "x86/x86.h"
+
+#define WHPX_PAGE 4096u
+
+/* ------ the platform's functions (whpx_dll.c) ------ */
+
+/* What Windows 10 version 2004 has, and what came later. */
+#define WHPX_REQUIRED(X)                                                                                               \
+	X(GetCapability) X(CreatePartition) X(SetupPartition) X(DeletePartition) X(SetPartitionProperty)               \
+	X(MapGpaRange) X(UnmapGpaRange) X(CreateVirtualProcessor) X(DeleteVirtualProcessor) X(RunVirtualProcessor)     \
+	X(CancelRunVirtualProcessor) X(GetVirtualProcessorRegisters) X(SetVirtualProcessorRegisters)                   \
+	X(GetVirtualProcessorXsaveState) X(SetVirtualProcessorXsaveState) X(QueryGpaRangeDirtyBitmap)                  \
+	X(RequestInterrupt) X(GetVirtualProcessorInterruptControllerState2)                                            \
+	X(SetVirtualProcessorInterruptControllerState2) X(SuspendPartitionTime) X(ResumePartitionTime)
+#define WHPX_OPTIONAL(X) X(AdviseGpaRange) X(GetVirtualProcessorCpuidOutput)
+
+struct whpx_api {
+#define X(name) __typeof__(WHv##name) *name;
+	WHPX_REQUIRED(X)
+	WHPX_OPTIONAL(X)
+#undef X
+};
+extern struct whpx_api whpx_api;
+
+/* Every call of the platform, so that the fault sweep can make it fail: the hook's positive number is an errno and
+ * means E_OUTOFMEMORY, a negative one is the HRESULT. */
+HRESULT whpx_fault(const char *call);
+#define WHPX(name, ...)                                                                                                \
+	__extension__({                                                                                                \
+		HRESULT hr_ = vma_os_fault ? whpx_fault("WHv" #name) : S_OK;                                           \
+		hr_ ? hr_ : whpx_api.name(__VA_ARGS__);                                                                \
+	})
+
+/* Load the DLL and find its functions. 0; -1: it cannot be used, why and what can be done. */
+int whpx_load(const char **why, const char **remedy);
+/* Write the sentence for vma_why() about a failed call, with what the code means and what to do; a VMA_E_ code. */
+int whpx_fail(HRESULT hr, const char *call);
+const char *whpx_hresult_text(HRESULT hr); /* "" when it is none that is documented */
+/* For the probe: the sentence, and what can be done. */
+const char *whpx_refusal(HRESULT hr, const char *call, const char **remedy);
+
+/* ------ what this Windows can do (whpx_host.c); learnt once a process by the probe ------ */
+struct whpx_host {
+	WHV_CAPABILITY_FEATURES features;
+	WHV_EXTENDED_VM_EXITS exits;
+	WHV_X64_MSR_EXIT_BITMAP msr_exits;
+	uint64_t exceptions; /* vectors that can exit */
+	WHV_PROCESSOR_FEATURES_BANKS processor;
+	WHV_PROCESSOR_XSAVE_FEATURES xsave;
+	uint64_t tsc_hz; /* 0: not said */
+	uint32_t gpa_bits;
+};
+extern struct whpx_host whpx_host;
+enum { WHPX_DB = 1, WHPX_NMI = 2, WHPX_BP = 3, WHPX_GP = 13, WHPX_PF = 14 }; /* vectors (SDM vol. 3, 6.3.1) */
+void whpx_probe(vma_platform_info *info);
+/* A capability; what is not written stays. False: this Windows does not know it. */
+bool whpx_capability(WHV_CAPABILITY_CODE code, void *value, uint32_t size);
+
+/* ------ VM ------ */
+
+/* A mapping. Changed only while every vCPU's memory lock is held, so that a vCPU's emulator reads it under its own. */
+struct whpx_region {
+	uint64_t gpa, size;
+	uint8_t *hva;
+	uint32_t flags;          /* VMA_MAP_ */
+	_Atomic uint64_t *dirty; /* what the emulator wrote and what was collected: one bit a page; NULL without VMA_MAP_LOG */
+};
+
+struct whpx_vm {
+	struct vma_vm *vm;
+	WHV_PARTITION_HANDLE partition;
+	bool ready;              /* set up: memory can be mapped in it */
+	struct os_mutex *memory; /* max_vcpus locks: a vCPU holds its own while it emulates */
+	struct whpx_region *regions;
+	size_t region_count, region_room;
+	uint64_t generation; /* of the mappings and their logs; under the same locks: what an emulator's TLB holds is of one */
+};
+
+/* ------ vCPU ------ */
+
+/* Registers to be written, or read, by one call. The DLL wants values aligned to 16. */
+enum { WHPX_BATCH = 192 };
+struct whpx_batch {
+	uint32_t count;
+	WHV_REGISTER_NAME names[WHPX_BATCH];
+	_Alignas(16) WHV_REGISTER_VALUE values[WHPX_BATCH];
+};
+
+/* The half-done instruction behind a pending exit: who finishes it. */
+enum whpx_half {
+	WHPX_NONE,
+	WHPX_IO,       /* IN, OUT by the exit's context (whpx_exit.c) */
+	WHPX_MOVE,     /* a plain MOV, MOVZX, MOVSX to or from a device, decoded from the exit's bytes (whpx_insn.c) */
+	WHPX_MSR,      /* RDMSR, WRMSR by the exit's context (whpx_msr.c) */
+	WHPX_CPUID,    /* whpx_cpuid.c */
+	WHPX_EMULATED, /* anything else: the emulator holds it (whpx_emu.c) */
+	WHPX_HALVES
+};
+
+/* A vCPU as the thread that cancels sees it (whpx_kick.c). */
+struct whpx_runner {
+	struct whpx_runner *next;
+	struct vma_kick *kick;
+	WHV_PARTITION_HANDLE partition;
+	uint32_t index;
+	atomic_bool running; /* in WHvRunVirtualProcessor, or about to look at the kick's attention and enter */
+};
+
+struct whpx_vcpu {
+	struct vma_vcpu *v;
+	struct whpx_vm *vm;
+	struct whpx_runner runner;
+	_Alignas(16) WHV_RUN_VP_EXIT_CONTEXT ctx; /* the last exit */
+	struct whpx_batch out;
+
+	enum whpx_half half;
+	uint8_t data[8]; /* of a simple I/O or MMIO exit: where v->exit points */
+	struct {
+		uint8_t length;       /* of the instruction */
+		uint8_t reg;          /* the target register's number */
+		uint8_t width, size;  /* bytes of the target register and of the access */
+		bool sign, high;      /* MOVSX; AH, CH, DH, BH */
+	} move; /* WHPX_MOVE, a read */
+
+	/* As of the last exit and what was done since; whoever puts one of them into w->out or emulates keeps it true. */
+	uint64_t rflags;
+	uint8_t cr8;
+	bool shadow, interruption; /* an event is to be delivered at the next entry */
+	bool flags_known;          /* false: rflags, shadow, interruption are to be read first (whpx_learn_flags) */
+	uint8_t shadow_kind;       /* vma_x86_events.shadow: the platform has one bit for STI and MOV SS */
+
+	bool nmi_pending; /* latched, not handed over yet */
+	bool window_asked, nmi_asked; /* notifications that are outstanding */
+	uint8_t window_priority;
+	bool held;        /* an interrupt that waits for an exception to be delivered first */
+	uint8_t held_vector;
+	bool held_soft;
+	bool shutdown;    /* a triple fault was restored */
+	bool halted;      /* HALTED, without a local APIC in the platform */
+	bool fresh_events; /* v->x86.events as set by the caller, in `events`: nothing was entered or emulated since */
+	vma_x86_events events;
+	uint64_t apic_base;
+	bool apic_base_known;
+
+	/* The emulator: the software CPU with this vCPU's state (whpx_emu.c). It also keeps the MSRs that have no name here. */
+	struct x86_cpu *cpu;
+	struct x86_env env;
+	struct whpx_emu *emu; /* whpx_emu.c's own */
+
+	int stashed; /* the kind of an exit in v->exit's shape, in stashed_exit, that a completion ended in; 0: none */
+	vma_exit stashed_exit;
+	uint8_t *xsave; /* for the platform's form of the XSAVE image */
+	uint32_t xsave_size;
+
+	/* progress guard: the same access again and again */
+	uint64_t stuck_rip, stuck_gpa;
+	unsigned stuck;
+
+	bool debug_on;
+	bool stepping;   /* TF was set for the caller's single step; the guest's own was guest_tf */
+	bool guest_tf;
+	bool step_off;   /* the next entry steps off the breakpoint at step_off_pc */
+	uint64_t step_off_pc;
+};
+
+static inline struct whpx_vm *whpx_vm(const struct vma_vm *vm)
+{
+	return vm->priv;
+}
+static inline struct whpx_vcpu *whpx_vcpu(const struct vma_vcpu *v)
+{
+	return v->priv;
+}
+
+/* whpx.c */
+int whpx_set_property(struct whpx_vm *wm, WHV_PARTITION_PROPERTY_CODE code, const void *value, uint32_t size);
+
+/* whpx_batch.c */
+WHV_REGISTER_VALUE *whpx_add(struct whpx_batch *b, WHV_REGISTER_NAME name); /* zeroed, or the one that is there */
+void whpx_put(struct whpx_vcpu *w, WHV_REGISTER_NAME name, uint64_t value); /* into w->out */
+int whpx_flush(struct whpx_vcpu *w);                                        /* write w->out */
+int whpx_get(struct whpx_vcpu *w, struct whpx_batch *b);                    /* read, after a flush */
+WHV_REGISTER_VALUE whpx_segment(const vma_x86_seg *s);
+void whpx_segment_in(const WHV_REGISTER_VALUE *r, vma_x86_seg *s);
+extern const WHV_REGISTER_NAME whpx_gpr_by_number[16];
+
+/* whpx_mem.c */
+int whpx_map(struct vma_vm *vm, struct vma_region *r);
+int whpx_unmap(struct vma_vm *vm, struct vma_region *r);
+int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags);
+int whpx_split(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail);
+int whpx_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap, int clear);
+/* Caller holds its vCPU's memory lock: whpx_memory_lock. */
+struct whpx_region *whpx_region_at(struct whpx_vm *wm, uint64_t gpa);
+void whpx_memory_lock(struct whpx_vcpu *w);
+void whpx_memory_unlock(struct whpx_vcpu *w);
+int whpx_mem_open(struct whpx_vm *wm);
+int whpx_mem_setup(struct whpx_vm *wm); /* the partition is set up: map what was mapped before */
+void whpx_mem_close(struct whpx_vm *wm);
+/* A fault on memory that is mapped and allows the access: make the page present. */
+void whpx_populate(struct whpx_vcpu *w, uint64_t gpa, bool write);
+/* The emulator wrote there. */
+void whpx_mark_dirty(struct whpx_vm *wm, uint64_t gpa);
+
+/* whpx_regs.c */
+int whpx_fetch(struct vma_vcpu *v, uint32_t classes);
+int whpx_commit(struct vma_vcpu *v, uint32_t classes);
+
+/* whpx_events.c */
+int whpx_learn_flags(struct whpx_vcpu *w);
+int whpx_fetch_events(struct whpx_vcpu *w);
+int whpx_commit_events(struct whpx_vcpu *w);
+int whpx_interrupt(struct vma_vcpu *v, uint8_t vector);
+int whpx_interrupt_ready(struct vma_vcpu *v);
+int whpx_nmi(struct vma_vcpu *v);
+int whpx_get_tpr(struct vma_vcpu *v);
+int whpx_set_tpr(struct vma_vcpu *v, uint8_t cr8);
+/* An exception of the guest's, to be delivered at the next entry; RIP stays. */
+void whpx_raise(struct whpx_vcpu *w, uint8_t vector, bool has_error, uint32_t error);
+/* What must be handed over or asked for before an entry. 0, or the kind of an exit to return instead. */
+int whpx_before_entry(struct whpx_vcpu *w);
+int whpx_window_exit(struct whpx_vcpu *w); /* InterruptWindow came. 0: nobody waits for it */
+
+/* whpx_xsave.c */
+int whpx_fetch_xsave(struct whpx_vcpu *w, uint8_t *image, uint32_t size);
+int whpx_commit_xsave(struct whpx_vcpu *w, const uint8_t *image, uint32_t size);
+bool whpx_xsave_in(const uint8_t *from, size_t from_size, uint8_t *image, size_t size);
+size_t whpx_xsave_out(const uint8_t *image, size_t size, uint8_t *to, size_t room, uint64_t components);
+
+/* whpx_vcpu.c */
+int whpx_vcpu_open(struct vma_vcpu *v);
+void whpx_vcpu_close(struct vma_vcpu *v);
+int whpx_run(struct vma_vcpu *v);
+int whpx_complete(struct vma_vcpu *v);
+
+/* whpx_exit.c: from the platform's exit to v->exit. The kind; 0: dealt with, enter again; or an error. All whpx_*_exit
+ * answer so. They fill v->exit, v->exit.pending, w->half (if pending) and v->completes_rip_only. */
+int whpx_exit(struct whpx_vcpu *w);
+int whpx_leave(struct whpx_vcpu *w, int kind); /* v->exit of this kind, not pending; the kind */
+/* RIP goes behind the instruction of `length` bytes that exited, and its interrupt shadow is over. May read registers
+ * (a shadow is rare). */
+int whpx_advance(struct whpx_vcpu *w, unsigned length);
+/* May the instruction that exited be done by the exit's context alone? Not while TF, RF or breakpoints are to be
+ * respected, an event is half delivered or the caller debugs: then whpx_emulate. */
+bool whpx_plain(const struct whpx_vcpu *w);
+int whpx_finish(struct whpx_vcpu *w); /* the half-done instruction, with its answer: 0 done, 1 another fragment in v->exit */
+
+/* whpx_debug.c */
+int whpx_debug(struct vma_vcpu *v);
+int whpx_debug_enter(struct whpx_vcpu *w); /* before an entry with debugging on. 0, or the kind of an exit */
+int whpx_exception_exit(struct whpx_vcpu *w); /* as whpx_exit; #GP goes on to whpx_gp_exit */
+
+/* whpx_apic.c: VMA_IRQCHIP_PLATFORM */
+int whpx_apic_fetch(struct whpx_vcpu *w);
+int whpx_apic_commit(struct whpx_vcpu *w);
+
+/* whpx_kick.c */
+int whpx_runner_add(struct whpx_vcpu *w);
+void whpx_runner_remove(struct whpx_vcpu *w);
+void whpx_kick(struct vma_kick *k);
+
+/* ------ instructions done here: whpx_emu.c, whpx_insn.c, whpx_msr.c, whpx_cpuid.c ------ */
+
+/* The emulator. open makes w->cpu and w->emu; close takes NULLs (an open that failed). */
+int whpx_emu_open(struct whpx_vcpu *w);
+void whpx_emu_close(struct whpx_vcpu *w);
+/* Execute the instruction at RIP, or go on with the delivery of an event that exited half way (PendingInterruption),
+ * reading what it needs by one whpx_get; and the next ones where it pays. Takes the vCPU's memory lock while it steps.
+ * All that changed goes into w->out, and into rflags, shadow, interruption, cr8; fresh_events becomes false. v->debug is
+ * respected: with w->debug_on one instruction only, and a step or breakpoint of the caller's is VMA_EXIT_DEBUG.
+ * As whpx_exit: what needs an answer is WHPX_EMULATED. */
+int whpx_emulate(struct whpx_vcpu *w);
+/* WHPX_EMULATED has its answer in v->exit: as whpx_finish. What it ended in besides (a step of the caller's) is stashed. */
+int whpx_emu_finish(struct whpx_vcpu *w);
+/* In a run, after a finish, with nothing to inject or ask for: more instructions where that pays. As whpx_exit. */
+int whpx_emu_continue(struct whpx_vcpu *w);
+/* The state changes behind its back (a commit, an entry): what it has loaded is void. */
+void whpx_emu_forget(struct whpx_vcpu *w);
+/* v->debug changed. */
+void whpx_emu_debug(struct whpx_vcpu *w);
+
+/* The MOV that made this memory exit (w->ctx), if it is simple: WHPX_MOVE. 0: it is not, and nothing was changed. */
+int whpx_move_exit(struct whpx_vcpu *w);
+int whpx_move_finish(struct whpx_vcpu *w);
+
+/* Before WHvSetupPartition: exits, actions, features; the VM's tables are final. */
+int whpx_msr_setup(struct vma_vm *vm);
+int whpx_cpuid_setup(struct vma_vm *vm);
+/* Once a VM: which MSRs have a register here (after the first virtual processor exists). */
+int whpx_msr_open(struct whpx_vcpu *w);
+int whpx_get_msrs(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count);
+int whpx_set_msrs(struct vma_vcpu *v, const uint32_t *indices, const uint64_t *values, size_t count);
+int whpx_msr_exit(struct whpx_vcpu *w);
+int whpx_msr_finish(struct whpx_vcpu *w);
+/* A #GP exited: is it an MSR's? As whpx_exit; -1 in place of an error never: whpx_raise gives the guest its #GP. */
+int whpx_gp_exit(struct whpx_vcpu *w);
+/* ExtendedVmExits and ExceptionExitBitmap are one property each for all files: what whpx_msr_setup wants of them is
+ * added to these, and whpx_vm_finalize sets them. */
+void whpx_msr_wants(const struct vma_vm *vm, WHV_EXTENDED_VM_EXITS *exits, uint64_t *exceptions);
+int whpx_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count);
+int whpx_cpuid_exit(struct whpx_vcpu *w);
+int whpx_cpuid_finish(struct whpx_vcpu *w);
+
+#endif

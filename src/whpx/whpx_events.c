@@ -1,0 +1,346 @@
+/* whpx_events.c - interruptions by the platform's registers: what is in flight, injection, NMIs, windows (WHP,
+ * WHvRegisterPendingInterruption, ...InterruptState, ...DeliverabilityNotifications). The platform has one place for an
+ * event that is to be delivered; what comes with it waits here. */
+#include <string.h>
+#include "whpx/whpx.h"
+
+/* PendingInterruption's types are VMX's (TLFS, HV_X64_PENDING_INTERRUPTION_TYPE; SDM vol. 3, table 25-16); the API's
+ * header names the first three. */
+enum { TYPE_INTERRUPT = 0, TYPE_NMI = 2, TYPE_EXCEPTION = 3, TYPE_SOFT = 4 };
+enum { RFLAGS_IF = 1 << 9 };
+
+static void put_interruption(struct whpx_vcpu *w, unsigned type, unsigned vector, bool has_error, uint32_t error)
+{
+	WHV_X64_PENDING_INTERRUPTION_REGISTER *p = &whpx_add(&w->out, WHvRegisterPendingInterruption)->PendingInterruption;
+
+	p->AsUINT64 = 0;
+	p->InterruptionPending = 1;
+	p->InterruptionType = type & 7;
+	p->InterruptionVector = (uint16_t)vector;
+	p->DeliverErrorCode = has_error;
+	p->ErrorCode = has_error ? error : 0;
+	w->interruption = true;
+}
+
+void whpx_raise(struct whpx_vcpu *w, uint8_t vector, bool has_error, uint32_t error)
+{
+	put_interruption(w, TYPE_EXCEPTION, vector, has_error, error);
+}
+
+/* ------ state ------ */
+
+static void interruption_in(vma_x86_events *e, WHV_X64_PENDING_INTERRUPTION_REGISTER p)
+{
+	if (!p.InterruptionPending)
+		return;
+	switch (p.InterruptionType) {
+	case TYPE_NMI:
+		e->nmi_injected = 1;
+		break;
+	case TYPE_INTERRUPT:
+	case TYPE_SOFT:
+		e->interrupt_injected = 1;
+		e->interrupt_vector = (uint8_t)p.InterruptionVector;
+		e->interrupt_soft = p.InterruptionType == TYPE_SOFT;
+		break;
+	default:
+		e->exception_injected = 1;
+		e->exception_vector = (uint8_t)p.InterruptionVector;
+		e->exception_has_error = p.DeliverErrorCode;
+		e->exception_error = p.DeliverErrorCode ? p.ErrorCode : 0;
+	}
+}
+
+/* An exception that the platform holds for the next instruction. */
+static void event_in(vma_x86_events *e, const WHV_X64_PENDING_EXCEPTION_EVENT *p)
+{
+	if (!p->EventPending || p->EventType != WHvX64PendingEventException || e->exception_injected)
+		return;
+	e->exception_pending = 1;
+	e->exception_vector = (uint8_t)p->Vector;
+	e->exception_has_error = p->DeliverErrorCode;
+	e->exception_error = p->DeliverErrorCode ? p->ErrorCode : 0;
+	e->exception_has_payload = p->Vector == WHPX_PF || p->Vector == WHPX_DB;
+	e->exception_payload = e->exception_has_payload ? p->ExceptionParameter : 0;
+}
+
+static void held_in(const struct whpx_vcpu *w, vma_x86_events *e)
+{
+	e->nmi_pending = w->nmi_pending;
+	e->triple_fault_pending = w->shutdown;
+	if (!w->held)
+		return;
+	e->interrupt_injected = 1;
+	e->interrupt_vector = w->held_vector;
+	e->interrupt_soft = w->held_soft;
+}
+
+/* What the caller set is what it sees until the vCPU is entered: the platform has no place for all of it. */
+int whpx_fetch_events(struct whpx_vcpu *w)
+{
+	vma_x86_events *e = &w->v->x86.events;
+	WHV_X64_INTERRUPT_STATE_REGISTER state;
+	struct whpx_batch b;
+	int rc;
+
+	if (w->fresh_events) {
+		*e = w->events;
+		return 0;
+	}
+	b.count = 0;
+	whpx_add(&b, WHvRegisterPendingInterruption);
+	whpx_add(&b, WHvRegisterInterruptState);
+	whpx_add(&b, WHvRegisterPendingEvent);
+	rc = whpx_get(w, &b);
+	if (rc)
+		return rc;
+	state = b.values[1].InterruptState;
+	*e = (vma_x86_events){.nmi_masked = state.NmiMasked};
+	if (state.InterruptShadow)
+		e->shadow = w->shadow_kind ? w->shadow_kind : 1;
+	interruption_in(e, b.values[0].PendingInterruption);
+	event_in(e, &b.values[2].ExceptionEvent);
+	held_in(w, e);
+	return 0;
+}
+
+/* A pending exception becomes an injected one: its payload takes effect now, which no guest can tell from at delivery. */
+static int put_payload(struct whpx_vcpu *w, const vma_x86_events *e)
+{
+	struct whpx_batch b;
+	int rc = 0;
+
+	if (!e->exception_pending || !e->exception_has_payload)
+		return 0;
+	if (e->exception_vector == WHPX_PF)
+		whpx_put(w, WHvX64RegisterCr2, e->exception_payload);
+	if (e->exception_vector != WHPX_DB)
+		return 0;
+	b.count = 0;
+	whpx_add(&b, WHvX64RegisterDr6);
+	rc = whpx_get(w, &b);
+	if (!rc)
+		whpx_put(w, WHvX64RegisterDr6, (b.values[0].Reg64 & ~UINT64_C(0xf)) | e->exception_payload);
+	return rc;
+}
+
+/* Of several events the first is given, the others wait: an NMI as one that is pending, an interrupt for its window. */
+static void put_events(struct whpx_vcpu *w, const vma_x86_events *e)
+{
+	bool exception = e->exception_injected || e->exception_pending;
+
+	if (exception)
+		put_interruption(w, TYPE_EXCEPTION, e->exception_vector, e->exception_has_error, e->exception_error);
+	else if (e->nmi_injected)
+		put_interruption(w, TYPE_NMI, WHPX_NMI, false, 0);
+	else if (e->interrupt_injected)
+		put_interruption(w, e->interrupt_soft ? TYPE_SOFT : TYPE_INTERRUPT, e->interrupt_vector, false, 0);
+	w->nmi_pending |= exception && e->nmi_injected;
+	w->held = e->interrupt_injected && (exception || e->nmi_injected);
+	w->held_vector = e->interrupt_vector;
+	w->held_soft = e->interrupt_soft;
+}
+
+int whpx_commit_events(struct whpx_vcpu *w)
+{
+	const vma_x86_events *e = &w->v->x86.events;
+	WHV_REGISTER_VALUE *state = whpx_add(&w->out, WHvRegisterInterruptState);
+
+	state->Reg64 = 0;
+	state->InterruptState.InterruptShadow = e->shadow != 0;
+	state->InterruptState.NmiMasked = e->nmi_masked;
+	w->shadow = e->shadow != 0;
+	w->shadow_kind = e->shadow;
+	w->nmi_pending = e->nmi_pending;
+	w->shutdown = e->triple_fault_pending;
+	whpx_put(w, WHvRegisterPendingInterruption, 0);
+	memset(&whpx_add(&w->out, WHvRegisterPendingEvent)->Reg128, 0, sizeof(WHV_UINT128));
+	w->interruption = false;
+	put_events(w, e);
+	w->events = *e;
+	w->fresh_events = true;
+	return put_payload(w, e);
+}
+
+/* ------ injection ------ */
+
+int whpx_learn_flags(struct whpx_vcpu *w)
+{
+	struct whpx_batch b;
+	int rc;
+
+	if (w->flags_known)
+		return 0;
+	b.count = 0;
+	whpx_add(&b, WHvX64RegisterRflags);
+	whpx_add(&b, WHvRegisterInterruptState);
+	whpx_add(&b, WHvRegisterPendingInterruption);
+	whpx_add(&b, WHvX64RegisterCr8);
+	rc = whpx_get(w, &b);
+	if (rc)
+		return rc;
+	w->rflags = b.values[0].Reg64;
+	w->shadow = b.values[1].InterruptState.InterruptShadow;
+	w->interruption = b.values[2].PendingInterruption.InterruptionPending;
+	w->cr8 = b.values[3].Reg64 & 15;
+	w->flags_known = true;
+	return 0;
+}
+
+static bool open_now(const struct whpx_vcpu *w)
+{
+	return w->rflags & RFLAGS_IF && !w->shadow && !w->interruption && !w->held;
+}
+
+int whpx_interrupt_ready(struct vma_vcpu *v)
+{
+	struct whpx_vcpu *w = whpx_vcpu(v);
+	int rc = whpx_learn_flags(w);
+
+	return rc ? rc : open_now(w);
+}
+
+int whpx_interrupt(struct vma_vcpu *v, uint8_t vector)
+{
+	struct whpx_vcpu *w = whpx_vcpu(v);
+
+	put_interruption(w, TYPE_INTERRUPT, vector, false, 0);
+	w->halted = false;
+	w->events.interrupt_injected = 1;
+	w->events.interrupt_vector = vector;
+	w->events.interrupt_soft = 0;
+	return 0;
+}
+
+int whpx_nmi(struct vma_vcpu *v)
+{
+	struct whpx_vcpu *w = whpx_vcpu(v);
+
+	w->nmi_pending = true;
+	w->halted = false;
+	w->events.nmi_pending = 1;
+	return 0;
+}
+
+int whpx_get_tpr(struct vma_vcpu *v)
+{
+	struct whpx_vcpu *w = whpx_vcpu(v);
+	int rc = whpx_learn_flags(w);
+
+	return rc ? rc : w->cr8;
+}
+
+int whpx_set_tpr(struct vma_vcpu *v, uint8_t cr8)
+{
+	struct whpx_vcpu *w = whpx_vcpu(v);
+
+	w->cr8 = cr8;
+	whpx_put(w, WHvX64RegisterCr8, cr8);
+	return 0;
+}
+
+/* ------ before an entry ------ */
+
+/* Both notifications stand in one register: asking for one repeats the other. */
+static void ask(struct whpx_vcpu *w, bool interrupt, unsigned priority, bool nmi)
+{
+	WHV_X64_DELIVERABILITY_NOTIFICATIONS_REGISTER *r;
+
+	if (w->window_asked == interrupt && w->nmi_asked == nmi && (!interrupt || w->window_priority == priority))
+		return;
+	r = &whpx_add(&w->out, WHvX64RegisterDeliverabilityNotifications)->DeliverabilityNotifications;
+	r->AsUINT64 = 0;
+	r->InterruptNotification = interrupt;
+	r->InterruptPriority = interrupt ? priority & 15 : 0;
+	r->NmiNotification = nmi;
+	w->window_asked = interrupt;
+	w->window_priority = (uint8_t)priority;
+	w->nmi_asked = nmi;
+}
+
+/* Handed over when it can be delivered at once; else the platform says when. */
+static int give_nmi(struct whpx_vcpu *w, bool *wait)
+{
+	struct whpx_batch b;
+	int rc;
+
+	b.count = 0;
+	whpx_add(&b, WHvRegisterInterruptState);
+	rc = w->nmi_asked ? 0 : whpx_get(w, &b);
+	if (rc)
+		return rc;
+	*wait = w->nmi_asked || w->interruption || b.values[0].InterruptState.InterruptShadow ||
+		b.values[0].InterruptState.NmiMasked;
+	if (*wait)
+		return 0;
+	put_interruption(w, TYPE_NMI, WHPX_NMI, false, 0);
+	w->nmi_pending = false;
+	return 0;
+}
+
+static void give_held(struct whpx_vcpu *w)
+{
+	w->held = false;
+	if (open_now(w))
+		put_interruption(w, w->held_soft ? TYPE_SOFT : TYPE_INTERRUPT, w->held_vector, false, 0);
+	else
+		w->held = true;
+}
+
+static int window_now(struct whpx_vcpu *w)
+{
+	w->v->irq_window = false;
+	return whpx_leave(w, VMA_EXIT_IRQ_WINDOW);
+}
+
+/* Notifications are spent by the exit. */
+int whpx_window_exit(struct whpx_vcpu *w)
+{
+	bool nmi = w->ctx.InterruptWindow.DeliverableType == WHvX64PendingNmi;
+
+	w->nmi_asked &= !nmi;
+	w->window_asked &= nmi;
+	if (nmi || w->held)
+		return 0;
+	if (!w->v->irq_window)
+		return whpx_leave(w, VMA_EXIT_CANCELED); /* CR8 was lowered: the controllers look */
+	return window_now(w);
+}
+
+/* The library's controllers hold back what CR8 masks, and hear of its being lowered by a window of that priority. */
+static bool watch_tpr(const struct whpx_vcpu *w)
+{
+	return w->v->vm->config.irqchip == VMA_IRQCHIP_LIBRARY && w->cr8;
+}
+
+/* What seldom applies. */
+static int events_wait(struct whpx_vcpu *w)
+{
+	bool nmi = false, any;
+	int rc = w->nmi_pending ? give_nmi(w, &nmi) : 0;
+
+	if (!rc && (w->v->irq_window || w->held))
+		rc = whpx_learn_flags(w);
+	if (rc)
+		return rc;
+	if (w->held)
+		give_held(w);
+	if (w->v->irq_window && open_now(w))
+		return window_now(w);
+	any = w->v->irq_window || w->held;
+	ask(w, any || watch_tpr(w), any ? 0 : w->cr8, nmi);
+	return 0;
+}
+
+int whpx_before_entry(struct whpx_vcpu *w)
+{
+	if (w->shutdown) {
+		w->shutdown = false;
+		return whpx_leave(w, VMA_EXIT_TRIPLE_FAULT);
+	}
+	if (w->halted)
+		return whpx_leave(w, VMA_EXIT_HLT);
+	if (w->nmi_pending | w->held | w->v->irq_window | w->window_asked | w->nmi_asked || watch_tpr(w))
+		return events_wait(w);
+	return 0;
+}

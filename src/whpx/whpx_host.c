@@ -1,0 +1,145 @@
+/* whpx_host.c - what this Windows can do: the probe. Never assume a capability: each is asked for, and one that is not
+ * known is not there (WHP, WHvGetCapability). */
+#include <stdio.h>
+#include <string.h>
+#include "whpx/whpx.h"
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+struct whpx_host whpx_host;
+
+bool whpx_capability(WHV_CAPABILITY_CODE code, void *value, uint32_t size)
+{
+	_Alignas(16) uint8_t answer[256];
+	uint32_t written = 0;
+	HRESULT hr = WHPX(GetCapability, code, answer, sizeof(answer), &written);
+
+	if (hr || written < size)
+		return false;
+	memcpy(value, answer, size);
+	return true;
+}
+
+/* What Windows does not say the processor does (CPUID 80000008H: SDM vol. 2); the host's may be more than Hyper-V maps. */
+static uint32_t address_width(void)
+{
+	uint32_t width = 0;
+	unsigned eax = 36, ebx, ecx, edx;
+
+	if (whpx_capability(WHvCapabilityCodePhysicalAddressWidth, &width, sizeof(width)) && width >= 32 && width <= 52)
+		return width;
+	__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx);
+	return eax & 0xff;
+}
+
+static void learn(struct whpx_host *h)
+{
+	static const struct {
+		WHV_CAPABILITY_CODE code;
+		size_t place;
+		uint32_t size;
+	} asked[] = {
+		{WHvCapabilityCodeFeatures, offsetof(struct whpx_host, features), 8},
+		{WHvCapabilityCodeExtendedVmExits, offsetof(struct whpx_host, exits), 8},
+		{WHvCapabilityCodeX64MsrExitBitmap, offsetof(struct whpx_host, msr_exits), 8},
+		{WHvCapabilityCodeExceptionExitBitmap, offsetof(struct whpx_host, exceptions), 8},
+		{WHvCapabilityCodeProcessorFeatures, offsetof(struct whpx_host, processor.Bank0), 8},
+		{WHvCapabilityCodeProcessorFeaturesBanks, offsetof(struct whpx_host, processor), 24},
+		{WHvCapabilityCodeProcessorXsaveFeatures, offsetof(struct whpx_host, xsave), 8},
+		{WHvCapabilityCodeProcessorClockFrequency, offsetof(struct whpx_host, tsc_hz), 8},
+	};
+
+	memset(h, 0, sizeof(*h));
+	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++)
+		whpx_capability(asked[i].code, (uint8_t *)h + asked[i].place, asked[i].size);
+	h->gpa_bits = address_width();
+}
+
+/* HypervisorPresent is FALSE where the feature is off and where another hypervisor has the processor. CPUID tells: a
+ * Windows that runs under Hyper-V sees its signature, and one below another hypervisor sees that one's (TLFS 2.3). */
+static const char *absent(const char **remedy)
+{
+	static char text[120];
+	unsigned id[4] = {0}, eax, ebx, ecx = 0, edx;
+	char name[13] = "";
+
+	*remedy = "turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online /Enable-Feature "
+		  "/FeatureName:HypervisorPlatform /All; bcdedit /set hypervisorlaunchtype auto; and restart), and "
+		  "virtualization in the firmware's setup";
+	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
+	if (!(ecx >> 31 & 1))
+		return "the Windows hypervisor does not run: the feature \"Windows Hypervisor Platform\" is not enabled";
+	__cpuid(0x40000000, id[0], id[1], id[2], id[3]);
+	memcpy(name, id + 1, 12);
+	if (!strcmp(name, "Microsoft Hv"))
+		return "Windows runs under Hyper-V, but the feature \"Windows Hypervisor Platform\" is not enabled";
+	for (char *c = name; *c; c++)
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	snprintf(text, sizeof(text), "Windows runs in a virtual machine of another hypervisor (\"%s\"), and its own does not run",
+		 name);
+	*remedy = "turn on nested virtualization for this virtual machine, then the Windows feature \"Windows Hypervisor Platform\" "
+		  "(as administrator: DISM /Online /Enable-Feature /FeatureName:HypervisorPlatform /All, and restart)";
+	return text;
+}
+
+/* A partition is made and set up: access may be denied, and another product may own the processor although a hypervisor
+ * is said to be present. NULL: it works. */
+static const char *try_partition(const char **remedy)
+{
+	WHV_PARTITION_HANDLE p = NULL;
+	uint32_t count = 1;
+	HRESULT hr = WHPX(CreatePartition, &p);
+	const char *call = "WHvCreatePartition";
+
+	if (!hr) {
+		call = "WHvSetPartitionProperty";
+		hr = WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorCount, &count, sizeof(count));
+		if (!hr) {
+			call = "WHvSetupPartition";
+			hr = WHPX(SetupPartition, p);
+		}
+		whpx_api.DeletePartition(p);
+	}
+	return hr ? whpx_refusal(hr, call, remedy) : NULL;
+}
+
+/* Capability bits by what Windows says; those without a condition are this back end's own doing. */
+static uint32_t caps(const struct whpx_host *h)
+{
+	uint32_t c = VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_XSAVE;
+
+	c |= h->features.DirtyPageTracking ? VMA_CAP_DIRTY_LOG : 0;
+	c |= h->features.PartialUnmap ? VMA_CAP_PARTIAL_UNMAP : 0;
+	c |= h->exits.X64MsrExit && h->msr_exits.UnhandledMsrs ? VMA_CAP_MSR_EXIT : 0;
+	c |= h->exits.X64CpuidExit ? VMA_CAP_CPUID_EXIT : 0;
+	if (h->exits.ExceptionExit)
+		c |= VMA_CAP_SINGLE_STEP | VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;
+	return c;
+}
+
+void whpx_probe(vma_platform_info *info)
+{
+	int32_t present = 0;
+
+	info->version = "WinHvPlatform.dll";
+	info->proved = "simulated, never run on Windows";
+	if (whpx_load(&info->why, &info->remedy))
+		return;
+	if (!whpx_capability(WHvCapabilityCodeHypervisorPresent, &present, sizeof(present)) || !present) {
+		info->why = absent(&info->remedy);
+		return;
+	}
+	info->why = try_partition(&info->remedy);
+	if (info->why)
+		return;
+	learn(&whpx_host);
+	info->why = info->remedy = "";
+	info->available = 1;
+	info->caps = caps(&whpx_host);
+	info->max_vcpus = 64; /* one set of processors of the hypervisor's; x86_share has as many */
+	info->max_regions = 512;
+	info->gpa_bits = whpx_host.gpa_bits;
+	info->granule = WHPX_PAGE;
+	info->breakpoints = info->caps & VMA_CAP_HW_BREAK ? 4 : 0;
+}
