@@ -1,31 +1,29 @@
 /* test_core_move.c - a guest saved in the middle of its run on one accelerator goes on on another, for all ordered
  * pairs that this machine has (T108), with its saved state byte-equal on both sides. */
+#include "accels.h"
 #include "test_core_null.h"
 
 enum { MEMORY = 0x100000, CODE = 0x1000, ROUNDS = 5 };
 
 /* again: inc ebx; out 0x80, al; jmp again */
 static const uint8_t code[] = {0x66, 0x43, 0xe6, 0x80, 0xeb, 0xfa};
-static const vma_accel accels[] = {VMA_ACCEL_SOFT, VMA_ACCEL_KVM};
 
-static bool have(vma_accel accel)
-{
-	vma_platform_info info = {.size = sizeof(info)};
-
-	return !vma_platform_find(accel, VMA_ARCH_X86_64, &info) && info.available;
-}
-
-static void open_on(struct rig *r, vma_accel accel, vma_irqchip irqchip)
+static void open_model(struct rig *r, vma_accel accel, vma_irqchip irqchip, const char *model)
 {
 	vma_vm_config c = rig_config(irqchip);
 
 	c.accel = accel;
-	c.cpu_model = "x86-64-v1";
+	c.cpu_model = model;
 	ok(vma_vm_create(&c, &r->vm));
 	ok(vma_mem_anon(MEMORY, &r->mem));
 	ok(vma_vm_map(r->vm, 0, r->mem, 0, MEMORY, VMA_MAP_RWX));
 	ok(vma_vm_finalize(r->vm));
 	ok(vma_vcpu_create(r->vm, 0, &r->v));
+}
+
+static void open_on(struct rig *r, vma_accel accel, vma_irqchip irqchip)
+{
+	open_model(r, accel, irqchip, "x86-64-v1");
 }
 
 static void rounds(struct rig *r, uint64_t expected_rbx)
@@ -110,8 +108,8 @@ static void all_pairs(void **state)
 	int moved = 0;
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++)
-		for (size_t k = 0; k < 2; k++) {
+	for (size_t i = 0; i < ACCELS; i++)
+		for (size_t k = 0; k < ACCELS; k++) {
 			if (!have(accels[i]) || !have(accels[k]))
 				continue;
 			move(accels[i], VMA_IRQCHIP_NONE, accels[k], VMA_IRQCHIP_NONE);
@@ -122,6 +120,170 @@ static void all_pairs(void **state)
 		}
 	if (!moved)
 		skip();
+}
+
+/* ------ three legs: one guest on every accelerator after the other, in every order ------ */
+
+enum { INTERRUPT = 0x40, NMI = 2 };
+
+static const char *portable(const vma_accel legs[], int count)
+{
+	static const char *const names[] = {"x86-64-v3", "x86-64-v2"};
+
+	for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+		int offered = 0;
+		for (int i = 0; i < count; i++) {
+			vma_vm_config c = rig_config(VMA_IRQCHIP_NONE);
+			vma_vm *vm;
+			c.accel = legs[i];
+			c.cpu_model = names[n];
+			if (!vma_vm_create(&c, &vm) && ++offered)
+				ok(vma_vm_destroy(vm));
+		}
+		if (offered == count)
+			return names[n];
+	}
+	return "x86-64-v1";
+}
+
+/* What the guest itself does not touch, and each leg must hand on. */
+static void enrich(struct rig *r, vma_x86_fpu_regs *f)
+{
+	vma_x86_regs g;
+
+	ok(vma_x86_get_regs(r->v, &g));
+	for (unsigned i = VMA_X86_R8; i <= VMA_X86_R15; i++)
+		(&g.rax)[i] = 0x1111111111111111u * i;
+	g.rsp = 0x8000;
+	g.rflags |= 0x200;
+	ok(vma_x86_set_regs(r->v, &g, VMA_X86_ALL_REGS));
+	if (vma_x86_has_feature(r->vm, "avx") == 1)
+		set1(r->v, VMA_X86_XCR0, 7);
+	ok(vma_x86_get_fpu_regs(r->v, f));
+	for (unsigned i = 0; i < 256; i++) {
+		f->xmm[i / 16][i % 16] = (uint8_t)(i * 7 + 1);
+		f->ymmh[i / 16][i % 16] = get1(r->v, VMA_X86_XCR0) & 4 ? (uint8_t)(i * 5 + 3) : 0;
+	}
+	f->mxcsr = 0x1fa0;
+	f->fcw = 0x27f;
+	ok(vma_x86_set_fpu_regs(r->v, f));
+	set1(r->v, VMA_X86_CR2, 0x12345000);
+	set1(r->v, VMA_X86_DR1, 0x1234567);
+	set1(r->v, VMA_X86_CR8, 0);
+}
+
+/* An interrupt or NMI is under way when the guest is moved: the next accelerator delivers it, once. */
+static void send(struct rig *r, unsigned vector)
+{
+	if (vector == NMI)
+		ok(vma_x86_nmi(r->v));
+	else
+		ok(vma_x86_interrupt(r->v, (uint8_t)vector));
+}
+
+static void delivered(struct rig *r, unsigned vector)
+{
+	assert_int_equal(vma_vcpu_run(r->v), VMA_EXIT_IO);
+	assert_int_equal(vma_vcpu_exit(r->v)->io.port, vector);
+}
+
+static void place_handler(struct rig *r, unsigned vector)
+{
+	const uint16_t at = (uint16_t)(0x2000 + 16 * vector), entry[] = {at, 0};
+	const uint8_t handler[] = {0xe6, (uint8_t)vector, 0xcf}; /* out vector, al; iret */
+
+	memcpy((uint8_t *)vma_mem_hva(r->mem) + (size_t)4 * vector, entry, sizeof entry);
+	memcpy((uint8_t *)vma_mem_hva(r->mem) + at, handler, sizeof handler);
+}
+
+/* The saved state of from in to, which says the same when it is saved there. */
+static void hand_over(struct rig *from, struct rig *to)
+{
+	uint8_t a[16384], b[16384];
+	size_t n = sizeof a, m = sizeof b;
+
+	ok(vma_vcpu_save(from->v, a, &n, 0));
+	memcpy(vma_mem_hva(to->mem), vma_mem_hva(from->mem), MEMORY);
+	ok(vma_vcpu_restore(to->v, a, n, 0, NULL));
+	ok(vma_vcpu_save(to->v, b, &m, 0));
+	assert_int_equal(n, m);
+	assert_memory_equal(a, b, n);
+}
+
+static void arrived(struct rig *r, const vma_x86_fpu_regs *want)
+{
+	vma_x86_fpu_regs f;
+
+	ok(vma_x86_get_fpu_regs(r->v, &f));
+	f.mxcsr_mask = want->mxcsr_mask; /* the processor's */
+	assert_memory_equal(&f, want, sizeof f);
+	for (unsigned i = VMA_X86_R8; i <= VMA_X86_R15; i++)
+		assert_int_equal(get1(r->v, i), 0x1111111111111111u * i);
+	assert_int_equal(get1(r->v, VMA_X86_DR1), 0x1234567);
+	assert_int_equal(get1(r->v, VMA_X86_CR2), 0x12345000);
+	for (size_t i = 0; i < KEPT; i++)
+		assert_int_equal(get1(r->v, kept[i].id), kept[i].value);
+}
+
+static void run_legs(const vma_accel legs[ACCELS], int count)
+{
+	static const unsigned under_way[] = {INTERRUPT, NMI};
+	struct rig r[ACCELS];
+	vma_x86_fpu_regs f;
+
+	for (int i = 0; i < count; i++)
+		open_model(&r[i], legs[i], VMA_IRQCHIP_NONE, portable(legs, count));
+	start(&r[0]);
+	enrich(&r[0], &f);
+	place_handler(&r[0], INTERRUPT);
+	place_handler(&r[0], NMI);
+	for (int i = 0; i < count; i++) {
+		rounds(&r[i], (uint64_t)(i + 1) * ROUNDS);
+		ok(vma_vcpu_complete(r[i].v));
+		arrived(&r[i], &f);
+		if (i + 1 == count)
+			break;
+		send(&r[i], under_way[i % 2]);
+		hand_over(&r[i], &r[i + 1]);
+		delivered(&r[i + 1], under_way[i % 2]);
+	}
+	for (int i = 0; i < count; i++)
+		rig_close(&r[i]);
+}
+
+/* All orders of those that are here: legs[0..at-1] are chosen. */
+static int orders(vma_accel legs[ACCELS], int at, int count)
+{
+	int done = 0;
+
+	if (at == count) {
+		run_legs(legs, count);
+		return 1;
+	}
+	for (int i = 0; i < ACCELS; i++) {
+		bool used = !have(accels[i]);
+		for (int k = 0; k < at; k++)
+			used |= legs[k] == accels[i];
+		legs[at] = accels[i];
+		if (!used)
+			done += orders(legs, at + 1, count);
+	}
+	return done;
+}
+
+static void all_orders(void **state)
+{
+	vma_accel legs[ACCELS];
+	int count = 0, factorial = 1;
+
+	(void)state;
+	for (int i = 0; i < ACCELS; i++)
+		count += have(accels[i]);
+	for (int i = 2; i <= count; i++)
+		factorial *= i;
+	if (count < 2)
+		skip();
+	assert_int_equal(orders(legs, 0, count), factorial);
 }
 
 /* DEBUGCTL and PKRS, which not every KVM keeps: soft does, and says so nowhere as a loss. */
@@ -169,7 +331,7 @@ static void xcr0_without_xsave(void **state)
 	struct rig r;
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ACCELS; i++) {
 		if (!have(accels[i]))
 			continue;
 		open_on(&r, accels[i], VMA_IRQCHIP_NONE);
@@ -188,7 +350,7 @@ static void machine_checks(void **state)
 	struct rig r;
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ACCELS; i++) {
 		if (!have(accels[i]))
 			continue;
 		for (int mce = 0; mce < 2; mce++) {
@@ -245,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_pairs),
+		cmocka_unit_test(all_orders),
 		cmocka_unit_test(soft_keeps_debugctl_and_pkrs),
 		cmocka_unit_test(xcr0_without_xsave),
 		cmocka_unit_test(machine_checks),

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "accels.h"
 #include "conformance/guest.h"
 
 /* mov al, 0xff; out 0x21, al; out 0xa1, al (PIC masked); mov ebx, 0xfee00000; mov dword [rbx + 0xf0], 0x1ff (local APIC on); mov ecx, 0xfec00000; I/O APIC registers 0x15 = 0 and 0x14 = 0x40 (pin 2: vector
@@ -20,9 +21,8 @@ static void line_zero_is_pin_two(void **state)
 {
 	const vma_accel *accel = *state;
 	struct conf conf = {.accel = *accel, .arch = VMA_ARCH_X86_64};
-	vma_platform_info info = {.size = sizeof info};
 	struct guest g;
-	if (vma_platform_find(*accel, VMA_ARCH_X86_64, &info) < 0 || !info.available)
+	if (!have(*accel))
 		skip();
 	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
 	assert_int_equal(guest_open(&g, &conf, &options, code, sizeof code), CONF_PASS);
@@ -40,10 +40,8 @@ static void line_zero_is_pin_two(void **state)
 
 int main(void)
 {
-	static vma_accel soft = VMA_ACCEL_SOFT, kvm = VMA_ACCEL_KVM;
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_prestate(line_zero_is_pin_two, &soft),
-		cmocka_unit_test_prestate(line_zero_is_pin_two, &kvm),
-	};
+	struct CMUnitTest tests[ACCELS];
+	for (size_t i = 0; i < ACCELS; i++)
+		tests[i] = (struct CMUnitTest){vma_accel_name(accels[i]), line_zero_is_pin_two, NULL, NULL, (void *)(uintptr_t)&accels[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,6 @@
-/* test_guests_agree.c - tiny guests run on the software CPU and on KVM: the same exits with the same data, the same registers at the end, the same
- * memory. Integer code only: a KVM that emulates has no floating point. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
-#include "conformance/guest.h"
+/* test_guests_agree.c - tiny guests run on the software CPU and on each other accelerator that is here: the same exits with the same data, the
+ * same registers at the end, the same memory. Integer code only: a KVM that emulates has no floating point. */
+#include "agree.h"
 
 /* mov rax, 0x123456789abcdef; mov rbx, 0xfedcba9876543210; add rax, rbx; adc rbx, rax; sub eax, 0x1000; sbb
  * cx, 5; mov rdx, 7; imul rsi, rax, -3; mul rdx; mov rcx, 1000003; div rcx; neg rbx; not rsi; inc dl; dec
@@ -104,14 +97,21 @@ static const uint8_t protected_code[] = {
 	0xb8, 0x78, 0x56, 0x34, 0x12, 0x50, 0x60, 0x61, 0x8b, 0x1c, 0x24, 0xf4, 0x90,
 };
 
-static const struct program {
-	const char *name;
-	enum guest_mode mode;
-	const uint8_t *code;
-	size_t size;
-	uint64_t undefined_flags; /* left undefined by the last instructions that touch them (SDM vol. 1, appendix A) */
-} programs[] = {
-#define ROW(name, mode, undefined) {#name, mode, name##_code, sizeof name##_code, undefined}
+static void place_handlers(struct guest *g, const struct agree_program *p)
+{
+	static const uint8_t vector21[4] = {0x00, 0x82, 0x00, 0x00}; /* 0:0x8200 */
+	if (p->mode == GUEST_LONG) {
+		guest_code(g, 0x8100, divide_handler_code, sizeof divide_handler_code);
+		guest_gate(g, 0, 0x8100);
+	} else if (p->mode == GUEST_REAL) {
+		guest_code(g, 0x8200, real_handler_code, sizeof real_handler_code);
+		guest_code(g, 0x21 * 4, vector21, sizeof vector21);
+	}
+}
+
+static const struct agree_program programs[] = {
+/* undefined: flags left so by the last instructions that touch them (SDM vol. 1, appendix A) */
+#define ROW(name, mode, undefined) {#name, mode, name##_code, sizeof name##_code, undefined, .prepare = place_handlers}
 	ROW(arithmetic, GUEST_LONG, 0),
 	ROW(shifts, GUEST_LONG, 0x894), /* BT leaves OF SF AF PF */
 	ROW(strings, GUEST_LONG, 0),
@@ -124,130 +124,24 @@ static const struct program {
 	ROW(real_mode, GUEST_REAL, 0x8d5),
 	ROW(protected, GUEST_PROT, 0),
 };
-enum { PROGRAMS = sizeof programs / sizeof *programs, STEPS = 64 };
-
-struct step {
-	int kind;
-	uint64_t where, size, data;
-};
-struct record {
-	struct step steps[STEPS];
-	int count;
-	vma_x86_regs regs;
-	vma_x86_sregs sregs;
-	uint8_t ram[0x20000];
-};
-
-/* Every input is a function of where and how often was read. */
-static void answer(uint8_t *data, size_t size, uint64_t where, int count)
-{
-	for (size_t i = 0; i < size; i++)
-		data[i] = (uint8_t)(where * 7 + i * 13 + (unsigned)count);
-}
-
-static uint64_t digest(const uint8_t *data, size_t size)
-{
-	uint64_t h = 14695981039346656037u;
-	for (size_t i = 0; i < size; i++)
-		h = (h ^ data[i]) * 1099511628211u;
-	return h;
-}
-
-/* REP I/O may come in one exit or element by element: both are recorded element by element. */
-static void note_io(struct record *r, vma_exit *e)
-{
-	for (uint32_t i = 0; i < e->io.count && r->count < STEPS; i++) {
-		uint8_t *data = e->io.data + i * e->io.width;
-		if (!e->io.write)
-			answer(data, e->io.width, e->io.port, r->count);
-		r->steps[r->count++] = (struct step){VMA_EXIT_IO, e->io.port | (uint64_t)e->io.write << 32, e->io.width,
-						     digest(data, e->io.width)};
-	}
-}
-
-static void note_mmio(struct record *r, vma_exit *e)
-{
-	if (!e->mmio.write)
-		answer(e->mmio.data, e->mmio.length, e->mmio.gpa, r->count);
-	r->steps[r->count++] = (struct step){VMA_EXIT_MMIO, e->mmio.gpa | (uint64_t)e->mmio.write << 63, e->mmio.length,
-					     digest(e->mmio.data, e->mmio.length)};
-}
-
-static void place_handlers(struct guest *g, const struct program *p)
-{
-	static const uint8_t vector21[4] = {0x00, 0x82, 0x00, 0x00}; /* 0:0x8200 */
-	if (p->mode == GUEST_LONG) {
-		guest_code(g, 0x8100, divide_handler_code, sizeof divide_handler_code);
-		guest_gate(g, 0, 0x8100);
-	} else if (p->mode == GUEST_REAL) {
-		guest_code(g, 0x8200, real_handler_code, sizeof real_handler_code);
-		guest_code(g, 0x21 * 4, vector21, sizeof vector21);
-	}
-}
-
-static void run(vma_accel accel, const struct program *p, struct record *r)
-{
-	struct conf conf = {.accel = accel, .arch = VMA_ARCH_X86_64};
-	const struct guest_options options = {.mode = p->mode, .cpu_model = "x86-64-v1"};
-	struct guest g;
-	int kind = 0;
-	memset(r, 0, sizeof *r);
-	if (guest_open(&g, &conf, &options, p->code, p->size) != CONF_PASS)
-		fail_msg("%s: %s", p->name, conf.reason);
-	place_handlers(&g, p);
-	while (r->count < STEPS && (kind = vma_vcpu_run(g.v)) != VMA_EXIT_HLT) {
-		if (kind == VMA_EXIT_IO)
-			note_io(r, g.exit);
-		else if (kind == VMA_EXIT_MMIO)
-			note_mmio(r, g.exit);
-		else
-			fail_msg("%s on %s: exit %s", p->name, vma_accel_name(accel), kind < 0 ? vma_why() : vma_exit_name(kind));
-	}
-	assert_int_equal(kind, VMA_EXIT_HLT);
-	assert_int_equal(vma_x86_get_regs(g.v, &r->regs), 0);
-	assert_int_equal(vma_x86_get_sregs(g.v, &r->sregs), 0);
-	r->regs.rflags &= ~p->undefined_flags;
-	memcpy(r->ram, g.ram, sizeof r->ram);
-	guest_close(&g);
-}
-
-static void compare(const struct program *p, const struct record *a, const struct record *b)
-{
-	assert_int_equal(a->count, b->count);
-	for (int i = 0; i < a->count; i++)
-		if (memcmp(&a->steps[i], &b->steps[i], sizeof a->steps[i]))
-			fail_msg("%s: exit %d: soft %#llx size %llu, kvm %#llx size %llu", p->name, i,
-				 (unsigned long long)a->steps[i].where, (unsigned long long)a->steps[i].size,
-				 (unsigned long long)b->steps[i].where, (unsigned long long)b->steps[i].size);
-#define VMA_X(NAME, field, ...)                                                                                        \
-	if (a->regs.field != b->regs.field)                                                                            \
-		fail_msg("%s: " #field ": soft %#llx, kvm %#llx", p->name, (unsigned long long)a->regs.field,          \
-			 (unsigned long long)b->regs.field);
-	VMA_X86_GPRS(VMA_X)
-#undef VMA_X
-#define VMA_X(NAME, field, ...)                                                                                        \
-	if (memcmp(&a->sregs.field, &b->sregs.field, sizeof a->sregs.field))                                           \
-		fail_msg("%s: " #field " differs", p->name);
-	VMA_X86_SEGS(VMA_X)
-	VMA_X86_TABLES(VMA_X)
-	VMA_X86_CONTROLS(VMA_X)
-#undef VMA_X
-	for (size_t i = 0; i < sizeof a->ram; i++)
-		if (a->ram[i] != b->ram[i])
-			fail_msg("%s: byte %#zx of memory: soft %#x, kvm %#x", p->name, i, a->ram[i], b->ram[i]);
-}
-
-static struct record soft_record, kvm_record;
+enum { PROGRAMS = sizeof programs / sizeof *programs };
 
 static void agree(void **state)
 {
-	const struct program *p = *state;
-	vma_platform_info info = {.size = sizeof info};
-	if (vma_platform_find(VMA_ACCEL_KVM, VMA_ARCH_X86_64, &info) < 0 || !info.available)
+	static struct agree_record soft, other;
+	const struct agree_program *p = *state;
+	int pairs = 0;
+
+	agree_run(VMA_ACCEL_SOFT, p, &soft);
+	assert_int_equal(soft.steps[soft.count - 1].kind, VMA_EXIT_HLT);
+	for (int i = 0; i < ACCELS; i++)
+		if (accels[i] != VMA_ACCEL_SOFT && have(accels[i])) {
+			agree_run(accels[i], p, &other);
+			agree_compare(p, &soft, &other);
+			pairs++;
+		}
+	if (!pairs)
 		skip();
-	run(VMA_ACCEL_SOFT, p, &soft_record);
-	run(VMA_ACCEL_KVM, p, &kvm_record);
-	compare(p, &soft_record, &kvm_record);
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "accels.h"
 #include "conformance/guest.h"
 
 /* mov ebx, 0xfee00000; local APIC on; ICR: INIT to APIC 1, then SIPI with vector 9; out 0x10, al; hlt */
@@ -43,12 +44,11 @@ static void sipi_after_init(void **state)
 {
 	const vma_accel *accel = *state;
 	struct conf conf = {.accel = *accel, .arch = VMA_ARCH_X86_64};
-	vma_platform_info info = {.size = sizeof info};
 	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM, .cpus = 2};
 	struct guest g;
 	struct second s = {.g = &g};
 	pthread_t thread;
-	if (vma_platform_find(*accel, VMA_ARCH_X86_64, &info) < 0 || !info.available)
+	if (!have(*accel))
 		skip();
 	assert_int_equal(guest_open(&g, &conf, &options, code, sizeof code), CONF_PASS);
 	guest_code(&g, 0x9000, started, sizeof started);
@@ -66,10 +66,8 @@ static void sipi_after_init(void **state)
 
 int main(void)
 {
-	static vma_accel soft = VMA_ACCEL_SOFT, kvm = VMA_ACCEL_KVM;
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_prestate(sipi_after_init, &soft),
-		cmocka_unit_test_prestate(sipi_after_init, &kvm),
-	};
+	struct CMUnitTest tests[ACCELS];
+	for (size_t i = 0; i < ACCELS; i++)
+		tests[i] = (struct CMUnitTest){vma_accel_name(accels[i]), sipi_after_init, NULL, NULL, (void *)(uintptr_t)&accels[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <uv.h>
 
+#include "accels.h"
 #include "vmm.h"
 
 static vma_accel accel;
@@ -587,9 +588,9 @@ static void refusals(void **state)
 		 VMM_STATUS_USAGE,
 		 "/nonexistent/log"},
 		{{.kernel = path, .initrd = "/"}, VMM_STATUS_USAGE, "/: not a regular file"},
-		{{.kernel = path, .accel = VMA_ACCEL_WHPX, .flat = 1, .flat_address = 0x1000},
+		{{.kernel = path, .accel = VMA_ACCEL_HVF, .flat = 1, .flat_address = 0x1000},
 		 VMM_STATUS_ACCEL,
-		 "whpx"},
+		 "hvf"},
 		{{.kernel = path}, VMM_STATUS_USAGE, "not a kernel"},
 	};
 
@@ -613,21 +614,16 @@ static void refusals(void **state)
 
 int main(void)
 {
-	static const vma_accel accels[] = {VMA_ACCEL_KVM, VMA_ACCEL_SOFT};
 	const struct CMUnitTest tests[] = {cmocka_unit_test(refusals)};
 	int fd = mkstemp(path), failed;
 
 	close(fd);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	for (size_t i = 0; i < sizeof(accels) / sizeof(accels[0]); i++) {
-		vma_platform_info info = {.size = sizeof(info)};
-
-		if (vma_platform_find(accels[i], VMA_ARCH_X86_64, &info) == 0 && info.available)
+	for (size_t i = 0; i < ACCELS; i++)
+		if (have(accels[i]))
 			failed += run_on(accels[i]);
 		else
-			printf("%s is not available: %s\n", vma_accel_name(accels[i]),
-			       info.why ? info.why : "not built in");
-	}
+			printf("%s is not available\n", vma_accel_name(accels[i]));
 	unlink(path);
 	return failed;
 }
