@@ -114,7 +114,8 @@ struct whpx_runner {
 	struct vma_kick *kick;
 	WHV_PARTITION_HANDLE partition;
 	uint32_t index;
-	atomic_bool running; /* in WHvRunVirtualProcessor, or about to look at the kick's attention and enter */
+	/* In WHvRunVirtualProcessor or about to look at the attention and enter, and not cancelled yet. */
+	atomic_bool running;
 };
 
 struct whpx_vcpu {
@@ -168,10 +169,11 @@ struct whpx_vcpu {
 	unsigned stuck;
 
 	bool debug_on;
-	bool stepping;   /* TF was set for the caller's single step; the guest's own was guest_tf */
-	bool guest_tf;
-	bool step_off;   /* the next entry steps off the breakpoint at step_off_pc */
-	uint64_t step_off_pc;
+	bool stepping; /* inside whpx_debug_enter: breakpoints on execution are the emulator's to find, else the platform's */
+	bool step_off; /* the next entry steps off the breakpoint at step_off_rip */
+	uint64_t step_off_rip;
+	bool dr_taken; /* DR0-3 and DR7 are the caller's breakpoints; the guest's are these (DR6 is not taken) */
+	vma_x86_dregs guest_dr;
 };
 
 static inline struct whpx_vm *whpx_vm(const struct vma_vm *vm)
@@ -259,6 +261,8 @@ int whpx_finish(struct whpx_vcpu *w); /* the half-done instruction, with its ans
 /* whpx_debug.c */
 int whpx_debug(struct vma_vcpu *v);
 int whpx_debug_enter(struct whpx_vcpu *w); /* before an entry with debugging on. 0, or the kind of an exit */
+/* A plain half of the instruction that ended at rip is finished, and the caller steps: the exit is stashed. */
+void whpx_debug_finished(struct whpx_vcpu *w, uint64_t rip);
 int whpx_exception_exit(struct whpx_vcpu *w); /* as whpx_exit; #GP goes on to whpx_gp_exit */
 
 /* whpx_apic.c: VMA_IRQCHIP_PLATFORM */
@@ -266,8 +270,11 @@ int whpx_apic_fetch(struct whpx_vcpu *w);
 int whpx_apic_commit(struct whpx_vcpu *w);
 
 /* whpx_kick.c */
-int whpx_runner_add(struct whpx_vcpu *w);
-void whpx_runner_remove(struct whpx_vcpu *w);
+int whpx_runner_add(struct whpx_vcpu *w);     /* after the virtual processor's creation; then a remove is owed */
+void whpx_runner_remove(struct whpx_vcpu *w); /* before its deletion; any thread */
+/* WHvRunVirtualProcessor into w->ctx. S_FALSE: somebody wants the vCPU's attention, it was not entered and w->ctx is as it
+ * was. */
+HRESULT whpx_enter(struct whpx_vcpu *w);
 void whpx_kick(struct vma_kick *k);
 
 /* ------ instructions done here: whpx_emu.c, whpx_insn.c, whpx_msr.c, whpx_cpuid.c ------ */
@@ -278,7 +285,8 @@ void whpx_emu_close(struct whpx_vcpu *w);
 /* Execute the instruction at RIP, or go on with the delivery of an event that exited half way (PendingInterruption),
  * reading what it needs by one whpx_get; and the next ones where it pays. Takes the vCPU's memory lock while it steps.
  * All that changed goes into w->out, and into rflags, shadow, interruption, cr8; fresh_events becomes false. v->debug is
- * respected: with w->debug_on one instruction only, and a step or breakpoint of the caller's is VMA_EXIT_DEBUG.
+ * respected: with w->debug_on one instruction only, and a step or breakpoint of the caller's is VMA_EXIT_DEBUG; with
+ * w->dr_taken the guest's debug registers are w->guest_dr.
  * As whpx_exit: what needs an answer is WHPX_EMULATED. */
 int whpx_emulate(struct whpx_vcpu *w);
 /* WHPX_EMULATED has its answer in v->exit: as whpx_finish. What it ended in besides (a step of the caller's) is stashed. */

@@ -1,28 +1,208 @@
-/* whpx_debug.c - the caller's debugging by the guest's own means: TF for a step, DR0-3 and DR7 for breakpoints, exits for
- * #DB and #BP. What is the guest's goes back to it. */
+/* whpx_debug.c - the caller's debugging. A step is done by the emulator: no trap flag of ours is ever in the guest's
+ * flags. Breakpoints stand in DR0-3 and DR7, where a guest that looks sees them; its own values are kept here meanwhile.
+ * #DB and #BP exit (ExceptionExitBitmap); what is the guest's goes back to it. */
+#include <string.h>
 #include "whpx/whpx.h"
+
+enum {
+	DR6_BITS = 0xe00f, /* B0-B3, BD, BS, BT (SDM vol. 3, 18.2.3) */
+	DR6_BD = 1 << 13,
+	DR6_BS = 1 << 14,
+	DR7_GD = 1 << 13,
+	RFLAGS_RF = 1 << 16,
+};
+#define DR6_FIXED UINT64_C(0xffff0ff0) /* bits that read 1 when nothing happened */
+
+/* ------ debug registers ------ */
+
+static uint64_t dr7_of(const vma_debug *d)
+{
+	static const uint8_t length_code[16] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2}; /* SDM vol. 3, 18.2.4 */
+	uint64_t dr7 = 0x600; /* GE, and the bit that is always 1 */
+
+	for (uint32_t i = 0; i < d->count && i < 4; i++) {
+		uint64_t control = d->hw[i].type & 3;
+
+		if (control != VMA_BREAK_EXEC)
+			control |= (uint64_t)length_code[d->hw[i].length & 15] << 2;
+		dr7 |= UINT64_C(2) << 2 * i | control << (16 + 4 * i);
+	}
+	return dr7;
+}
+
+static void put_dregs(struct whpx_vcpu *w, const vma_x86_dregs *d)
+{
+	whpx_put(w, WHvX64RegisterDr0, d->dr0);
+	whpx_put(w, WHvX64RegisterDr1, d->dr1);
+	whpx_put(w, WHvX64RegisterDr2, d->dr2);
+	whpx_put(w, WHvX64RegisterDr3, d->dr3);
+	whpx_put(w, WHvX64RegisterDr7, d->dr7);
+}
+
+static int take_dregs(struct whpx_vcpu *w)
+{
+	const vma_debug *d = &w->v->debug;
+	vma_x86_dregs ours = {.dr7 = dr7_of(d)};
+	uint64_t *address = &ours.dr0;
+	struct whpx_batch b;
+	int rc = 0;
+
+	b.count = 0;
+	for (int i = 0; i < 4; i++)
+		whpx_add(&b, WHvX64RegisterDr0 + i);
+	whpx_add(&b, WHvX64RegisterDr7);
+	if (!w->dr_taken)
+		rc = whpx_get(w, &b);
+	if (rc)
+		return rc;
+	if (!w->dr_taken)
+		w->guest_dr = (vma_x86_dregs){.dr0 = b.values[0].Reg64,
+					      .dr1 = b.values[1].Reg64,
+					      .dr2 = b.values[2].Reg64,
+					      .dr3 = b.values[3].Reg64,
+					      .dr7 = b.values[4].Reg64};
+	w->dr_taken = true;
+	for (uint32_t i = 0; i < d->count && i < 4; i++)
+		address[i] = d->hw[i].address;
+	put_dregs(w, &ours);
+	return 0;
+}
 
 int whpx_debug(struct vma_vcpu *v)
 {
 	struct whpx_vcpu *w = whpx_vcpu(v);
+	int rc = 0;
 
+	if (v->debug.count) {
+		rc = take_dregs(w);
+	} else if (w->dr_taken) {
+		put_dregs(w, &w->guest_dr);
+		w->dr_taken = false;
+	}
+	if (rc)
+		return rc;
 	w->debug_on = v->debug.single_step || v->debug.software || v->debug.count;
+	w->step_off = false;
 	whpx_emu_debug(w);
 	return 0;
 }
 
+/* ------ exits ------ */
+
+static uint64_t linear(const struct whpx_vcpu *w, uint64_t rip)
+{
+	const WHV_VP_EXIT_CONTEXT *c = &w->ctx.VpContext;
+
+	return c->ExecutionState.EferLma && c->Cs.Long ? rip : c->Cs.Base + rip;
+}
+
+static int report(struct whpx_vcpu *w, uint32_t reason, uint32_t exception, uint64_t dr6)
+{
+	vma_exit *e = &w->v->exit;
+
+	whpx_leave(w, VMA_EXIT_DEBUG);
+	e->debug.reason = reason;
+	e->debug.exception = exception;
+	e->debug.pc = linear(w, w->ctx.VpContext.Rip);
+	e->debug.dr6 = dr6;
+	return VMA_EXIT_DEBUG;
+}
+
+/* An instruction that was done by its exit's context is stepped over once it is complete. */
+void whpx_debug_finished(struct whpx_vcpu *w, uint64_t rip)
+{
+	vma_exit *e = &w->stashed_exit;
+
+	*e = (vma_exit){.kind = VMA_EXIT_DEBUG};
+	e->debug.reason = VMA_DEBUG_STEP;
+	e->debug.exception = WHPX_DB;
+	e->debug.pc = linear(w, rip);
+	e->debug.dr6 = DR6_FIXED | DR6_BS;
+	w->stashed = VMA_EXIT_DEBUG;
+}
+
+/* A breakpoint on execution would be hit again at once: the resume flag, if the caller has not moved the program counter
+ * (SDM vol. 3, 18.3.1.1). */
+static int step_off(struct whpx_vcpu *w)
+{
+	struct whpx_batch b;
+	int rc;
+
+	w->step_off = false;
+	b.count = 0;
+	whpx_add(&b, WHvX64RegisterRip);
+	whpx_add(&b, WHvX64RegisterRflags);
+	rc = whpx_get(w, &b);
+	if (!rc && b.values[0].Reg64 == w->step_off_rip)
+		whpx_put(w, WHvX64RegisterRflags, b.values[1].Reg64 | RFLAGS_RF);
+	return rc;
+}
+
 int whpx_debug_enter(struct whpx_vcpu *w)
 {
-	(void)w;
+	int rc = 0;
+
+	if (w->v->debug.single_step) {
+		w->stepping = true;
+		rc = whpx_emulate(w);
+		w->stepping = false;
+		return rc;
+	}
+	return w->step_off ? step_off(w) : 0;
+}
+
+/* The guest's own #DB: DR6 is as its handler is to find it, and DR7.GD is off (SDM vol. 3, 18.2.3, 18.2.4). */
+static int give_back(struct whpx_vcpu *w, uint64_t bits)
+{
+	struct whpx_batch b;
+	int rc;
+
+	b.count = 0;
+	whpx_add(&b, WHvX64RegisterDr6);
+	whpx_add(&b, WHvX64RegisterDr7);
+	rc = whpx_get(w, &b);
+	if (rc)
+		return rc;
+	whpx_put(w, WHvX64RegisterDr6, (b.values[0].Reg64 & ~UINT64_C(0xf)) | bits | DR6_FIXED);
+	if (bits & DR6_BD && w->dr_taken)
+		w->guest_dr.dr7 &= ~(uint64_t)DR7_GD;
+	else if (bits & DR6_BD)
+		whpx_put(w, WHvX64RegisterDr7, b.values[1].Reg64 & ~(uint64_t)DR7_GD);
+	whpx_raise(w, WHPX_DB, false, 0);
 	return 0;
+}
+
+static int db_exit(struct whpx_vcpu *w)
+{
+	uint64_t bits = w->ctx.VpException.ExceptionParameter & DR6_BITS;
+	const vma_debug *d = &w->v->debug;
+
+	if (!w->dr_taken || !(bits & 15))
+		return give_back(w, bits);
+	for (uint32_t i = 0; i < d->count && i < 4; i++)
+		w->step_off |= (bits >> i & 1) && d->hw[i].type == VMA_BREAK_EXEC;
+	w->step_off_rip = w->ctx.VpContext.Rip;
+	return report(w, VMA_DEBUG_HW, WHPX_DB, DR6_FIXED | bits);
+}
+
+/* An INT3 of the guest's own is done here: it is no exception that could be raised again at its RIP. */
+static int bp_exit(struct whpx_vcpu *w)
+{
+	return w->v->debug.software ? report(w, VMA_DEBUG_SW, WHPX_BP, DR6_FIXED) : whpx_emulate(w);
 }
 
 int whpx_exception_exit(struct whpx_vcpu *w)
 {
 	const WHV_VP_EXCEPTION_CONTEXT *e = &w->ctx.VpException;
 
-	if (e->ExceptionType == WHPX_GP)
+	switch (e->ExceptionType) {
+	case WHPX_DB:
+		return db_exit(w);
+	case WHPX_BP:
+		return bp_exit(w);
+	case WHPX_GP:
 		return whpx_gp_exit(w);
+	}
 	whpx_raise(w, e->ExceptionType, e->ExceptionInfo.ErrorCodeValid, e->ErrorCode);
 	return 0;
 }

@@ -1,43 +1,46 @@
-/* whpx_kick.c - ending a run from elsewhere. WHvCancelRunVirtualProcessor is latched (the current or the next run returns),
- * but it may not meet the deletion of its virtual processor, and nobody promises that it may be called in a signal
- * handler. So one thread a process does it, for every vCPU that runs while somebody wants its attention; vCPUs join and
- * leave under its lock. On a system without signals the kicker does it itself.
+/* whpx_kick.c - entering the guest, and ending a run from elsewhere.
+ *
+ * WHvCancelRunVirtualProcessor is latched: the current run ends, or else the next one. But it may not meet the deletion of
+ * its virtual processor or partition, and nobody promises that it may be called in a signal handler. So the vCPUs there
+ * are stand in a list, whose lock is held around a cancel, and one thread a process cancels. A kicker wakes it; where
+ * there are no signals it cancels by itself first.
  *
  * No kick is lost: a vCPU says that it runs and then looks at its attention; a kick raises the attention and then looks
- * whether the vCPU runs. */
+ * whether the vCPU runs. That takes one order of all four (memory_order_seq_cst). A run that has ended by itself leaves
+ * the cancel to the next one, which comes back for no reason: one at most, since a run is cancelled once.
+ * test/schedules goes through all orders of this file's steps. */
 #include "whpx/whpx.h"
 
-enum { AGAIN_NS = 10000000 }; /* a cancel that did not help is repeated: one was lost, or the run was not begun yet */
+enum { AGAIN_NS = 10000000 }; /* after a cancel that failed */
 
 static struct {
-	atomic_bool ready; /* the lock is; for good */
-	struct os_mutex lock;
+	bool made;            /* `lock` is; for good */
+	struct os_mutex lock; /* the list; a cancel is under way */
 	struct whpx_runner *first;
 	struct os_event wake;
 	struct os_worker *worker;
-	bool quit;
+	atomic_bool quit;
 } canceller;
 
-static bool wanted(const struct whpx_runner *r)
+/* Whoever takes `running` owes the run a cancel. */
+static bool due(struct whpx_runner *r)
 {
-	return atomic_load(&r->running) && atomic_load(&r->kick->attention);
+	return atomic_load(&r->kick->attention) && atomic_exchange(&r->running, false);
 }
 
-/* True: some run has yet to end. */
-static bool cancel_all(void)
+/* False: a cancel failed, and is due still. */
+static bool cancel_due(void)
 {
-	bool any = false;
+	bool done = true;
 
-	if (!atomic_load(&canceller.ready))
-		return false;
 	os_lock(&canceller.lock);
 	for (struct whpx_runner *r = canceller.first; r; r = r->next)
-		if (wanted(r)) {
-			WHPX(CancelRunVirtualProcessor, r->partition, r->index, 0);
-			any = true;
+		if (due(r) && WHPX(CancelRunVirtualProcessor, r->partition, r->index, 0)) {
+			atomic_store(&r->running, true);
+			done = false;
 		}
 	os_unlock(&canceller.lock);
-	return any;
+	return done;
 }
 
 static void cancel_loop(void *unused)
@@ -45,76 +48,85 @@ static void cancel_loop(void *unused)
 	uint64_t deadline = UINT64_MAX;
 
 	(void)unused;
-	for (;;) {
+	while (!atomic_load(&canceller.quit)) {
 		os_event_wait(&canceller.wake, deadline);
-		os_lock(&canceller.lock);
-		bool quit = canceller.quit;
-		os_unlock(&canceller.lock);
-		if (quit)
-			return;
-		deadline = cancel_all() ? os_now_ns() + AGAIN_NS : UINT64_MAX;
+		deadline = cancel_due() ? UINT64_MAX : os_now_ns() + AGAIN_NS;
 	}
 }
+
+void whpx_kick(struct vma_kick *k)
+{
+	(void)k; /* its attention is raised */
+	if (os_default_kick_signal() || !cancel_due())
+		os_event_set(&canceller.wake);
+}
+
+HRESULT whpx_enter(struct whpx_vcpu *w)
+{
+	HRESULT hr = S_FALSE;
+
+	atomic_store(&w->runner.running, true);
+	if (!atomic_load(&w->v->kick->attention))
+		hr = WHPX(RunVirtualProcessor, w->vm->partition, w->v->index, &w->ctx, sizeof(w->ctx));
+	atomic_store_explicit(&w->runner.running, false, memory_order_relaxed);
+	return hr;
+}
+
+/* ------ the list; its ends are under the process's lock, which the thread never takes ------ */
 
 static int start(void)
 {
 	int rc;
 
-	if (canceller.first)
-		return 0;
-	if (!atomic_load(&canceller.ready))
+	if (!canceller.made)
 		os_mutex_init(&canceller.lock);
-	atomic_store(&canceller.ready, true);
-	canceller.quit = false;
+	canceller.made = true;
+	if (canceller.worker)
+		return 0;
+	atomic_store(&canceller.quit, false);
 	rc = os_worker_start(cancel_loop, NULL, &canceller.worker);
 	return rc < 0 ? vma_fail_os(rc, "starting the thread that cancels runs") : 0;
 }
 
-/* Whether the worker lives is decided under the process's lock; the worker itself never takes that. */
+static void stop(void)
+{
+	atomic_store(&canceller.quit, true);
+	os_event_set(&canceller.wake);
+	os_worker_join(canceller.worker);
+	canceller.worker = NULL;
+}
+
 int whpx_runner_add(struct whpx_vcpu *w)
 {
+	struct whpx_runner *r = &w->runner;
 	int rc;
 
-	w->runner.kick = w->v->kick;
-	w->runner.partition = w->vm->partition;
-	w->runner.index = w->v->index;
+	r->kick = w->v->kick;
+	r->partition = w->vm->partition;
+	r->index = w->v->index;
 	os_process_lock();
 	rc = start();
 	if (!rc) {
 		os_lock(&canceller.lock);
-		w->runner.next = canceller.first;
-		canceller.first = &w->runner;
+		r->next = canceller.first;
+		canceller.first = r;
 		os_unlock(&canceller.lock);
 	}
 	os_process_unlock();
 	return rc;
 }
 
-/* When this returns no cancel is under way for it, and none will come. */
 void whpx_runner_remove(struct whpx_vcpu *w)
 {
+	struct whpx_runner **place = &canceller.first;
+
 	os_process_lock();
 	os_lock(&canceller.lock);
-	for (struct whpx_runner **r = &canceller.first; *r; r = &(*r)->next)
-		if (*r == &w->runner) {
-			*r = w->runner.next;
-			break;
-		}
-	canceller.quit = !canceller.first;
+	while (*place != &w->runner)
+		place = &(*place)->next;
+	*place = w->runner.next;
 	os_unlock(&canceller.lock);
-	if (canceller.quit) {
-		os_event_set(&canceller.wake);
-		os_worker_join(canceller.worker);
-		canceller.worker = NULL;
-	}
+	if (!canceller.first)
+		stop();
 	os_process_unlock();
-}
-
-void whpx_kick(struct vma_kick *k)
-{
-	(void)k; /* its attention is raised already */
-	if (os_default_kick_signal())
-		os_event_set(&canceller.wake);
-	else
-		cancel_all();
 }

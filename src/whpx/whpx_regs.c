@@ -3,8 +3,6 @@
 #include <string.h>
 #include "whpx/whpx.h"
 
-enum { RFLAGS_TF = 1 << 8 };
-
 /* ------ which registers a class has ------ */
 
 static void ask_gpr(struct whpx_batch *b)
@@ -45,8 +43,6 @@ static void gpr_in(struct whpx_vcpu *w, struct whpx_batch *b)
 #define VMA_X(NAME, field, kvm, whpx, ...) x->field = whpx_add(b, whpx)->Reg64;
 	VMA_X86_GPRS(VMA_X)
 #undef VMA_X
-	if (w->stepping) /* TF is the caller's single step */
-		x->rflags = (x->rflags & ~(uint64_t)RFLAGS_TF) | (w->guest_tf ? RFLAGS_TF : 0);
 	w->rflags = x->rflags;
 }
 
@@ -68,13 +64,18 @@ static void sregs_in(struct whpx_vcpu *w, struct whpx_batch *b)
 	w->apic_base_known = true;
 }
 
+/* The platform's may be the caller's breakpoints: then the guest's are kept aside, but for DR6. */
 static void dregs_in(struct whpx_vcpu *w, struct whpx_batch *b)
 {
 	vma_x86_dregs *x = &w->v->x86.dregs;
+	uint64_t dr6 = whpx_add(b, WHvX64RegisterDr6)->Reg64;
 
 #define VMA_X(NAME, field, kvm, whpx, ...) x->field = whpx_add(b, whpx)->Reg64;
 	VMA_X86_DEBUGS(VMA_X)
 #undef VMA_X
+	if (w->dr_taken)
+		*x = w->guest_dr;
+	x->dr6 = dr6;
 }
 
 static void xcr0_in(struct whpx_vcpu *w, struct whpx_batch *b)
@@ -94,10 +95,8 @@ static int gpr_out(struct whpx_vcpu *w)
 		whpx_put(w, whpx, x->field);
 	VMA_X86_GPRS(VMA_X)
 #undef VMA_X
-	if (which & VMA_X86_REG_BIT(VMA_X86_RFLAGS)) {
+	if (which & VMA_X86_REG_BIT(VMA_X86_RFLAGS))
 		w->rflags = x->rflags;
-		w->stepping = false;
-	}
 	return 0;
 }
 
@@ -128,6 +127,11 @@ static int dregs_out(struct whpx_vcpu *w)
 {
 	const vma_x86_dregs *x = &w->v->x86.dregs;
 
+	if (w->dr_taken) {
+		w->guest_dr = *x;
+		whpx_put(w, WHvX64RegisterDr6, x->dr6);
+		return 0;
+	}
 #define VMA_X(NAME, field, kvm, whpx, ...) whpx_put(w, whpx, x->field);
 	VMA_X86_DEBUGS(VMA_X)
 #undef VMA_X

@@ -53,6 +53,14 @@ void whpx_vcpu_close(struct vma_vcpu *v)
 
 /* ------ completing ------ */
 
+static void step_finished(struct whpx_vcpu *w)
+{
+	uint64_t rip = whpx_add(&w->out, WHvX64RegisterRip)->Reg64; /* whpx_advance put it there */
+
+	if (w->half != WHPX_EMULATED && w->v->debug.single_step && !w->interruption)
+		whpx_debug_finished(w, rip);
+}
+
 int whpx_complete(struct vma_vcpu *v)
 {
 	struct whpx_vcpu *w = whpx_vcpu(v);
@@ -64,6 +72,8 @@ int whpx_complete(struct vma_vcpu *v)
 	if (rc)
 		return rc;
 	v->exit.pending = 0;
+	if (w->debug_on)
+		step_finished(w);
 	w->half = WHPX_NONE;
 	return 0;
 }
@@ -85,24 +95,30 @@ static bool nothing_waits(const struct whpx_vcpu *w)
 	       !atomic_load_explicit(&w->v->kick->attention, memory_order_relaxed);
 }
 
-/* Enter once. The runner says that it runs before it looks at the attention: whoever raises that looks at the runner
- * afterwards (whpx_kick.c). */
 static int enter(struct whpx_vcpu *w)
 {
-	HRESULT hr = S_OK;
-	bool called;
+	HRESULT hr = whpx_enter(w);
 
-	atomic_store(&w->runner.running, true);
-	called = atomic_load(&w->v->kick->attention);
-	if (!called) {
-		whpx_emu_forget(w);
-		w->fresh_events = false;
-		hr = WHPX(RunVirtualProcessor, w->vm->partition, w->v->index, &w->ctx, sizeof(w->ctx));
-	}
-	atomic_store(&w->runner.running, false);
-	if (called)
+	if (hr == S_FALSE)
 		return whpx_leave(w, VMA_EXIT_CANCELED);
+	whpx_emu_forget(w);
+	w->fresh_events = false;
 	return hr ? whpx_fail(hr, "WHvRunVirtualProcessor") : whpx_exit(w);
+}
+
+/* What comes before an entry; a step ends here, done by the emulator. 0: enter. */
+static int prepare(struct whpx_vcpu *w, bool finished)
+{
+	int rc = whpx_before_entry(w);
+
+	if (rc)
+		return rc;
+	if (!w->debug_on)
+		return finished && nothing_waits(w) ? whpx_emu_continue(w) : 0;
+	rc = whpx_debug_enter(w);
+	if (!rc && w->v->debug.single_step)
+		return whpx_leave(w, VMA_EXIT_CANCELED); /* no instruction was completed: the core comes again */
+	return rc;
 }
 
 int whpx_run(struct vma_vcpu *v)
@@ -113,20 +129,15 @@ int whpx_run(struct vma_vcpu *v)
 
 	if (rc)
 		return rc < 0 ? rc : (int)v->exit.kind;
-	for (;;) {
-		if (w->stashed)
-			return leave_stashed(w);
-		rc = whpx_before_entry(w);
-		if (!rc && w->debug_on)
-			rc = whpx_debug_enter(w);
-		if (!rc && finished && nothing_waits(w))
-			rc = whpx_emu_continue(w);
+	if (w->stashed)
+		return leave_stashed(w);
+	do {
+		rc = prepare(w, finished);
 		finished = false;
 		if (!rc)
 			rc = whpx_flush(w);
 		if (!rc)
 			rc = enter(w);
-		if (rc)
-			return rc;
-	}
+	} while (!rc);
+	return rc;
 }

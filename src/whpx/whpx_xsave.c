@@ -113,6 +113,61 @@ size_t whpx_xsave_out(const uint8_t *image, size_t size, uint8_t *to, size_t roo
 	return end;
 }
 
+/* ------ registers by name, where the platform gives no image: x87 and SSE (SDM vol. 1, 10.5.1) ------ */
+
+enum { ST = 32, ST_BYTES = 10 };
+
+static void legacy_names(struct whpx_batch *b)
+{
+	b->count = 0;
+	for (int i = 0; i < 8; i++)
+		whpx_add(b, WHvX64RegisterFpMmx0 + i);
+	for (int i = 0; i < 16; i++)
+		whpx_add(b, WHvX64RegisterXmm0 + i);
+	whpx_add(b, WHvX64RegisterFpControlStatus);
+	whpx_add(b, WHvX64RegisterXmmControlStatus);
+}
+
+static int fetch_legacy(struct whpx_vcpu *w, uint8_t *image, uint32_t size)
+{
+	const uint64_t bv = 3;
+	struct whpx_batch b;
+	int rc;
+
+	legacy_names(&b);
+	rc = whpx_get(w, &b);
+	if (rc)
+		return rc;
+	memset(image, 0, size);
+	for (int i = 0; i < 8; i++)
+		memcpy(image + ST + 16 * i, &b.values[i], ST_BYTES);
+	memcpy(image + XMM, b.values + 8, 16 * 16);
+	memcpy(image, &b.values[24], 16);      /* FCW, FSW, FTW, FOP, FIP */
+	memcpy(image + 16, &b.values[25], 16); /* FDP, MXCSR and its mask */
+	memcpy(image + XSTATE_BV, &bv, sizeof(bv));
+	return 0;
+}
+
+/* A component that is not in XSTATE_BV is in its initial state (SDM vol. 1, 13.8). */
+static void commit_legacy(struct whpx_vcpu *w, const uint8_t *image)
+{
+	static const uint8_t initial[32] = {0x7f, 0x03, [24] = 0x80, 0x1f};
+	uint64_t bv = word_at(image, XSTATE_BV);
+	struct whpx_batch b;
+
+	legacy_names(&b);
+	memset(b.values, 0, b.count * sizeof(b.values[0]));
+	for (int i = 0; i < 8 && bv & 1; i++)
+		memcpy(&b.values[i], image + ST + 16 * i, ST_BYTES);
+	if (bv & 2)
+		memcpy(b.values + 8, image + XMM, 16 * 16);
+	memcpy(&b.values[24], bv & 1 ? image : initial, 16);
+	memcpy(&b.values[25], bv & 1 ? image + 16 : initial + 16, 8);
+	memcpy((uint8_t *)&b.values[25] + 8, image + MXCSR, 8);
+	for (uint32_t i = 0; i < b.count; i++)
+		*whpx_add(&w->out, b.names[i]) = b.values[i];
+}
+
 /* ------ the platform's calls ------ */
 
 static HRESULT get_native(struct whpx_vcpu *w, uint32_t *size)
@@ -142,8 +197,11 @@ static int native_image(struct whpx_vcpu *w, uint32_t *size)
 int whpx_fetch_xsave(struct whpx_vcpu *w, uint8_t *image, uint32_t size)
 {
 	uint32_t have = 0;
-	int rc = whpx_host.features.Xsave ? whpx_flush(w) : vma_fail(VMA_E_NO_HOST, "this Windows gives no access to extended state");
+	int rc;
 
+	if (!whpx_host.features.Xsave)
+		return fetch_legacy(w, image, size);
+	rc = whpx_flush(w);
 	if (!rc)
 		rc = native_image(w, &have);
 	if (!rc && !whpx_xsave_in(w->xsave, have, image, size))
@@ -157,8 +215,13 @@ int whpx_commit_xsave(struct whpx_vcpu *w, const uint8_t *image, uint32_t size)
 	uint64_t components;
 	size_t length;
 	HRESULT hr;
-	int rc = whpx_host.features.Xsave ? whpx_flush(w) : vma_fail(VMA_E_NO_HOST, "this Windows gives no access to extended state");
+	int rc;
 
+	if (!whpx_host.features.Xsave) {
+		commit_legacy(w, image);
+		return 0;
+	}
+	rc = whpx_flush(w);
 	if (!rc)
 		rc = native_image(w, &have); /* its XCOMP_BV says what the platform's has */
 	if (rc)
