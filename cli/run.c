@@ -166,7 +166,7 @@ static void tell_count(const struct vmm_result *result)
 }
 
 /* What somebody who looks at the terminal needs to know; a power-off says nothing. */
-static void tell(const struct vmm_result *result)
+static void tell_end(const struct vmm_result *result)
 {
 	if (result->state[0])
 		tell_count(result);
@@ -202,7 +202,7 @@ int verb_run(int argc, char **argv)
 		return error.status;
 	}
 	vmm_run(vmm, &result);
-	tell(&result);
+	tell_end(&result);
 	if (options.json)
 		print_result(vmm, &result);
 	vmm_destroy(vmm);

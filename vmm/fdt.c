@@ -54,7 +54,7 @@ static void text(struct tree *t, const char *name, const char *value)
 
 static void cells(struct tree *t, const char *name, const uint32_t *values, unsigned count)
 {
-	fdt32_t out[16];
+	uint32_t out[16]; /* big endian */
 
 	for (unsigned i = 0; i < count; i++)
 		out[i] = cpu_to_fdt32(values[i]);

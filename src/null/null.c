@@ -18,7 +18,7 @@ static void null_probe(vma_platform_info *info)
 {
 	info->available = 1;
 	info->version = "scripted";
-	info->proved = "native";
+	info->proved = os_proved();
 	info->caps = VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_DIRTY_LOG | VMA_CAP_READONLY | VMA_CAP_EXEC_PROT |
 		     VMA_CAP_ALIAS | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT |
 		     VMA_CAP_SINGLE_STEP | VMA_CAP_HW_BREAK | VMA_CAP_SW_BREAK | VMA_CAP_XSAVE | VMA_CAP_TSC_SCALE |

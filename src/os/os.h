@@ -17,6 +17,8 @@ extern int (*vma_os_fault)(const char *call);
 int os_fault(const char *call);
 /* What errno `number` means: text or a constant. */
 const char *os_error_text(int number, char *text, size_t size);
+/* Where what needs nothing but this operating system has run: "native", or what there was instead of it. */
+const char *os_proved(void);
 
 void *os_calloc(size_t count, size_t size);  /* zeroed; NULL when out of memory */
 void *os_aligned(size_t align, size_t size); /* zeroed; free with os_free */
@@ -29,6 +31,7 @@ long os_read(int fd, void *to, size_t size); /* bytes, 0 at the end; -errno */
 int os_dup(int fd);
 int64_t os_file_size(int fd); /* -EINVAL: no regular file */
 long os_ioctl(int fd, unsigned long request, void *arg, const char *name);
+int os_has_eventfd(void); /* 0: what follows fails here */
 int os_eventfd(void);
 void os_eventfd_signal(int fd);
 int os_eventfd_drain(int fd); /* 1: it had been signalled */

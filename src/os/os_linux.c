@@ -37,6 +37,11 @@ int os_random(void *p, size_t size)
 	return getrandom(p, size, 0) == (ssize_t)size ? 0 : -EAGAIN;
 }
 
+int os_has_eventfd(void)
+{
+	return 1;
+}
+
 int os_eventfd(void)
 {
 	int e = os_fault("eventfd");

@@ -15,6 +15,11 @@
 #include "os/os.h"
 #include "os/os_posix.h"
 
+const char *os_proved(void)
+{
+	return "native";
+}
+
 const char *os_error_text(int number, char *text, size_t size)
 {
 	return strerror_r(number, text, size);

@@ -34,6 +34,11 @@ const char *os_error_text(int number, char *text, size_t size)
 	return strerror_s(text, size, number) ? "?" : text;
 }
 
+const char *os_proved(void)
+{
+	return "under Wine; never run on Windows";
+}
+
 int os_random(void *p, size_t size)
 {
 	int e = os_fault("RtlGenRandom");

@@ -153,6 +153,11 @@ long os_ioctl(int fd, unsigned long request, void *arg, const char *name)
 	return e ? -e : -ENODEV;
 }
 
+int os_has_eventfd(void)
+{
+	return 0;
+}
+
 int os_eventfd(void)
 {
 	return -ENODEV;

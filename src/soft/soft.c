@@ -13,7 +13,7 @@ void soft_probe(vma_platform_info *info, uint32_t caps)
 {
 	info->available = 1;
 	info->version = "";
-	info->proved = "native";
+	info->proved = os_proved();
 	info->caps = caps;
 	info->max_vcpus = 64;
 	info->max_vms = 0;

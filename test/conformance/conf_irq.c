@@ -1,11 +1,11 @@
 /* conf_irq.c - checks of interrupts (T084-T095). A failed condition leaves the guest open: the process ends after a check. */
 #include "bodies_arm64.h"
 #include "guest.h"
+#include "host.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -783,8 +783,7 @@ static int messages(struct guest *g)
 static int irqfd(struct guest *g)
 {
 	struct conf *conf = g->conf;
-	uint64_t one = 1;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = host_event();
 
 	if (!(conf->info.caps & VMA_CAP_IRQFD))
 		return CONF_PASS;
@@ -792,22 +791,16 @@ static int irqfd(struct guest *g)
 	CONF_TRY(redirect(g, 6, 0x56));
 	CONF_OK(conf, vma_vm_irqfd(g->vm, fd, 6, 1));
 	for (int i = 0; i < 3; i++) {
-		CONF_EXPECT(conf, write(fd, &one, 8) == 8);
+		CONF_EXPECT(conf, host_event_signal(fd));
 		CONF_TRY(taken(g, WAIT, 0x56));
 		CONF_TRY(eoi(g));
 	}
 	CONF_OK(conf, vma_vm_irqfd(g->vm, fd, 6, 0));
-	CONF_EXPECT(conf, write(fd, &one, 8) == 8);
+	CONF_EXPECT(conf, host_event_signal(fd));
 	pause_ms(20);
 	CONF_TRY(enter(g, OPEN)); /* nothing any more */
-	close(fd);
+	host_event_close(fd);
 	return CONF_PASS;
-}
-
-static uint64_t signals(int fd)
-{
-	uint64_t n = 0;
-	return read(fd, &n, 8) == 8 ? n : 0;
 }
 
 static int other_port(struct guest *g, uint16_t port, uint8_t value)
@@ -822,7 +815,7 @@ static int other_port(struct guest *g, uint16_t port, uint8_t value)
 static int ioeventfd_port(struct guest *g)
 {
 	struct conf *conf = g->conf;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = host_event();
 	vma_ioeventfd io = {.address = 0x510, .length = 1, .pio = 1, .match = 1, .eventfd = fd, .value = 0xab};
 
 	if (!(conf->info.caps & VMA_CAP_IOEVENTFD))
@@ -830,32 +823,32 @@ static int ioeventfd_port(struct guest *g)
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 1));
 	CONF_EXPECT(conf, vma_vm_ioeventfd(g->vm, &io, 1) < 0); /* taken */
 	CONF_TRY(outb(g, 0x510, 0xab)); /* no exit */
-	CONF_EQUAL(conf, signals(fd), 1);
+	CONF_EQUAL(conf, host_event_count(fd), 1);
 	CONF_TRY(other_port(g, 0x510, 0xac)); /* another value exits */
-	CONF_EQUAL(conf, signals(fd), 0);
+	CONF_EQUAL(conf, host_event_count(fd), 0);
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 0));
 	CONF_TRY(other_port(g, 0x510, 0xab));
 	io.match = 0;
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 1));
 	CONF_TRY(outb(g, 0x510, 0x11));
 	CONF_TRY(outb(g, 0x510, 0x12));
-	CONF_EQUAL(conf, signals(fd), 2);
+	CONF_EQUAL(conf, host_event_count(fd), 2);
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 0));
-	close(fd);
+	host_event_close(fd);
 	return CONF_PASS;
 }
 
 static int ioeventfd_memory(struct guest *g)
 {
 	struct conf *conf = g->conf;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = host_event();
 	vma_ioeventfd io = {.address = GUEST_MMIO, .length = 4, .match = 1, .eventfd = fd, .value = 7};
 
 	if (!(conf->info.caps & VMA_CAP_IOEVENTFD))
 		return CONF_PASS;
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 1));
 	CONF_TRY(poke(g, GUEST_MMIO, 7));
-	CONF_EQUAL(conf, signals(fd), 1);
+	CONF_EQUAL(conf, host_event_count(fd), 1);
 	guest_set(g, VMA_X86_RSI, 8);
 	guest_set(g, VMA_X86_RIP, POKE);
 	CONF_TRY(guest_run(g, VMA_EXIT_MMIO));
@@ -865,9 +858,9 @@ static int ioeventfd_memory(struct guest *g)
 	io.length = 0; /* any length */
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 1));
 	CONF_TRY(poke(g, GUEST_MMIO, 9));
-	CONF_EQUAL(conf, signals(fd), 1);
+	CONF_EQUAL(conf, host_event_count(fd), 1);
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 0));
-	close(fd);
+	host_event_close(fd);
 	return CONF_PASS;
 }
 

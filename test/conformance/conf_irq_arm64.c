@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 #include "bodies_arm64.h"
 #include "guest.h"
+#include "host.h"
 
 enum { IRQ_VECTOR = GUEST_TRAPS + 0x280 /* from EL1h */, MASKED = 0x3c5, OPEN_IRQ = 0x345 };
 /* Programs: each a slot of 64 bytes. */
@@ -416,8 +416,7 @@ static int messages(struct guest *g)
 static int irqfd(struct guest *g)
 {
 	struct conf *conf = g->conf;
-	uint64_t one = 1;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = host_event();
 
 	if (!(conf->info.caps & VMA_CAP_IRQFD))
 		return CONF_PASS;
@@ -426,22 +425,16 @@ static int irqfd(struct guest *g)
 	CONF_TRY(edge(g, 38));
 	CONF_OK(conf, vma_vm_irqfd(g->vm, fd, 6, 1));
 	for (int i = 0; i < 3; i++) {
-		CONF_EXPECT(conf, write(fd, &one, 8) == 8);
+		CONF_EXPECT(conf, host_event_signal(fd));
 		CONF_TRY(taken(g, 38));
 		CONF_TRY(eoi(g, 38));
 	}
 	CONF_OK(conf, vma_vm_irqfd(g->vm, fd, 6, 0));
-	CONF_EXPECT(conf, write(fd, &one, 8) == 8);
+	CONF_EXPECT(conf, host_event_signal(fd));
 	usleep(20000);
 	CONF_TRY(quiet(g)); /* nothing any more */
-	close(fd);
+	host_event_close(fd);
 	return CONF_PASS;
-}
-
-static uint64_t signals(int fd)
-{
-	uint64_t n = 0;
-	return read(fd, &n, 8) == 8 ? n : 0;
 }
 
 static int poke_exits(struct guest *g, uint64_t address, uint32_t value)
@@ -458,24 +451,24 @@ static int poke_exits(struct guest *g, uint64_t address, uint32_t value)
 static int ioeventfd(struct guest *g)
 {
 	struct conf *conf = g->conf;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = host_event();
 	vma_ioeventfd io = {.address = GUEST_MMIO, .length = 4, .match = 1, .eventfd = fd, .value = 7};
 
 	if (!(conf->info.caps & VMA_CAP_IOEVENTFD))
 		return CONF_PASS;
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 1));
 	CONF_TRY(poke(g, GUEST_MMIO, 7)); /* no exit */
-	CONF_EQUAL(conf, signals(fd), 1);
+	CONF_EQUAL(conf, host_event_count(fd), 1);
 	CONF_TRY(poke_exits(g, GUEST_MMIO, 8));
-	CONF_EQUAL(conf, signals(fd), 0);
+	CONF_EQUAL(conf, host_event_count(fd), 0);
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 0));
 	io.match = 0;
 	io.length = 0; /* any length */
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 1));
 	CONF_TRY(poke(g, GUEST_MMIO, 9));
-	CONF_EQUAL(conf, signals(fd), 1);
+	CONF_EQUAL(conf, host_event_count(fd), 1);
 	CONF_OK(conf, vma_vm_ioeventfd(g->vm, &io, 0));
-	close(fd);
+	host_event_close(fd);
 	return poke_exits(g, GUEST_MMIO, 9);
 }
 

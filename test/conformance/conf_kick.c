@@ -1,6 +1,5 @@
 /* conf_kick.c - checks of kicks, pauses and signals (T009-T019). */
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "host.h"
 
 static uint64_t now_ms(void)
 {
@@ -255,27 +255,23 @@ static void *signal_once(void *arg)
 	struct helper *h = arg;
 
 	usleep(20000);
-	pthread_kill(h->owner, SIGUSR2);
+	host_signal(h->owner);
 	return NULL;
 }
 
 static int run_signalled(struct guest *g, void *(*fn)(void *arg), void (*handler)(int number), struct helper *h)
 {
-	struct sigaction action = {.sa_handler = handler}, old;
-	sigset_t usr2;
 	int result;
 
 	/* Held back until the handler and its handle are there, however long this thread is kept from its processor. */
-	sigemptyset(&usr2);
-	sigaddset(&usr2, SIGUSR2);
-	pthread_sigmask(SIG_BLOCK, &usr2, NULL);
+	host_signal_hold(true);
 	CONF_TRY(helper_start(h, g, fn));
 	handler_kick = h->kick;
-	sigaction(SIGUSR2, &action, &old);
-	pthread_sigmask(SIG_UNBLOCK, &usr2, NULL);
+	host_signal_handler(handler);
+	host_signal_hold(false);
 	result = guest_run(g, VMA_EXIT_CANCELED);
 	helper_end(h);
-	sigaction(SIGUSR2, &old, NULL);
+	host_signal_handler(NULL);
 	return result;
 }
 
@@ -291,6 +287,8 @@ static int kick_from_handler_body(struct guest *g)
 
 static int kick_from_handler(struct conf *conf)
 {
+	if (!host_has_signals())
+		return conf_skip(conf, "this host has no signals");
 	return guest_with_program(conf, NULL, &spin_program, kick_from_handler_body);
 }
 
@@ -415,7 +413,7 @@ static void *signal_storm(void *arg)
 
 	for (int i = 0; i < 200; i++) {
 		usleep(1000);
-		pthread_kill(h->owner, SIGUSR2);
+		host_signal(h->owner);
 	}
 	h->sent_ms = now_ms();
 	vma_kick_send(h->kick);
@@ -435,6 +433,8 @@ static int other_signals_body(struct guest *g)
 
 static int other_signals(struct conf *conf)
 {
+	if (!host_has_signals())
+		return conf_skip(conf, "this host has no signals");
 	return guest_with_program(conf, NULL, &spin_program, other_signals_body);
 }
 

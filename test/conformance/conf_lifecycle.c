@@ -1,63 +1,15 @@
 /* conf_lifecycle.c - checks of life of VMs and vCPUs, and threads (T001-T008). */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
+#include "host.h"
 
 /* ------ T001: nothing grows ------ */
-
-struct usage {
-	long fds, maps, pages;
-};
-
-static long count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	long n = 0;
-
-	if (!dir)
-		return -1;
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
-static long count_lines(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	long n = 0;
-
-	if (!file)
-		return -1;
-	for (int c; (c = getc(file)) != EOF;)
-		n += c == '\n';
-	fclose(file);
-	return n;
-}
-
-static int measure(struct usage *u)
-{
-	FILE *file = fopen("/proc/self/statm", "r");
-	long size;
-	int n;
-
-	if (!file)
-		return 0;
-	n = fscanf(file, "%ld %ld", &size, &u->pages);
-	fclose(file);
-	u->fds = count_entries("/proc/self/fd");
-	u->maps = count_lines("/proc/self/maps");
-	return n == 2 && u->fds >= 0 && u->maps >= 0;
-}
 
 static int open_and_close(struct conf *conf, int times)
 {
@@ -74,16 +26,16 @@ static int no_growth(struct conf *conf)
 {
 	enum { PAGES_ALLOWED = 512 }; /* a leak of 2 KiB in each of the thousand */
 	const int times = conf_emulated(conf) ? 100 : 1000;
-	struct usage before, after;
+	struct host_usage before, after;
 
 	CONF_TRY(open_and_close(conf, 20));
-	if (!measure(&before))
-		return conf_skip(conf, "this host has no /proc to count descriptors, mappings and memory by");
+	if (!host_usage(&before))
+		return conf_skip(conf, "this host does not tell of handles, mappings and memory");
 	CONF_TRY(open_and_close(conf, times));
-	CONF_EXPECT(conf, measure(&after));
-	CONF_EQUAL(conf, after.fds, before.fds);
-	if (after.maps > before.maps + 8)
-		return conf_fail(conf, "%ld mappings after %d VMs, %ld before", after.maps, times, before.maps);
+	CONF_EXPECT(conf, host_usage(&after));
+	CONF_EQUAL(conf, after.handles, before.handles);
+	if (after.mappings > before.mappings + 8)
+		return conf_fail(conf, "%ld mappings after %d VMs, %ld before", after.mappings, times, before.mappings);
 	/* an emulator's own memory is counted with its program's, and grows with what it has translated */
 	if (!getenv("VMACCEL_SELF") && after.pages > before.pages + PAGES_ALLOWED)
 		return conf_fail(conf, "%ld pages resident after %d VMs, %ld before", after.pages, times, before.pages);
@@ -449,27 +401,14 @@ static int frozen(struct conf *conf)
 
 /* ------ T008: fork and exec ------ */
 
-/* Descriptors above the first three that a program started by exec would inherit. */
-static int inherited(void)
-{
-	int n = 0;
-
-	for (int fd = 3; fd < 1024; fd++) {
-		int flags = fcntl(fd, F_GETFD);
-
-		n += flags >= 0 && !(flags & FD_CLOEXEC);
-	}
-	return n;
-}
-
 /* Everything that a careless child might do with what it inherited. It may die of it. */
-static void meddle(struct guest *g)
+static void meddle(void *arg)
 {
+	struct guest *g = arg;
 	uint64_t value = 0x1234;
 	uint32_t id = g->isa->a;
 	vma_kick *kick;
 
-	alarm(2);
 	vma_vcpu_set(g->v, &id, &value, 1);
 	if (!vma_vcpu_kick_handle(g->v, &kick))
 		vma_kick_send(kick);
@@ -482,18 +421,9 @@ static void meddle(struct guest *g)
 static int child_is_harmless(struct guest *g)
 {
 	struct conf *conf = g->conf;
-	pid_t child = fork();
-	int status;
 
-	if (child < 0)
-		return conf_skip(conf, "this host does not fork");
-	if (!child) {
-		meddle(g);
-		_exit(0);
-	}
-	/* The child's kick may reach this thread as a signal. */
-	while (waitpid(child, &status, 0) < 0)
-		CONF_EQUAL(conf, errno, EINTR);
+	if (host_fork(meddle, g) < 0)
+		return conf_skip(conf, "this host does not fork; a program that it starts inherits nothing");
 	CONF_EQUAL(conf, guest_get(g, g->isa->b), GUEST_DATA);
 	CONF_EQUAL(conf, guest_get(g, g->isa->pc), GUEST_CODE);
 	CONF_EQUAL(conf, guest_read64(g, GUEST_DATA), 0);
@@ -515,11 +445,11 @@ static const struct guest_program increment_program = GUEST_PROGRAM(increment);
 
 static int forked(struct conf *conf)
 {
-	int before = inherited();
+	int before = host_inherited();
 	struct guest g;
 
 	CONF_TRY(guest_open(&g, conf, NULL, NULL, 0));
-	CONF_EQUAL(conf, inherited(), before);
+	CONF_EQUAL(conf, host_inherited(), before);
 	guest_close(&g);
 	return guest_with_program(conf, NULL, &increment_program, forked_body);
 }
