@@ -161,5 +161,5 @@ int irq_pc_msi(struct irq_pc *pc, uint64_t address, uint32_t data)
 		return -1;
 	if (msg.level && !(data & MSI_ASSERT))
 		return 0; /* de-assertion means nothing */
-	return irq_send(pc, &msg);
+	return pc->ioapic.send(pc->ioapic.opaque, &msg);
 }

@@ -96,7 +96,9 @@ struct irq_ioapic {
 	uint32_t lines;     /* level of each input: 1 asserted, whatever the polarity bit says */
 	uint32_t delivered; /* edge inputs whose last rise has been sent */
 	uint64_t rte[VMA_X86_IOAPIC_PINS];
-	int (*send)(void *opaque, const struct irq_msg *msg); /* number of local APICs that took it */
+	/* Number of local APICs that took it. irq_pc_init sets it to those of the PC; whose local APICs are elsewhere puts
+	 * another one there, which gets the message signalled interrupts, too. */
+	int (*send)(void *opaque, const struct irq_msg *msg);
 	void *opaque;
 };
 void irq_ioapic_reset(struct irq_ioapic *io); /* keeps base, version, send and opaque */

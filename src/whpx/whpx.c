@@ -16,8 +16,6 @@ static int check_config(const struct vma_vm *vm)
 	uint64_t want = vm->config.tsc_hz, host = whpx_host.tsc_hz ? whpx_host.tsc_hz : os_tsc_hz();
 	uint64_t off = want > host ? want - host : host - want;
 
-	if (vm->config.irqchip == VMA_IRQCHIP_PLATFORM)
-		return vma_fail(VMA_E_NOT_WRITTEN, "the platform's local APIC; use VMA_IRQCHIP_LIBRARY");
 	if (want && off > host / 4000)
 		return vma_fail(VMA_E_NO_ACCEL, "tsc_hz %llu: whpx does not scale the TSC; it runs at %llu",
 				(unsigned long long)want, (unsigned long long)host);
@@ -34,8 +32,12 @@ static void delete_partition(struct whpx_vm *wm)
 
 static void vm_close(struct vma_vm *vm)
 {
-	whpx_mem_close(whpx_vm(vm));
-	delete_partition(whpx_vm(vm));
+	struct whpx_vm *wm = whpx_vm(vm);
+
+	whpx_chips_stop(wm);
+	whpx_mem_close(wm);
+	delete_partition(wm);
+	whpx_chips_close(wm);
 }
 
 /* The partition waits until the configuration is final: what comes before the set-up can then fail and be done again. */
@@ -45,7 +47,26 @@ static int vm_open(struct vma_vm *vm)
 	int rc = check_config(vm);
 
 	wm->vm = vm;
-	return rc ? rc : whpx_mem_open(wm);
+	if (!rc)
+		rc = whpx_mem_open(wm);
+	if (!rc && vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {
+		rc = whpx_chips_open(wm);
+		if (rc)
+			whpx_mem_close(wm);
+	}
+	return rc;
+}
+
+static int set_apic(struct whpx_vm *wm)
+{
+	WHV_X64_LOCAL_APIC_EMULATION_MODE mode;
+	uint32_t features[4];
+
+	if (!wm->chips)
+		return 0;
+	vma_cpuid_lookup(wm->vm, 1, 0, features);
+	mode = features[2] >> 21 & 1 ? WHvX64LocalApicEmulationModeX2Apic : WHvX64LocalApicEmulationModeXApic;
+	return whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
 }
 
 /* One property each for all that wants an exit: debugging, MSRs that only raise #GP, CPUID. #DB and #BP exit always
@@ -79,13 +100,16 @@ static int set_up(struct whpx_vm *wm)
 	if (!rc)
 		rc = set_exits(wm);
 	if (!rc)
+		rc = set_apic(wm);
+	if (!rc)
 		rc = whpx_cpuid_setup(vm);
 	if (!rc)
 		rc = whpx_msr_setup(vm);
 	if (rc)
 		return rc;
 	hr = WHPX(SetupPartition, wm->partition);
-	return hr ? whpx_fail(hr, "WHvSetupPartition") : whpx_mem_setup(wm);
+	rc = hr ? whpx_fail(hr, "WHvSetupPartition") : whpx_mem_setup(wm);
+	return !rc && wm->chips ? whpx_chips_start(wm) : rc;
 }
 
 static int vm_finalize(struct vma_vm *vm)
@@ -112,6 +136,11 @@ const struct vma_backend vma_backend_whpx = {
 	.vm_open = vm_open,
 	.vm_close = vm_close,
 	.vm_finalize = vm_finalize,
+	.irq_line = whpx_irq_line,
+	.msi = whpx_msi,
+	.irqfd = whpx_irqfd,
+	.irqchip_get = whpx_irqchip_get,
+	.irqchip_set = whpx_irqchip_set,
 	.vcpu_open = whpx_vcpu_open,
 	.vcpu_close = whpx_vcpu_close,
 	.run = whpx_run,

@@ -81,6 +81,7 @@ struct whpx_vm {
 	struct vma_vm *vm;
 	WHV_PARTITION_HANDLE partition;
 	bool ready;              /* set up: memory can be mapped in it */
+	struct whpx_chips *chips; /* VMA_IRQCHIP_PLATFORM, else NULL */
 	struct os_mutex *memory; /* max_vcpus locks: a vCPU holds its own while it emulates */
 	struct whpx_region *regions;
 	size_t region_count, region_room;
@@ -265,9 +266,31 @@ int whpx_debug_enter(struct whpx_vcpu *w); /* before an entry with debugging on.
 void whpx_debug_finished(struct whpx_vcpu *w, uint64_t rip);
 int whpx_exception_exit(struct whpx_vcpu *w); /* as whpx_exit; #GP goes on to whpx_gp_exit */
 
-/* whpx_apic.c: VMA_IRQCHIP_PLATFORM */
-int whpx_apic_fetch(struct whpx_vcpu *w);
+/* whpx_apic.c: VMA_IRQCHIP_PLATFORM, a vCPU's half */
+int whpx_apic_fetch(struct whpx_vcpu *w); /* VMA_C_LAPIC */
 int whpx_apic_commit(struct whpx_vcpu *w);
+int whpx_activity_fetch(struct whpx_vcpu *w); /* VMA_C_MP */
+void whpx_activity_commit(struct whpx_vcpu *w);
+int whpx_wake(struct whpx_vcpu *w); /* end a halt inside the platform, for what is injected */
+int whpx_apic_send(struct whpx_vcpu *w, unsigned type, uint32_t vector); /* a message to itself */
+int whpx_takes_extint(struct whpx_vcpu *w); /* 1: it would take an interrupt of the PIC's */
+int whpx_give_extint(struct whpx_vcpu *w);
+
+/* whpx_chips.c: VMA_IRQCHIP_PLATFORM, the VM's half */
+int whpx_chips_open(struct whpx_vm *wm);
+int whpx_chips_start(struct whpx_vm *wm); /* after the partition's set-up */
+void whpx_chips_stop(struct whpx_vm *wm); /* before its deletion */
+void whpx_chips_close(struct whpx_vm *wm);
+void whpx_chips_boot(struct whpx_vm *wm, struct vma_vcpu *v); /* vCPU 0 is there; NULL: no longer */
+bool whpx_chips_intr(const struct whpx_vcpu *w); /* the PIC has something for this vCPU */
+int whpx_chips_ack(struct whpx_vcpu *w);         /* its vector; -1: no longer */
+void whpx_chips_eoi(struct whpx_vcpu *w, uint8_t vector);
+bool whpx_chips_answer(struct whpx_vcpu *w, int kind); /* v->exit was an access to the controllers and has its answer */
+int whpx_irq_line(struct vma_vm *vm, uint32_t gsi, int level);
+int whpx_msi(struct vma_vm *vm, uint64_t address, uint32_t data);
+int whpx_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
+int whpx_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip);
+int whpx_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
 
 /* whpx_kick.c */
 int whpx_runner_add(struct whpx_vcpu *w);     /* after the virtual processor's creation; then a remove is owed */

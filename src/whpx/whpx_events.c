@@ -54,6 +54,10 @@ static void interruption_in(vma_x86_events *e, WHV_X64_PENDING_INTERRUPTION_REGI
 /* An exception that the platform holds for the next instruction. */
 static void event_in(vma_x86_events *e, const WHV_X64_PENDING_EXCEPTION_EVENT *p)
 {
+	if (p->EventPending && p->EventType == WHvX64PendingEventExtInt) {
+		e->interrupt_injected = 1;
+		e->interrupt_vector = (uint8_t)p->Vector;
+	}
 	if (!p->EventPending || p->EventType != WHvX64PendingEventException || e->exception_injected)
 		return;
 	e->exception_pending = 1;
@@ -141,6 +145,18 @@ static void put_events(struct whpx_vcpu *w, const vma_x86_events *e)
 	w->held_soft = e->interrupt_soft;
 }
 
+/* Only with the platform's local APIC; SIPI follows INIT. */
+static int send_pending(struct whpx_vcpu *w, const vma_x86_events *e)
+{
+	int rc = put_payload(w, e);
+
+	if (!rc && e->init_pending)
+		rc = whpx_apic_send(w, WHvX64InterruptTypeInit, 0);
+	if (!rc && e->sipi_pending)
+		rc = whpx_apic_send(w, WHvX64InterruptTypeSipi, e->sipi_vector);
+	return rc;
+}
+
 int whpx_commit_events(struct whpx_vcpu *w)
 {
 	const vma_x86_events *e = &w->v->x86.events;
@@ -159,7 +175,7 @@ int whpx_commit_events(struct whpx_vcpu *w)
 	put_events(w, e);
 	w->events = *e;
 	w->fresh_events = true;
-	return put_payload(w, e);
+	return e->init_pending | e->sipi_pending ? send_pending(w, e) : put_payload(w, e);
 }
 
 /* ------ injection ------ */
@@ -176,12 +192,14 @@ int whpx_learn_flags(struct whpx_vcpu *w)
 	whpx_add(&b, WHvRegisterInterruptState);
 	whpx_add(&b, WHvRegisterPendingInterruption);
 	whpx_add(&b, WHvX64RegisterCr8);
+	whpx_add(&b, WHvRegisterPendingEvent);
 	rc = whpx_get(w, &b);
 	if (rc)
 		return rc;
 	w->rflags = b.values[0].Reg64;
 	w->shadow = b.values[1].InterruptState.InterruptShadow;
-	w->interruption = b.values[2].PendingInterruption.InterruptionPending;
+	w->interruption = b.values[2].PendingInterruption.InterruptionPending ||
+			  b.values[4].ExceptionEvent.EventPending;
 	w->cr8 = b.values[3].Reg64 & 15;
 	w->flags_known = true;
 	return 0;
@@ -275,7 +293,19 @@ static int give_nmi(struct whpx_vcpu *w, bool *wait)
 		return 0;
 	put_interruption(w, TYPE_NMI, WHPX_NMI, false, 0);
 	w->nmi_pending = false;
-	return 0;
+	return whpx_wake(w);
+}
+
+/* The PIC's, which goes past the platform's local APIC. */
+static int give_pic(struct whpx_vcpu *w, bool *wait)
+{
+	int rc;
+
+	*wait = !open_now(w);
+	if (*wait)
+		return 0;
+	rc = whpx_takes_extint(w);
+	return rc > 0 ? whpx_give_extint(w) : rc;
 }
 
 static void give_held(struct whpx_vcpu *w)
@@ -316,18 +346,20 @@ static bool watch_tpr(const struct whpx_vcpu *w)
 /* What seldom applies. */
 static int events_wait(struct whpx_vcpu *w)
 {
-	bool nmi = false, any;
+	bool nmi = false, pic = false, any;
 	int rc = w->nmi_pending ? give_nmi(w, &nmi) : 0;
 
-	if (!rc && (w->v->irq_window || w->held))
+	if (!rc)
 		rc = whpx_learn_flags(w);
+	if (!rc && whpx_chips_intr(w))
+		rc = give_pic(w, &pic);
 	if (rc)
 		return rc;
 	if (w->held)
 		give_held(w);
 	if (w->v->irq_window && open_now(w))
 		return window_now(w);
-	any = w->v->irq_window || w->held;
+	any = w->v->irq_window || w->held || pic;
 	ask(w, any || watch_tpr(w), any ? 0 : w->cr8, nmi);
 	return 0;
 }
@@ -340,7 +372,7 @@ int whpx_before_entry(struct whpx_vcpu *w)
 	}
 	if (w->halted)
 		return whpx_leave(w, VMA_EXIT_HLT);
-	if (w->nmi_pending | w->held | w->v->irq_window | w->window_asked | w->nmi_asked || watch_tpr(w))
+	if (w->nmi_pending | w->held | w->v->irq_window | w->window_asked | w->nmi_asked || watch_tpr(w) || whpx_chips_intr(w))
 		return events_wait(w);
 	return 0;
 }

@@ -189,6 +189,12 @@ static int unsupported_exit(struct whpx_vcpu *w)
 	return whpx_emulate(w);
 }
 
+static int eoi_exit(struct whpx_vcpu *w)
+{
+	whpx_chips_eoi(w, (uint8_t)w->ctx.ApicEoi.InterruptVector);
+	return 0;
+}
+
 static int no_exit(struct whpx_vcpu *w)
 {
 	return whpx_leave(w, VMA_EXIT_CANCELED);
@@ -208,6 +214,7 @@ static const struct {
 	{WHvRunVpExitReasonUnrecoverableException, triple_exit},
 	{WHvRunVpExitReasonInvalidVpRegisterValue, invalid_exit},
 	{WHvRunVpExitReasonUnsupportedFeature, unsupported_exit},
+	{WHvRunVpExitReasonX64ApicEoi, eoi_exit},
 	{WHvRunVpExitReasonCanceled, no_exit},
 	{WHvRunVpExitReasonNone, no_exit},
 };

@@ -112,6 +112,7 @@ static uint32_t caps(const struct whpx_host *h)
 	c |= h->features.DirtyPageTracking ? VMA_CAP_DIRTY_LOG : 0;
 	c |= h->features.PartialUnmap ? VMA_CAP_PARTIAL_UNMAP : 0;
 	c |= h->exits.X64MsrExit && h->msr_exits.UnhandledMsrs ? VMA_CAP_MSR_EXIT : 0;
+	c |= h->features.LocalApicEmulation ? VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_IRQFD : 0;
 	c |= h->exits.X64CpuidExit ? VMA_CAP_CPUID_EXIT : 0;
 	if (h->exits.ExceptionExit)
 		c |= VMA_CAP_SINGLE_STEP | VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;

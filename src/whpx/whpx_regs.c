@@ -162,21 +162,24 @@ static int xsave_out(struct whpx_vcpu *w)
 
 static int mp_in(struct whpx_vcpu *w)
 {
+	if (w->vm->chips)
+		return whpx_activity_fetch(w);
 	w->v->x86.mp = w->halted ? VMA_MP_HALTED : VMA_MP_RUNNABLE;
 	return 0;
 }
 
 static int mp_out(struct whpx_vcpu *w)
 {
-	if (w->v->x86.mp == VMA_MP_WAIT_SIPI)
-		return vma_fail(VMA_E_STATE, "a vCPU can wait for a SIPI only with an interrupt controller");
-	w->halted = w->v->x86.mp == VMA_MP_HALTED;
+	if (w->vm->chips)
+		whpx_activity_commit(w);
+	else
+		w->halted = w->v->x86.mp == VMA_MP_HALTED;
 	return 0;
 }
 
 /* ------ the slots ------ */
 
-/* Written in this order: APIC_BASE stands in SREGS, XCR0 before XSAVE, general registers before events. */
+/* Of one moment, since the vCPU does not run. Written in this order: APIC_BASE stands in SREGS, XCR0 before XSAVE, general registers before events. */
 static const struct {
 	uint32_t class;
 	void (*ask)(struct whpx_batch *b);
@@ -189,8 +192,9 @@ static const struct {
 	{VMA_C_DREGS, ask_dregs, dregs_in, NULL, dregs_out},
 	{VMA_C_XCR0, ask_xcr0, xcr0_in, NULL, xcr0_out},
 	{VMA_C_XSAVE, NULL, NULL, xsave_in, xsave_out},
-	{VMA_C_MP, NULL, NULL, mp_in, mp_out},
+	{VMA_C_LAPIC, NULL, NULL, whpx_apic_fetch, whpx_apic_commit},
 	{VMA_C_EVENTS, NULL, NULL, whpx_fetch_events, whpx_commit_events},
+	{VMA_C_MP, NULL, NULL, mp_in, mp_out},
 };
 enum { CLASSES = sizeof(classes_in_order) / sizeof(*classes_in_order) };
 

@@ -38,6 +38,8 @@ int whpx_vcpu_open(struct vma_vcpu *v)
 		rc = open_parts(w);
 	if (rc)
 		close_parts(w);
+	else if (w->vm->chips && !v->index)
+		whpx_chips_boot(w->vm, v);
 	return rc;
 }
 
@@ -46,6 +48,8 @@ void whpx_vcpu_close(struct vma_vcpu *v)
 {
 	struct whpx_vcpu *w = whpx_vcpu(v);
 
+	if (w->vm->chips && !v->index)
+		whpx_chips_boot(w->vm, NULL);
 	whpx_runner_remove(w);
 	whpx_api.DeleteVirtualProcessor(w->vm->partition, v->index);
 	close_parts(w);
@@ -68,7 +72,9 @@ int whpx_complete(struct vma_vcpu *v)
 
 	if (!v->exit.pending)
 		return 0;
-	rc = whpx_finish(w);
+	do
+		rc = whpx_finish(w);
+	while (rc == 1 && whpx_chips_answer(w, (int)v->exit.kind));
 	if (rc)
 		return rc;
 	v->exit.pending = 0;
@@ -106,6 +112,15 @@ static int enter(struct whpx_vcpu *w)
 	return hr ? whpx_fail(hr, "WHvRunVirtualProcessor") : whpx_exit(w);
 }
 
+/* Accesses to the library's part of the platform's controllers are answered here, and complete. */
+static int settle(struct whpx_vcpu *w, int kind)
+{
+	if (!whpx_chips_answer(w, kind))
+		return kind;
+	kind = whpx_complete(w->v);
+	return kind == 1 ? (int)w->v->exit.kind : kind;
+}
+
 /* What comes before an entry; a step ends here, done by the emulator. 0: enter. */
 static int prepare(struct whpx_vcpu *w, bool finished)
 {
@@ -138,6 +153,8 @@ int whpx_run(struct vma_vcpu *v)
 			rc = whpx_flush(w);
 		if (!rc)
 			rc = enter(w);
+		if (rc > 0 && w->vm->chips)
+			rc = settle(w, rc);
 	} while (!rc);
 	return rc;
 }
