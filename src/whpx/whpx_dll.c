@@ -24,7 +24,7 @@ static const char enable[] = "turn on the Windows feature \"Windows Hypervisor P
 
 int whpx_load(const char **why, const char **remedy)
 {
-	static char text[120];
+	static char text[160];
 	void *dll = NULL;
 	int rc = os_system_library("WinHvPlatform.dll", &dll);
 

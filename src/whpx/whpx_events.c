@@ -7,7 +7,7 @@
 /* PendingInterruption's types are VMX's (TLFS, HV_X64_PENDING_INTERRUPTION_TYPE; SDM vol. 3, table 25-16); the API's
  * header names the first three. */
 enum { TYPE_INTERRUPT = 0, TYPE_NMI = 2, TYPE_EXCEPTION = 3, TYPE_SOFT = 4 };
-enum { RFLAGS_IF = 1 << 9 };
+enum { RFLAGS_IF = 1 << 9, INT_N_LENGTH = 2 };
 
 static void put_interruption(struct whpx_vcpu *w, unsigned type, unsigned vector, bool has_error, uint32_t error)
 {
@@ -137,10 +137,10 @@ static void put_events(struct whpx_vcpu *w, const vma_x86_events *e)
 		put_interruption(w, TYPE_EXCEPTION, e->exception_vector, e->exception_has_error, e->exception_error);
 	else if (e->nmi_injected)
 		put_interruption(w, TYPE_NMI, WHPX_NMI, false, 0);
-	else if (e->interrupt_injected)
-		put_interruption(w, e->interrupt_soft ? TYPE_SOFT : TYPE_INTERRUPT, e->interrupt_vector, false, 0);
+	else if (e->interrupt_injected && !e->interrupt_soft)
+		put_interruption(w, TYPE_INTERRUPT, e->interrupt_vector, false, 0);
 	w->nmi_pending |= exception && e->nmi_injected;
-	w->held = e->interrupt_injected && (exception || e->nmi_injected);
+	w->held = e->interrupt_injected && (exception || e->nmi_injected || e->interrupt_soft);
 	w->held_vector = e->interrupt_vector;
 	w->held_soft = e->interrupt_soft;
 }
@@ -308,13 +308,34 @@ static int give_pic(struct whpx_vcpu *w, bool *wait)
 	return rc > 0 ? whpx_give_extint(w) : rc;
 }
 
-static void give_held(struct whpx_vcpu *w)
+/* INT n needs no IF. The platform takes it at the instruction, whose length it wants; ours is at the return address. */
+static int give_soft(struct whpx_vcpu *w)
 {
+	struct whpx_batch b;
+	int rc;
+
+	b.count = 0;
+	whpx_add(&b, WHvX64RegisterRip);
+	rc = whpx_get(w, &b);
+	if (rc)
+		return rc;
+	whpx_put(w, WHvX64RegisterRip, b.values[0].Reg64 - INT_N_LENGTH);
+	put_interruption(w, TYPE_SOFT, w->held_vector, false, 0);
+	whpx_add(&w->out, WHvRegisterPendingInterruption)->PendingInterruption.InstructionLength = INT_N_LENGTH;
+	w->held = false;
+	return 0;
+}
+
+static int give_held(struct whpx_vcpu *w)
+{
+	if (w->held_soft)
+		return w->interruption ? 0 : give_soft(w);
 	w->held = false;
 	if (open_now(w))
-		put_interruption(w, w->held_soft ? TYPE_SOFT : TYPE_INTERRUPT, w->held_vector, false, 0);
+		put_interruption(w, TYPE_INTERRUPT, w->held_vector, false, 0);
 	else
 		w->held = true;
+	return 0;
 }
 
 static int window_now(struct whpx_vcpu *w)
@@ -353,10 +374,10 @@ static int events_wait(struct whpx_vcpu *w)
 		rc = whpx_learn_flags(w);
 	if (!rc && whpx_chips_intr(w))
 		rc = give_pic(w, &pic);
+	if (!rc && w->held)
+		rc = give_held(w);
 	if (rc)
 		return rc;
-	if (w->held)
-		give_held(w);
 	if (w->v->irq_window && open_now(w))
 		return window_now(w);
 	any = w->v->irq_window || w->held || pic;

@@ -56,30 +56,27 @@ static void learn(struct whpx_host *h)
 	h->gpa_bits = address_width();
 }
 
-/* HypervisorPresent is FALSE where the feature is off and where another hypervisor has the processor. CPUID tells: a
- * Windows that runs under Hyper-V sees its signature, and one below another hypervisor sees that one's (TLFS 2.3). */
+/* HypervisorPresent is FALSE where the feature is off, and where whatever is below Windows does not let its hypervisor run:
+ * CPUID names that (TLFS 2.3). */
 static const char *absent(const char **remedy)
 {
-	static char text[120];
+	static char text[240];
 	unsigned id[4] = {0}, eax, ebx, ecx = 0, edx;
 	char name[13] = "";
 
 	*remedy = "turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online /Enable-Feature "
 		  "/FeatureName:HypervisorPlatform /All; bcdedit /set hypervisorlaunchtype auto; and restart), and "
-		  "virtualization in the firmware's setup";
+		  "virtualization in the firmware's setup or, in a virtual machine, nested virtualization";
 	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
-	if (!(ecx >> 31 & 1))
-		return "the Windows hypervisor does not run: the feature \"Windows Hypervisor Platform\" is not enabled";
-	__cpuid(0x40000000, id[0], id[1], id[2], id[3]);
-	memcpy(name, id + 1, 12);
-	if (!strcmp(name, "Microsoft Hv"))
-		return "Windows runs under Hyper-V, but the feature \"Windows Hypervisor Platform\" is not enabled";
+	if (ecx >> 31 & 1) {
+		__cpuid(0x40000000, id[0], id[1], id[2], id[3]);
+		memcpy(name, id + 1, 12);
+	}
 	for (char *c = name; *c; c++)
 		*c = *c < ' ' || *c > '~' ? '?' : *c;
-	snprintf(text, sizeof(text), "Windows runs in a virtual machine of another hypervisor (\"%s\"), and its own does not run",
-		 name);
-	*remedy = "turn on nested virtualization for this virtual machine, then the Windows feature \"Windows Hypervisor Platform\" "
-		  "(as administrator: DISM /Online /Enable-Feature /FeatureName:HypervisorPlatform /All, and restart)";
+	snprintf(text, sizeof(text), "%s%s%s%s", "the Windows hypervisor does not run: the feature \"Windows Hypervisor Platform\" "
+		 "is not enabled", *name ? ", or this virtual machine of another hypervisor (\"" : "", name,
+		 *name ? "\") does not allow it" : "");
 	return text;
 }
 
@@ -107,7 +104,7 @@ static const char *try_partition(const char **remedy)
 /* Capability bits by what Windows says; those without a condition are this back end's own doing. */
 static uint32_t caps(const struct whpx_host *h)
 {
-	uint32_t c = VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_XSAVE;
+	uint32_t c = VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_XSAVE | VMA_CAP_SINGLE_STEP;
 
 	c |= h->features.DirtyPageTracking ? VMA_CAP_DIRTY_LOG : 0;
 	c |= h->features.PartialUnmap ? VMA_CAP_PARTIAL_UNMAP : 0;
@@ -115,7 +112,7 @@ static uint32_t caps(const struct whpx_host *h)
 	c |= h->features.LocalApicEmulation ? VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_IRQFD : 0;
 	c |= h->exits.X64CpuidExit ? VMA_CAP_CPUID_EXIT : 0;
 	if (h->exits.ExceptionExit)
-		c |= VMA_CAP_SINGLE_STEP | VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;
+		c |= VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;
 	return c;
 }
 
