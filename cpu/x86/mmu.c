@@ -329,6 +329,42 @@ const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin)
 	return e;
 }
 
+/* Where the fetch at lin would find memory; NULL: it would not. */
+static const uint8_t *peek_at(struct x86_cpu *c, uint64_t lin)
+{
+	const struct x86_itlbe *e = &c->itlb[lin >> 12 & (X86_ITLB_SIZE - 1)];
+	bool user = c->cpl == 3;
+	struct x86_translation t;
+	unsigned error, flags = 0;
+	const uint8_t *hva = e->hva;
+	if (e->tag != ((lin & ~(uint64_t)0xfff) | user)) {
+		if (c->mode == X86_MODE_LONG && !x86_canonical(c, lin))
+			return NULL;
+		if (!x86_translate(c, lin, X86_ACC_EXEC | (user ? X86_ACC_USER : 0), &t, &error))
+			return NULL;
+		hva = c->env->page(c->env_opaque, t.gpa & ~(uint64_t)0xfff, &flags);
+		hva = flags & X86_PAGE_X ? hva : NULL;
+	}
+	return hva ? hva + (lin & 0xfff) : NULL;
+}
+
+unsigned x86_peek(struct x86_cpu *c, uint8_t bytes[15])
+{
+	unsigned have = 0, room;
+	while (have < 15) {
+		uint64_t lin = c->rip + c->segbase[X86_CS] + have;
+		lin = c->mode == X86_MODE_LONG ? lin : (uint32_t)lin;
+		const uint8_t *from = peek_at(c, lin);
+		if (!from)
+			break;
+		room = 0x1000 - (unsigned)(lin & 0xfff);
+		room = room < 15 - have ? room : 15 - have;
+		host_read(bytes + have, from, room);
+		have += room;
+	}
+	return have;
+}
+
 /* ------ flushing ------ */
 
 static void new_generation(struct x86_cpu *c)

@@ -290,3 +290,11 @@ enum x86_stop_kind x86_step(struct x86_cpu *c)
 {
 	return run_once(c, true);
 }
+
+void x86_abandon(struct x86_cpu *c)
+{
+	end_replay(c);
+	c->exc_valid = c->exc_triple = c->inject_valid = false;
+	c->delivering = 0;
+	c->stop.needs_answer = false;
+}

@@ -80,7 +80,7 @@ static uint32_t batch(struct x86_cpu *c, const struct x86_op *op, uint64_t count
 		n = (uint32_t)(c->insn_limit - c->insns) + 1;
 	/* A replayed instruction has stopped with as many as the log says, which is the lower bound (x86_io). Where the
 	 * clock counts instructions each element has its own time. */
-	if (n <= 1 || c->exact || c->tf_active || (c->once && c->log_pos >= c->log_len) || (c->eflags & X86_DF_))
+	if (n <= 1 || c->exact || c->tf_active || (c->once && !c->io_pages && c->log_pos >= c->log_len) || (c->eflags & X86_DF_))
 		return 1;
 	const struct x86_tlbe *set = write ? c->tlb->w : c->tlb->r;
 	return x86_tlb_hit(set, gva, n * op->size) ? n : 1;

@@ -232,6 +232,7 @@ struct x86_cpu {
 	uint64_t code_tag;           /* what a jump-cache entry must carry: generation of translations and block key */
 	bool replay;                 /* the log belongs to the next instruction or delivery */
 	bool once;                   /* x86_step, x86_complete, code in a device: leave after one iteration of REP */
+	bool io_pages;               /* the user's wish: x86_step hands over REP INS and OUTS as x86_run does, up to a page */
 	bool poll_again;             /* an interrupt or window is waiting for IF */
 	bool want_alone, alone;      /* a locked instruction needs, or has, the memory for itself */
 	const struct x86_op *log_op; /* whose accesses the log holds: operation and the count of instructions then */
@@ -288,6 +289,11 @@ void x86_answer(struct x86_cpu *c);
 enum x86_stop_kind x86_complete(struct x86_cpu *c);
 /* Execute exactly one instruction (or one iteration of REP), whatever is pending. For instruction emulators. */
 enum x86_stop_kind x86_step(struct x86_cpu *c);
+
+/* Drop a half-done instruction or delivery, and whatever was injected or raised: the user loads another state. */
+void x86_abandon(struct x86_cpu *c);
+/* The bytes at RIP, as far as a fetch of up to 15 would find memory: their number. Raises nothing, asks no device. */
+unsigned x86_peek(struct x86_cpu *c, uint8_t bytes[15]);
 
 /* The user changed state directly: recompute what is derived (mode, segment bases, TLB mode, flags). `flush`: CR0, CR3,
  * CR4 or EFER changed. */

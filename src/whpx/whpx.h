@@ -77,6 +77,7 @@ struct whpx_region {
 	_Atomic uint64_t *dirty; /* what the emulator wrote and what was collected: one bit a page; NULL without VMA_MAP_LOG */
 };
 
+enum { WHPX_MSR_WORDS = 2 };
 struct whpx_vm {
 	struct vma_vm *vm;
 	WHV_PARTITION_HANDLE partition;
@@ -85,6 +86,8 @@ struct whpx_vm {
 	struct os_mutex *memory; /* max_vcpus locks: a vCPU holds its own while it emulates */
 	struct whpx_region *regions;
 	size_t region_count, region_room;
+	bool msrs_known;
+	uint64_t msr_registers[WHPX_MSR_WORDS]; /* which MSRs of the table in whpx_msr.c have a register here */
 	uint64_t generation; /* of the mappings and their logs; under the same locks: what an emulator's TLB holds is of one */
 };
 
@@ -312,6 +315,12 @@ void whpx_emu_close(struct whpx_vcpu *w);
  * w->dr_taken the guest's debug registers are w->guest_dr.
  * As whpx_exit: what needs an answer is WHPX_EMULATED. */
 int whpx_emulate(struct whpx_vcpu *w);
+/* Has the instruction that exited done so again and again, and is it worth while to go on behind it? Then whpx_emulate it
+ * where a shorter way would do. It counts: ask once an exit. */
+bool whpx_hot(struct whpx_vcpu *w);
+/* Instructions without a device after which the emulator stops; 0: it never goes on. For tests and bench; not while vCPUs
+ * run. */
+extern unsigned whpx_burst_limit;
 /* WHPX_EMULATED has its answer in v->exit: as whpx_finish. What it ended in besides (a step of the caller's) is stashed. */
 int whpx_emu_finish(struct whpx_vcpu *w);
 /* In a run, after a finish, with nothing to inject or ask for: more instructions where that pays. As whpx_exit. */
@@ -332,6 +341,9 @@ int whpx_cpuid_setup(struct vma_vm *vm);
 int whpx_msr_open(struct whpx_vcpu *w);
 int whpx_get_msrs(struct vma_vcpu *v, const uint32_t *indices, uint64_t *values, size_t count);
 int whpx_set_msrs(struct vma_vcpu *v, const uint32_t *indices, const uint64_t *values, size_t count);
+/* Does this access exit because the caller wants it to? Does the platform keep this MSR? */
+bool whpx_msr_wanted(const struct vma_vm *vm, uint32_t index, bool write);
+bool whpx_msr_has_register(const struct whpx_vm *wm, uint32_t index);
 int whpx_msr_exit(struct whpx_vcpu *w);
 int whpx_msr_finish(struct whpx_vcpu *w);
 /* A #GP exited: is it an MSR's? As whpx_exit; -1 in place of an error never: whpx_raise gives the guest its #GP. */
@@ -340,6 +352,8 @@ int whpx_gp_exit(struct whpx_vcpu *w);
  * added to these, and whpx_vm_finalize sets them. */
 void whpx_msr_wants(const struct vma_vm *vm, WHV_EXTENDED_VM_EXITS *exits, uint64_t *exceptions);
 int whpx_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count);
+/* What the guest sees of its table now, but for OSXSAVE and the like, which follow registers. */
+void whpx_cpuid_of(const struct whpx_vcpu *w, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 int whpx_cpuid_exit(struct whpx_vcpu *w);
 int whpx_cpuid_finish(struct whpx_vcpu *w);
 

@@ -1,39 +1,452 @@
-/* whpx_cpuid.c - CPUID: not written yet. */
+/* whpx_cpuid.c - CPUID: the most a guest can be shown, by what this Windows says of the processor; the VM's table as a
+ * result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP, CpuidResultList, CpuidExitList). */
+#include <string.h>
 #include "whpx/whpx.h"
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+enum { EAX, EBX, ECX, EDX };
+enum { EXT = 0x80000001 };
+
+/* ------ the most there is ------ */
+
+enum set { ALWAYS, BANK0, BANK1, XSAVE, SETS };
+
+/* Bits of CPUID by the bits of WHV_PROCESSOR_FEATURES, _FEATURES1 and _XSAVE_FEATURES. ALWAYS: every processor that runs
+ * Hyper-V has it. What has no name there a guest cannot rely on. */
+static const struct feature {
+	uint8_t set, bit;
+	uint32_t leaf;
+	uint8_t subleaf, reg, at;
+} features[] = {
+	{BANK0, 0, 1, 0, ECX, 0},	 /* Sse3Support */
+	{BANK0, 1, EXT, 0, ECX, 0},	 /* LahfSahfSupport */
+	{BANK0, 2, 1, 0, ECX, 9},	 /* Ssse3Support */
+	{BANK0, 3, 1, 0, ECX, 19},	 /* Sse4_1Support */
+	{BANK0, 4, 1, 0, ECX, 20},	 /* Sse4_2Support */
+	{BANK0, 5, EXT, 0, ECX, 6},	 /* Sse4aSupport */
+	{BANK0, 7, 1, 0, ECX, 23},	 /* PopCntSupport */
+	{BANK0, 8, 1, 0, ECX, 13},	 /* Cmpxchg16bSupport */
+	{BANK0, 9, EXT, 0, ECX, 4},	 /* Altmovcr8Support */
+	{BANK0, 10, EXT, 0, ECX, 5},	 /* LzcntSupport */
+	{BANK0, 11, EXT, 0, ECX, 7},	 /* MisAlignSseSupport */
+	{BANK0, 12, EXT, 0, EDX, 22},	 /* MmxExtSupport */
+	{BANK0, 15, EXT, 0, EDX, 26},	 /* Page1GbSupport */
+	{BANK0, 16, 1, 0, ECX, 25},	 /* AesSupport */
+	{BANK0, 17, 1, 0, ECX, 1},	 /* PclmulqdqSupport */
+	{BANK0, 18, 1, 0, ECX, 17},	 /* PcidSupport */
+	{BANK0, 20, 1, 0, ECX, 29},	 /* F16CSupport */
+	{BANK0, 21, 1, 0, ECX, 30},	 /* RdRandSupport */
+	{BANK0, 22, 7, 0, EBX, 0},	 /* RdWrFsGsSupport */
+	{BANK0, 23, 7, 0, EBX, 7},	 /* SmepSupport */
+	{BANK0, 24, 7, 0, EBX, 9},	 /* EnhancedFastStringSupport */
+	{BANK0, 25, 7, 0, EBX, 3},	 /* Bmi1Support */
+	{BANK0, 26, 7, 0, EBX, 8},	 /* Bmi2Support */
+	{BANK0, 29, 1, 0, ECX, 22},	 /* MovbeSupport */
+	{BANK0, 31, 7, 0, EBX, 13},	 /* DepX87FPUSaveSupport */
+	{BANK0, 32, 7, 0, EBX, 18},	 /* RdSeedSupport */
+	{BANK0, 33, 7, 0, EBX, 19},	 /* AdxSupport */
+	{BANK0, 34, EXT, 0, ECX, 8},	 /* IntelPrefetchSupport */
+	{BANK0, 35, 7, 0, EBX, 20},	 /* SmapSupport */
+	{BANK0, 38, EXT, 0, EDX, 27},	 /* RdtscpSupport */
+	{BANK0, 39, 7, 0, EBX, 23},	 /* ClflushoptSupport */
+	{BANK0, 40, 7, 0, EBX, 24},	 /* ClwbSupport */
+	{BANK0, 41, 7, 0, EBX, 29},	 /* ShaSupport */
+	{BANK0, 43, 7, 0, EBX, 10},	 /* InvpcidSupport */
+	{BANK0, 49, 7, 0, EDX, 4},	 /* FastShortRepMovSupport */
+	{BANK0, 57, 7, 0, ECX, 22},	 /* RdPidSupport */
+	{BANK0, 58, 7, 0, ECX, 2},	 /* UmipSupport */
+	{BANK1, 1, 0x80000007, 0, EDX, 8}, /* TscInvariantSupport */
+	{BANK1, 18, 7, 0, EBX, 1},	 /* TscAdjustSupport */
+	{XSAVE, 0, 1, 0, ECX, 26},	 /* XsaveSupport */
+	{XSAVE, 1, 0xd, 1, EAX, 0},	 /* XsaveoptSupport */
+	{XSAVE, 2, 1, 0, ECX, 28},	 /* AvxSupport */
+	{XSAVE, 3, 7, 0, EBX, 5},	 /* Avx2Support */
+	{XSAVE, 4, 1, 0, ECX, 12},	 /* FmaSupport */
+	{XSAVE, 6, 7, 0, EBX, 16},	 /* Avx512Support */
+	{XSAVE, 7, 7, 0, EBX, 17},	 /* Avx512DQSupport */
+	{XSAVE, 8, 7, 0, EBX, 28},	 /* Avx512CDSupport */
+	{XSAVE, 9, 7, 0, EBX, 30},	 /* Avx512BWSupport */
+	{XSAVE, 10, 7, 0, EBX, 31},	 /* Avx512VLSupport */
+	{XSAVE, 11, 0xd, 1, EAX, 1},	 /* XsaveCompSupport */
+	{XSAVE, 12, 0xd, 1, EAX, 3},	 /* XsaveSupervisorSupport */
+	{XSAVE, 13, 0xd, 1, EAX, 2},	 /* Xcr1Support */
+	{XSAVE, 14, 7, 0, ECX, 12},	 /* Avx512BitalgSupport */
+	{XSAVE, 15, 7, 0, EBX, 21},	 /* Avx512IfmaSupport */
+	{XSAVE, 16, 7, 0, ECX, 1},	 /* Avx512VBmiSupport */
+	{XSAVE, 17, 7, 0, ECX, 6},	 /* Avx512VBmi2Support */
+	{XSAVE, 18, 7, 0, ECX, 11},	 /* Avx512VnniSupport */
+	{XSAVE, 19, 7, 0, ECX, 8},	 /* GfniSupport */
+	{XSAVE, 20, 7, 0, ECX, 9},	 /* VaesSupport */
+	{XSAVE, 21, 7, 0, ECX, 14},	 /* Avx512VPopcntdqSupport */
+	{XSAVE, 22, 7, 0, ECX, 10},	 /* VpclmulqdqSupport */
+	{ALWAYS, 0, 6, 0, EAX, 2},	 /* ARAT: timers here do not stop */
+};
+
+enum {
+	/* leaf 1: FPU, VME, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC; SEP, MTRR, PGE, MCA, CMOV, PAT, PSE36; CLFLUSH; MMX,
+	 * FXSR, SSE, SSE2 (SDM vol. 2, CPUID) */
+	BASE_EDX = 0x3ff | 0x7f << 11 | 1 << 19 | 0xf << 23,
+	ECX_X2APIC = 1 << 21,
+	ECX_TSC_DEADLINE = 1 << 24,
+	ECX_XSAVE = 1 << 26,
+	ECX_OSXSAVE = 1 << 27,
+	ECX_AVX = 1 << 28,
+	EDX_APIC = 1 << 9,
+	EBX_TSC_ADJUST = 1 << 1,
+	EBX_AVX512 = 1 << 16,
+	EXT_EDX = 1 << 11 | 1 << 20 | 1 << 29, /* SYSCALL, NX, LM */
+	ECX_PKU = 1 << 3,
+	ECX_OSPKE = 1 << 4,
+};
+#define ECX_HYPERVISOR (1u << 31)
+
+struct build {
+	const struct vma_vm *vm;
+	vma_x86_cpuid *table;
+	size_t count, room;
+};
+
+static void add(struct build *b, uint32_t leaf, int subleaf, const uint32_t r[4])
+{
+	if (b->count < b->room)
+		b->table[b->count] = (vma_x86_cpuid){.leaf = leaf,
+						     .subleaf = subleaf < 0 ? 0 : (uint32_t)subleaf,
+						     .has_subleaf = subleaf >= 0,
+						     .eax = r[EAX],
+						     .ebx = r[EBX],
+						     .ecx = r[ECX],
+						     .edx = r[EDX]};
+	b->count++;
+}
+
+static uint64_t set_of(unsigned set)
+{
+	switch (set) {
+	case ALWAYS:
+		return 1;
+	case BANK0:
+		return whpx_host.processor.Bank0.AsUINT64;
+	case BANK1:
+		return whpx_host.processor.Bank1.AsUINT64;
+	default:
+		return whpx_host.features.Xsave ? whpx_host.xsave.AsUINT64 : 0;
+	}
+}
+
+static void words(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+{
+	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		const struct feature *f = &features[i];
+
+		if (f->leaf == leaf && f->subleaf == subleaf && set_of(f->set) >> f->bit & 1)
+			r[f->reg] |= 1u << f->at;
+	}
+}
+
+/* Identity, caches and widths are the processor's own; it says them to everybody (SDM vol. 2, CPUID). */
+static void host_leaf(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+{
+	__cpuid_count(leaf, subleaf, r[EAX], r[EBX], r[ECX], r[EDX]);
+}
+
+/* What an APIC above the back end answers needs exits for MSRs. */
+static uint32_t apic_bits(const struct vma_vm *vm)
+{
+	switch (vm->config.irqchip) {
+	case VMA_IRQCHIP_LIBRARY:
+		return vm->info.caps & VMA_CAP_MSR_EXIT ? ECX_X2APIC | ECX_TSC_DEADLINE : 0;
+	case VMA_IRQCHIP_PLATFORM:
+		return ECX_X2APIC | (whpx_host.processor.Bank1.TscDeadlineTmrSupport ? ECX_TSC_DEADLINE : 0);
+	default:
+		return 0;
+	}
+}
+
+/* IA32_TSC_ADJUST, where an older Windows does not know it, exits as an unknown MSR and is the emulator's. */
+static void add_basic(struct build *b)
+{
+	uint32_t r[4], id[4];
+	bool msr_exits = b->vm->info.caps & VMA_CAP_MSR_EXIT;
+
+	host_leaf(0, 0, r);
+	r[EAX] = 0xd;
+	add(b, 0, -1, r);
+	host_leaf(1, 0, id);
+	memset(r, 0, sizeof(r));
+	words(1, 0, r);
+	r[EAX] = id[EAX];
+	r[EBX] = id[EBX] & 0xff00;
+	r[ECX] |= ECX_HYPERVISOR;
+	r[ECX] |= apic_bits(b->vm);
+	r[EDX] |= BASE_EDX;
+	add(b, 1, -1, r);
+	memset(r, 0, sizeof(r));
+	words(6, 0, r);
+	add(b, 6, -1, r);
+	memset(r, 0, sizeof(r));
+	words(7, 0, r);
+	r[EBX] |= msr_exits ? EBX_TSC_ADJUST : 0;
+	add(b, 7, 0, r);
+}
+
+/* The standard layout is the same on every processor (SDM vol. 1, 13.4). */
+static void add_xsave(struct build *b)
+{
+	uint32_t offset, size, leaf1[4] = {0}, leaf7[4] = {0}, r[4] = {0};
+	uint32_t xcr0 = 3;
+
+	words(1, 0, leaf1);
+	words(7, 0, leaf7);
+	if (!(leaf1[ECX] & ECX_XSAVE))
+		return;
+	xcr0 |= leaf1[ECX] & ECX_AVX ? 4 : 0;
+	xcr0 |= leaf7[EBX] & EBX_AVX512 ? 0xe0 : 0;
+	r[EAX] = xcr0;
+	r[EBX] = r[ECX] = 576;
+	for (unsigned n = 2; n < 8; n++) {
+		vma_xsave_component(n, &offset, &size);
+		if (xcr0 >> n & 1 && offset + size > r[ECX])
+			r[ECX] = offset + size;
+	}
+	add(b, 0xd, 0, r);
+	memset(r, 0, sizeof(r));
+	words(0xd, 1, r);
+	add(b, 0xd, 1, r);
+	for (unsigned n = 2; n < 8; n++) {
+		vma_xsave_component(n, &offset, &size);
+		if (xcr0 >> n & 1)
+			add(b, 0xd, (int)n, (uint32_t[4]){size, offset, 0, 0});
+	}
+}
+
+static void add_caches(struct build *b)
+{
+	uint32_t r[4], highest[4];
+
+	host_leaf(0, 0, highest);
+	for (uint32_t n = 0; n < 8 && highest[EAX] >= 4; n++) {
+		host_leaf(4, n, r);
+		if (!(r[EAX] & 31))
+			return;
+		add(b, 4, (int)n, r);
+	}
+}
+
+static void add_extended(struct build *b)
+{
+	uint32_t r[4], max[4];
+
+	host_leaf(0x80000000, 0, max);
+	host_leaf(0, 0, r);
+	add(b, 0x80000000, -1, (uint32_t[4]){0x80000008, r[EBX], r[ECX], r[EDX]});
+	memset(r, 0, sizeof(r));
+	words(EXT, 0, r);
+	r[EDX] |= EXT_EDX;
+	add(b, EXT, -1, r);
+	for (uint32_t leaf = 0x80000002; leaf <= 0x80000006; leaf++) {
+		host_leaf(leaf, 0, r);
+		add(b, leaf, -1, r);
+	}
+	memset(r, 0, sizeof(r));
+	words(0x80000007, 0, r);
+	add(b, 0x80000007, -1, r);
+	add(b, 0x80000008, -1, (uint32_t[4]){whpx_host.gpa_bits | 48 << 8, 0, 0, 0});
+}
 
 int whpx_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count)
 {
-	struct x86_cpuid_leaf leaves[64];
-	size_t n = 64;
+	struct build b = {.vm = vm, .table = table, .room = *count};
 
-	(void)vm;
-	x86_cpuid_max(leaves, &n);
-	for (size_t i = 0; i < n && i < *count; i++)
-		table[i] = (vma_x86_cpuid){.leaf = leaves[i].leaf,
-					   .subleaf = leaves[i].subleaf,
-					   .has_subleaf = leaves[i].has_subleaf,
-					   .eax = leaves[i].out[0],
-					   .ebx = leaves[i].out[1],
-					   .ecx = leaves[i].out[2],
-					   .edx = leaves[i].out[3]};
-	*count = n;
-	return 0;
+	add_basic(&b);
+	add_caches(&b);
+	add_xsave(&b);
+	add_extended(&b);
+	*count = b.count;
+	return b.count <= b.room ? 0 : vma_fail(VMA_E_LIMIT, "whpx offers more CPUID entries than the table holds");
+}
+
+/* ------ lists ------ */
+
+enum { MOST = 512 };
+
+/* Leaves that say something of one vCPU: its APIC id, or what its registers are now. */
+static bool is_own(uint32_t leaf)
+{
+	return leaf == 1 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x1f || leaf == 0x8000001e;
+}
+
+static bool listed(const uint32_t *leaves, uint32_t n, uint32_t leaf)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (leaves[i] == leaf)
+			return true;
+	return false;
+}
+
+/* Where every CPUID is to exit: all that software asks for, in the table or not. */
+static uint32_t all_leaves(uint32_t *leaves)
+{
+	static const uint32_t ranges[][2] = {{0, 0x28}, {0x40000000, 0x40}, {0x80000000, 0x28}, {0xc0000000, 8}};
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++)
+		for (uint32_t k = 0; k < ranges[i][1]; k++)
+			leaves[n++] = ranges[i][0] + k;
+	return n;
+}
+
+static uint32_t exit_leaves(const struct vma_vm *vm, uint32_t *leaves)
+{
+	uint32_t n = vm->config.cpuid_exits ? all_leaves(leaves) : 0;
+
+	for (size_t i = 0; i < vm->cpuid_count && n < MOST; i++) {
+		const vma_x86_cpuid *e = &vm->cpuid[i];
+
+		if ((vm->config.cpuid_exits || e->has_subleaf || is_own(e->leaf)) && !listed(leaves, n, e->leaf))
+			leaves[n++] = e->leaf;
+	}
+	return n;
+}
+
+/* What the platform shows beside the table is hidden: its own hypervisor leaves, and what its processor has. */
+static bool hidden(const struct vma_vm *vm, uint32_t leaf)
+{
+	for (size_t i = 0; i < vm->cpuid_count; i++)
+		if (vm->cpuid[i].leaf == leaf)
+			return false;
+	return true;
+}
+
+static uint32_t results(const struct vma_vm *vm, WHV_X64_CPUID_RESULT *list)
+{
+	static const uint32_t others[][2] = {{0, 0x28}, {0x40000000, 0x10}, {0x80000000, 0x28}};
+	uint32_t n = 0, out[4];
+
+	for (size_t i = 0; i < vm->cpuid_count && n < MOST; i++) {
+		const vma_x86_cpuid *e = &vm->cpuid[i];
+
+		if (!e->has_subleaf && !is_own(e->leaf))
+			list[n++] = (WHV_X64_CPUID_RESULT){
+				.Function = e->leaf, .Eax = e->eax, .Ebx = e->ebx, .Ecx = e->ecx, .Edx = e->edx};
+	}
+	for (size_t r = 0; r < sizeof(others) / sizeof(*others); r++)
+		for (uint32_t leaf = others[r][0]; leaf < others[r][0] + others[r][1] && n < MOST; leaf++) {
+			if (!hidden(vm, leaf))
+				continue;
+			vma_cpuid_lookup(vm, leaf, 0, out);
+			list[n++] = (WHV_X64_CPUID_RESULT){
+				.Function = leaf, .Eax = out[EAX], .Ebx = out[EBX], .Ecx = out[ECX], .Edx = out[EDX]};
+		}
+	return n;
 }
 
 int whpx_cpuid_setup(struct vma_vm *vm)
 {
-	(void)vm;
-	return 0;
+	struct {
+		WHV_X64_CPUID_RESULT results[MOST];
+		uint32_t leaves[MOST];
+	} *lists = os_calloc(1, sizeof(*lists));
+	uint32_t n;
+	int rc;
+
+	if (!lists)
+		return vma_fail(VMA_E_NOMEM, "no memory for lists of CPUID leaves");
+	n = results(vm, lists->results);
+	rc = whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidResultList, lists->results,
+			       n * (uint32_t)sizeof(*lists->results));
+	n = exit_leaves(vm, lists->leaves);
+	if (!rc && whpx_host.exits.X64CpuidExit)
+		rc = whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidExitList, lists->leaves,
+				       n * (uint32_t)sizeof(*lists->leaves));
+	os_free(lists);
+	return rc;
+}
+
+/* ------ what a guest reads ------ */
+
+static bool apic_off(const struct whpx_vcpu *w)
+{
+	enum { APIC_BASE_EN = 1 << 11 };
+
+	return w->v->vm->config.irqchip && w->apic_base_known && !(w->apic_base & APIC_BASE_EN);
+}
+
+/* APIC ids are a vCPU's own, and a local APIC that is off is not shown (SDM vol. 2, CPUID leaves 1 and 0BH; vol. 3,
+ * 11.4.3). */
+void whpx_cpuid_of(const struct whpx_vcpu *w, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	uint32_t id = w->v->index;
+
+	vma_cpuid_lookup(w->v->vm, leaf, subleaf, out);
+	switch (leaf) {
+	case 1:
+		out[EBX] = (out[EBX] & 0x00ffffff) | id << 24;
+		out[EDX] &= apic_off(w) ? ~(uint32_t)EDX_APIC : ~0u;
+		break;
+	case 0xb:
+	case 0x1f:
+		out[EDX] = id;
+		break;
+	case 0x8000001e:
+		out[EAX] = id;
+		break;
+	}
+}
+
+/* What follows CR4 and XCR0: the platform's answer has it. */
+static void put_dynamic(const WHV_X64_CPUID_ACCESS_CONTEXT *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	uint32_t ecx = (uint32_t)c->DefaultResultRcx;
+
+	if (leaf == 1)
+		out[ECX] = (out[ECX] & ~(uint32_t)ECX_OSXSAVE) | (out[ECX] & ECX_XSAVE ? ecx & ECX_OSXSAVE : 0);
+	else if (leaf == 7 && !subleaf)
+		out[ECX] = (out[ECX] & ~(uint32_t)ECX_OSPKE) | (out[ECX] & ECX_PKU ? ecx & ECX_OSPKE : 0);
+	else if (leaf == 0xd && subleaf < 2 && out[subleaf ? EBX : EAX])
+		out[EBX] = (uint32_t)c->DefaultResultRbx;
+}
+
+static int put_answer(struct whpx_vcpu *w, const uint32_t r[4])
+{
+	unsigned length = w->ctx.VpContext.InstructionLength;
+
+	whpx_put(w, WHvX64RegisterRax, r[EAX]);
+	whpx_put(w, WHvX64RegisterRbx, r[EBX]);
+	whpx_put(w, WHvX64RegisterRcx, r[ECX]);
+	whpx_put(w, WHvX64RegisterRdx, r[EDX]);
+	return whpx_advance(w, length ? length : 2);
 }
 
 int whpx_cpuid_exit(struct whpx_vcpu *w)
 {
-	(void)w;
-	return vma_fail(VMA_E_NOT_WRITTEN, "CPUID exits");
+	const WHV_X64_CPUID_ACCESS_CONTEXT *c = &w->ctx.CpuidAccess;
+	uint32_t leaf = (uint32_t)c->Rax, subleaf = (uint32_t)c->Rcx, r[4];
+	vma_exit *x = &w->v->exit;
+
+	if (!whpx_plain(w))
+		return whpx_emulate(w);
+	whpx_cpuid_of(w, leaf, subleaf, r);
+	put_dynamic(c, leaf, subleaf, r);
+	if (!w->v->vm->config.cpuid_exits)
+		return put_answer(w, r);
+	x->kind = VMA_EXIT_CPUID;
+	x->pending = 1;
+	x->cpuid.leaf = leaf;
+	x->cpuid.subleaf = subleaf;
+	x->cpuid.eax = r[EAX];
+	x->cpuid.ebx = r[EBX];
+	x->cpuid.ecx = r[ECX];
+	x->cpuid.edx = r[EDX];
+	w->v->completes_rip_only = false;
+	w->half = WHPX_CPUID;
+	return VMA_EXIT_CPUID;
 }
 
 int whpx_cpuid_finish(struct whpx_vcpu *w)
 {
-	(void)w;
-	return 0;
+	const vma_exit *x = &w->v->exit;
+
+	return put_answer(w, (uint32_t[4]){x->cpuid.eax, x->cpuid.ebx, x->cpuid.ecx, x->cpuid.edx});
 }

@@ -1,41 +1,572 @@
-/* whpx_emu.c - instructions done here: not written yet. */
-#include "whpx/whpx.h"
+/* whpx_emu.c - instructions done here: what exits and is more than a plain access is executed by the software CPU
+ * (cpu/x86) on the vCPU's registers and memory, one instruction a time. Where a place exits again and again it goes on
+ * with the next ones while they meet devices, because an exit costs as much as hundreds of emulated instructions.
+ *
+ * An access to a device stops the software CPU with nothing of the instruction done; its answer makes it execute the
+ * instruction again (cpu/x86/x86.h). What earlier instructions did stands in w->out by then. */
+#include <string.h>
+#include "whpx/whpx_emu.h"
+#include "whpx/whpx_insn.h"
+
+unsigned whpx_burst_limit = 32;
+
+enum { RFLAGS_TF = 1 << 8, RFLAGS_RF = 1 << 16, RFLAGS_VM = 1 << 17 };
+/* Exits of a place until it is worth a try; devices until the platform has its turn again, which may have interrupts of
+ * its own; exits to let go by after tries in vain, at most. */
+enum { TRY_AT = 3, DEVICES = 64, BACKOFF_MAX = 64 };
+
+/* ------ what the software CPU asks ------ */
+
+_Static_assert((int)VMA_MAP_READ == (int)X86_PAGE_R && (int)VMA_MAP_WRITE == (int)X86_PAGE_W &&
+		       (int)VMA_MAP_EXEC == (int)X86_PAGE_X && (int)VMA_MAP_LOG == (int)X86_PAGE_LOG,
+	       "flags of a mapping are those of a page");
+
+static uint8_t *env_page(void *o, uint64_t gpa, unsigned *flags)
+{
+	const struct whpx_vcpu *w = o;
+	const struct whpx_region *r = whpx_region_at(w->vm, gpa);
+
+	if (!r)
+		return NULL;
+	*flags = r->flags & (VMA_MAP_RWX | VMA_MAP_LOG);
+	return r->hva + (gpa - r->gpa);
+}
+
+static void env_mark_dirty(void *o, uint64_t gpa)
+{
+	struct whpx_vcpu *w = o;
+
+	whpx_mark_dirty(w->vm, gpa);
+}
+
+static int env_mmio(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *data)
+{
+	(void)o, (void)gpa, (void)len, (void)write, (void)data;
+	return X86_DEFER;
+}
+
+static int env_io(void *o, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t *count)
+{
+	(void)o, (void)port, (void)width, (void)write, (void)data, (void)count;
+	return X86_DEFER;
+}
+
+/* Those that have a register are the platform's; the others the software CPU keeps (whpx_msr.c). */
+static bool env_msr_exits(void *o, uint32_t index, bool write)
+{
+	const struct whpx_vcpu *w = o;
+
+	return whpx_msr_wanted(w->v->vm, index, write) || whpx_msr_has_register(w->vm, index);
+}
+
+static int env_rdmsr(void *o, uint32_t index, uint64_t *value)
+{
+	struct whpx_vcpu *w = o;
+
+	if (whpx_msr_wanted(w->v->vm, index, false))
+		return X86_DEFER;
+	if (whpx_msr_has_register(w->vm, index))
+		return whpx_get_msrs(w->v, &index, value, 1) == 1 ? X86_DONE : X86_GP;
+	return w->v->vm->config.msr_policy == VMA_MSR_EXIT ? X86_DEFER : X86_GP;
+}
+
+static int env_wrmsr(void *o, uint32_t index, uint64_t value)
+{
+	struct whpx_vcpu *w = o;
+
+	if (whpx_msr_wanted(w->v->vm, index, true))
+		return X86_DEFER;
+	if (whpx_msr_has_register(w->vm, index))
+		return whpx_set_msrs(w->v, &index, &value, 1) == 1 ? X86_DONE : X86_GP;
+	return w->v->vm->config.msr_policy == VMA_MSR_EXIT ? X86_DEFER : X86_GP;
+}
+
+static int env_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	const struct whpx_vcpu *w = o;
+
+	whpx_cpuid_of(w, leaf, subleaf, out);
+	return w->v->vm->config.cpuid_exits && !w->emu->opening ? X86_DEFER : X86_DONE;
+}
+
+static uint64_t env_tsc(void *o)
+{
+	struct whpx_vcpu *w = o;
+	const uint32_t index = 0x10;
+	uint64_t tsc = 0;
+
+	if (!w->emu->opening)
+		whpx_get_msrs(w->v, &index, &tsc, 1);
+	return tsc;
+}
+
+static bool env_random(void *o, uint64_t *value)
+{
+	(void)o;
+	return os_random(value, sizeof(*value)) == 0;
+}
+
+/* ------ life ------ */
+
+static void fill_env(struct whpx_vcpu *w)
+{
+	w->env = (struct x86_env){
+		.page = env_page,
+		.mark_dirty = env_mark_dirty,
+		.mmio = env_mmio,
+		.io = env_io,
+		.rdmsr = env_rdmsr,
+		.wrmsr = env_wrmsr,
+		.msr_exits = env_msr_exits,
+		.cpuid = env_cpuid,
+		.tsc = env_tsc,
+		.random = env_random,
+		.vmcall_exits = w->v->vm->config.hypercall_exits,
+	};
+}
 
 int whpx_emu_open(struct whpx_vcpu *w)
 {
-	(void)w;
+	struct whpx_emu *e = w->emu = os_calloc(1, sizeof(*e));
+
+	if (e) {
+		fill_env(w);
+		e->opening = true;
+		w->cpu = os_fault("x86_new") ? NULL : x86_new(&w->env, w, &e->attention);
+		e->opening = false;
+	}
+	if (!w->cpu || whpx_emu_state_open(w))
+		return vma_fail(VMA_E_NOMEM, "no memory for the emulation of vCPU %u's instructions", w->v->index);
+	w->cpu->io_pages = true;
 	return 0;
 }
 
 void whpx_emu_close(struct whpx_vcpu *w)
 {
-	(void)w;
-}
-
-int whpx_emulate(struct whpx_vcpu *w)
-{
-	(void)w;
-	return vma_fail(VMA_E_NOT_WRITTEN, "the emulation of instructions");
-}
-
-int whpx_emu_finish(struct whpx_vcpu *w)
-{
-	(void)w;
-	return 0;
-}
-
-int whpx_emu_continue(struct whpx_vcpu *w)
-{
-	(void)w;
-	return 0;
+	x86_free(w->cpu);
+	if (w->emu)
+		whpx_emu_state_close(w);
+	os_free(w->emu);
+	w->cpu = NULL;
+	w->emu = NULL;
 }
 
 void whpx_emu_forget(struct whpx_vcpu *w)
 {
-	(void)w;
+	w->emu->loaded = false;
+	w->emu->site = NULL;
 }
 
 void whpx_emu_debug(struct whpx_vcpu *w)
 {
-	(void)w;
+	struct x86_cpu *c = w->cpu;
+	const vma_debug *d = &w->v->debug;
+
+	c->user_step = d->single_step;
+	c->user_breaks = d->count;
+	for (uint32_t i = 0; i < d->count; i++) {
+		c->user_break[i].addr = d->hw[i].address;
+		c->user_break[i].type = (uint8_t)d->hw[i].type;
+		c->user_break[i].len = (uint8_t)d->hw[i].length;
+	}
+	whpx_emu_forget(w);
+}
+
+/* ------ exits ------ */
+
+static int exit_io(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	vma_exit *x = &w->v->exit;
+
+	x->io.port = (uint16_t)s->addr;
+	x->io.width = (uint8_t)s->len;
+	x->io.write = s->write;
+	x->io.count = s->count;
+	x->io.data = s->data;
+	return VMA_EXIT_IO;
+}
+
+static int exit_mmio(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	vma_exit *x = &w->v->exit;
+
+	x->mmio.gpa = s->addr;
+	x->mmio.length = (uint8_t)s->len;
+	x->mmio.write = s->write;
+	x->mmio.data = s->data;
+	return VMA_EXIT_MMIO;
+}
+
+static int exit_msr(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	vma_exit *x = &w->v->exit;
+
+	x->msr.index = (uint32_t)s->addr;
+	x->msr.write = s->write;
+	x->msr.fault = 0;
+	x->msr.value = s->value;
+	return VMA_EXIT_MSR;
+}
+
+static int exit_cpuid(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	vma_exit *x = &w->v->exit;
+
+	x->cpuid.leaf = s->leaf;
+	x->cpuid.subleaf = s->subleaf;
+	x->cpuid.eax = s->cpuid[0];
+	x->cpuid.ebx = s->cpuid[1];
+	x->cpuid.ecx = s->cpuid[2];
+	x->cpuid.edx = s->cpuid[3];
+	return VMA_EXIT_CPUID;
+}
+
+static int exit_hypercall(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	static const uint8_t registers[6] = {3, 1, 2, 6, 7, 8};
+	vma_exit *x = &w->v->exit;
+
+	(void)s;
+	x->hypercall.number = w->cpu->r[0];
+	x->hypercall.result = 0;
+	for (int i = 0; i < 6; i++)
+		x->hypercall.args[i] = w->cpu->r[registers[i]];
+	return VMA_EXIT_HYPERCALL;
+}
+
+static int exit_debug(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	vma_exit *x = &w->v->exit;
+
+	x->debug.reason = s->debug_reason;
+	x->debug.exception = s->exception;
+	x->debug.pc = s->pc;
+	x->debug.dr6 = s->dr6;
+	return VMA_EXIT_DEBUG;
+}
+
+static int exit_hlt(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	(void)w, (void)s;
+	return VMA_EXIT_HLT;
+}
+
+static int exit_triple(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	(void)w, (void)s;
+	return VMA_EXIT_TRIPLE_FAULT;
+}
+
+static int exit_internal(struct whpx_vcpu *w, struct x86_stop *s)
+{
+	vma_exit *x = &w->v->exit;
+
+	(void)s;
+	x->internal.suberror = w->ctx.ExitReason;
+	x->internal.count = 2;
+	x->internal.data[0] = w->cpu->rip;
+	x->internal.data[1] = w->ctx.MemoryAccess.Gpa;
+	return VMA_EXIT_INTERNAL;
+}
+
+static int (*const exits[])(struct whpx_vcpu *w, struct x86_stop *s) = {
+	[X86_STOP_IO] = exit_io,	       [X86_STOP_MMIO] = exit_mmio,   [X86_STOP_MSR] = exit_msr,
+	[X86_STOP_CPUID] = exit_cpuid,	       [X86_STOP_HYPERCALL] = exit_hypercall, [X86_STOP_HLT] = exit_hlt,
+	[X86_STOP_DEBUG] = exit_debug,	       [X86_STOP_TRIPLE] = exit_triple, [X86_STOP_INTERNAL] = exit_internal,
+};
+
+/* The software CPU stopped; what is done stands in w->out. The exit's kind; 0: the instruction is complete. */
+static int stopped(struct whpx_vcpu *w, enum x86_stop_kind kind)
+{
+	struct x86_stop *s = &w->cpu->stop;
+	vma_exit *x = &w->v->exit;
+
+	x->pending = 0;
+	w->half = WHPX_NONE;
+	if (kind == X86_STOP_BUDGET)
+		return 0;
+	x->pending = s->needs_answer;
+	if (s->needs_answer)
+		w->half = WHPX_EMULATED;
+	w->v->completes_rip_only = false;
+	x->kind = (uint32_t)((size_t)kind < sizeof(exits) / sizeof(*exits) && exits[kind] ? exits[kind](w, s)
+											     : exit_internal(w, s));
+	return (int)x->kind;
+}
+
+static void answer(struct whpx_vcpu *w)
+{
+	struct x86_stop *s = &w->cpu->stop;
+	const vma_exit *x = &w->v->exit;
+
+	switch (x->kind) {
+	case VMA_EXIT_IO:
+		s->count = x->io.count;
+		break;
+	case VMA_EXIT_MSR:
+		s->value = x->msr.value;
+		s->fault = x->msr.fault;
+		break;
+	case VMA_EXIT_CPUID:
+		s->cpuid[0] = x->cpuid.eax;
+		s->cpuid[1] = x->cpuid.ebx;
+		s->cpuid[2] = x->cpuid.ecx;
+		s->cpuid[3] = x->cpuid.edx;
+		break;
+	case VMA_EXIT_HYPERCALL:
+		s->value = x->hypercall.result;
+		break;
+	}
+	x86_answer(w->cpu);
+}
+
+/* ------ one instruction ------ */
+
+/* As MOV CR3 would do it (SDM vol. 3, 4.4.1). */
+static void load_pdptes(struct x86_cpu *c, struct whpx_vcpu *w)
+{
+	unsigned flags;
+	const uint8_t *page;
+
+	if (!(c->cr0 >> 31 & 1) || !(c->cr4 >> 5 & 1) || c->efer & 0x400)
+		return;
+	page = env_page(w, c->cr3 & 0xfffff000, &flags);
+	if (page)
+		memcpy(c->pdpte, page + (c->cr3 & 0xfe0), sizeof(c->pdpte));
+	else
+		memset(c->pdpte, 0, sizeof(c->pdpte));
+}
+
+/* With the memory lock: nothing that the software CPU remembers of memory is older than the last time the vCPU could have
+ * changed it, or somebody its mappings. */
+static void look_at_memory(struct whpx_vcpu *w)
+{
+	struct whpx_emu *e = w->emu;
+	struct x86_cpu *c = w->cpu;
+
+	if (e->generation != w->vm->generation)
+		x86_flush_all(c);
+	else if (e->fresh)
+		x86_state_changed(c, true);
+	if (e->fresh)
+		load_pdptes(c, w);
+	x86_memory_changed(c);
+	e->generation = w->vm->generation;
+	e->fresh = false;
+}
+
+static unsigned code_bits(const struct x86_cpu *c)
+{
+	const uint32_t attr = c->seg[X86_CS].attr;
+
+	if (c->efer & 0x400 && attr & VMA_SEG_L)
+		return 64;
+	return attr & VMA_SEG_DB && !(c->eflags & RFLAGS_VM) ? 32 : 16;
+}
+
+static enum whpx_insn_class next_class(struct x86_cpu *c)
+{
+	uint8_t bytes[15];
+	unsigned n = x86_peek(c, bytes);
+
+	return whpx_insn_class(bytes, n, code_bits(c));
+}
+
+static enum whpx_insn_class class_at_rip(struct whpx_vcpu *w)
+{
+	enum whpx_insn_class class;
+
+	whpx_memory_lock(w);
+	look_at_memory(w);
+	class = next_class(w->cpu);
+	whpx_memory_unlock(w);
+	return class;
+}
+
+/* Breakpoints of the caller's on the instruction itself: the platform has looked at them, or the emulator has, before. */
+static void look_at_debug(struct whpx_vcpu *w, bool again)
+{
+	struct x86_cpu *c = w->cpu;
+
+	c->user_int3 = w->stepping && w->v->debug.software;
+	if (w->debug_on && (again || !w->stepping)) {
+		c->off_break = true;
+		c->off_pc = code_bits(c) == 64 ? c->rip : (uint32_t)(c->seg[X86_CS].base + c->rip);
+	}
+}
+
+static enum x86_stop_kind step(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(struct x86_cpu *c))
+{
+	enum x86_stop_kind kind;
+
+	look_at_debug(w, fn == x86_complete);
+	whpx_memory_lock(w);
+	look_at_memory(w);
+	kind = fn(w->cpu);
+	whpx_memory_unlock(w);
+	return kind;
+}
+
+/* An access to a device or a port needs no registers of system instructions; a step may be anything. */
+static bool any_instruction(const struct whpx_vcpu *w)
+{
+	if (w->stepping)
+		return true;
+	if (w->ctx.ExitReason == WHvRunVpExitReasonMemoryAccess)
+		return w->ctx.MemoryAccess.AccessInfo.AccessType == WHvMemoryAccessExecute;
+	return w->ctx.ExitReason != WHvRunVpExitReasonX64IoPortAccess;
+}
+
+static int load(struct whpx_vcpu *w)
+{
+	int rc = whpx_emu_load(w, any_instruction(w));
+	enum whpx_insn_class class;
+
+	if (rc)
+		return rc;
+	class = class_at_rip(w);
+	if (class == WHPX_INSN_VECTOR)
+		return whpx_emu_load_vectors(w);
+	return class == WHPX_INSN_FOREIGN ? (int)(w->v->exit.kind = (uint32_t)exit_internal(w, NULL)) : 0;
+}
+
+static int done(struct whpx_vcpu *w, enum x86_stop_kind kind)
+{
+	int rc = whpx_emu_store(w);
+
+	return rc ? rc : stopped(w, kind);
+}
+
+/* ------ bursts ------ */
+
+static struct whpx_site *site_of(struct whpx_vcpu *w, uint64_t rip)
+{
+	return &w->emu->sites[(rip ^ rip >> 6) % WHPX_SITES];
+}
+
+bool whpx_hot(struct whpx_vcpu *w)
+{
+	uint64_t rip = w->ctx.VpContext.Rip;
+	struct whpx_site *s = site_of(w, rip);
+
+	if (!whpx_burst_limit || w->debug_on)
+		return false;
+	if (s->rip != rip)
+		*s = (struct whpx_site){.rip = rip};
+	if (++s->exits < TRY_AT)
+		return false;
+	s->exits = TRY_AT - 1;
+	if (!s->skip)
+		return true;
+	s->skip--;
+	return false;
+}
+
+static void begin_burst(struct whpx_vcpu *w)
+{
+	struct whpx_emu *e = w->emu;
+
+	e->insns = e->devices = 0;
+	e->site = NULL;
+	if (whpx_burst_limit && !w->debug_on && !w->stepping && site_of(w, w->ctx.VpContext.Rip)->rip == w->ctx.VpContext.Rip)
+		e->site = site_of(w, w->ctx.VpContext.Rip);
+}
+
+/* A burst that met no device was in vain: the next ones are tried ever more seldom. */
+static void end_burst(struct whpx_vcpu *w)
+{
+	struct whpx_emu *e = w->emu;
+	struct whpx_site *s = e->site;
+
+	if (s && e->devices) {
+		s->backoff = 0;
+	} else if (s) {
+		s->backoff = (uint8_t)(s->backoff >= BACKOFF_MAX / 2 ? BACKOFF_MAX : s->backoff * 2 + 1);
+		s->skip = s->backoff;
+	}
+	e->site = NULL;
+}
+
+/* Somebody wants the vCPU, or an event or a trap is due between instructions. */
+static bool disturbed(const struct whpx_vcpu *w)
+{
+	const struct x86_cpu *c = w->cpu;
+
+	return atomic_load_explicit(&w->v->kick->attention, memory_order_relaxed) || w->v->irq_window || w->nmi_pending ||
+	       w->held || w->debug_on || c->inject_valid || c->exc_valid || c->eflags & (RFLAGS_TF | RFLAGS_RF) ||
+	       c->dr[7] & 0xff;
+}
+
+/* The local APIC is the platform's: its page is no device of ours. */
+static bool is_platforms(const struct whpx_vcpu *w, enum x86_stop_kind kind)
+{
+	uint64_t base = w->apic_base_known ? w->apic_base & ~UINT64_C(0xfff) : UINT64_C(0xfee00000);
+
+	return w->v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM && kind == X86_STOP_MMIO &&
+	       (w->cpu->stop.addr & ~UINT64_C(0xfff)) == base;
+}
+
+/* Until a device is met; BUDGET: without one. */
+static enum x86_stop_kind go_on(struct whpx_vcpu *w)
+{
+	struct whpx_emu *e = w->emu;
+	enum x86_stop_kind kind = X86_STOP_BUDGET;
+
+	whpx_memory_lock(w);
+	look_at_memory(w);
+	while (kind == X86_STOP_BUDGET && e->insns < whpx_burst_limit && !disturbed(w) &&
+	       next_class(w->cpu) == WHPX_INSN_PLAIN) {
+		kind = x86_step(w->cpu);
+		e->insns++;
+	}
+	whpx_memory_unlock(w);
+	if (!is_platforms(w, kind))
+		return kind;
+	x86_abandon(w->cpu);
+	return X86_STOP_BUDGET;
+}
+
+int whpx_emu_continue(struct whpx_vcpu *w)
+{
+	struct whpx_emu *e = w->emu;
+	enum x86_stop_kind kind = X86_STOP_BUDGET;
+
+	if (!e->loaded || !e->site)
+		return 0;
+	if (e->devices < DEVICES)
+		kind = go_on(w);
+	if (kind == X86_STOP_BUDGET) {
+		end_burst(w);
+	} else {
+		e->insns = 0;
+		e->devices++;
+	}
+	return done(w, kind);
+}
+
+/* ------ the exit's instruction ------ */
+
+int whpx_emulate(struct whpx_vcpu *w)
+{
+	int rc;
+
+	begin_burst(w);
+	rc = load(w);
+	if (!rc)
+		rc = done(w, step(w, x86_step));
+	return rc ? rc : whpx_emu_continue(w);
+}
+
+/* What it ended in besides - a step or a breakpoint of the caller's, a triple fault - is for the next run. */
+int whpx_emu_finish(struct whpx_vcpu *w)
+{
+	int rc;
+
+	answer(w);
+	rc = done(w, step(w, x86_complete));
+	if (rc <= 0 || w->v->exit.pending)
+		return rc > 0 ? 1 : rc;
+	w->stashed = rc;
+	w->stashed_exit = w->v->exit;
+	return 0;
 }

@@ -1,0 +1,43 @@
+/* whpx_emu.h - between the emulator (whpx_emu.c) and its state, which is the vCPU's registers as the platform has them
+ * (whpx_emu_state.c). */
+#ifndef VMA_WHPX_EMU_H
+#define VMA_WHPX_EMU_H
+
+#include "whpx/whpx.h"
+
+/* A place in the guest that exits: is it worth while to go on behind it? */
+struct whpx_site {
+	uint64_t rip;
+	uint8_t exits;         /* counted up to what makes it worth a try */
+	uint8_t skip, backoff; /* exits left before the next try; how many it will be after the next in vain */
+};
+enum { WHPX_SITES = 64 };
+
+struct whpx_emu {
+	atomic_uint attention; /* the software CPU's own: it is not to be interrupted */
+	bool opening;          /* no vCPU to ask yet */
+	bool loaded;           /* the software CPU has the vCPU's registers */
+	bool fresh;            /* ... since just now: nothing that it remembers of memory holds */
+	bool vectors;          /* ... and its extended state */
+	bool system;           /* ... and the registers that only system instructions use */
+	uint64_t generation;   /* of the mappings that it knows */
+	struct whpx_batch base; /* what the platform has, or will have once w->out is written */
+	uint8_t *image, *changed; /* extended state, the same; room to work in */
+	uint32_t image_size;
+
+	/* the burst that goes on, if any */
+	struct whpx_site *site;
+	unsigned insns, devices; /* since the last device; devices met behind the first */
+	struct whpx_site sites[WHPX_SITES];
+};
+
+/* Room for the extended state, and the list of registers. */
+int whpx_emu_state_open(struct whpx_vcpu *w);
+void whpx_emu_state_close(struct whpx_vcpu *w);
+/* The vCPU's registers into the software CPU, by one call; `system`: those of system instructions too. */
+int whpx_emu_load(struct whpx_vcpu *w, bool system);
+int whpx_emu_load_vectors(struct whpx_vcpu *w);
+/* What has changed into w->out, and what the back end keeps of flags and events. */
+int whpx_emu_store(struct whpx_vcpu *w);
+
+#endif
