@@ -330,7 +330,8 @@ void whpx_emu_forget(struct whpx_vcpu *w);
 /* v->debug changed. */
 void whpx_emu_debug(struct whpx_vcpu *w);
 
-/* The MOV that made this memory exit (w->ctx), if it is simple: WHPX_MOVE. 0: it is not, and nothing was changed. */
+/* The MOV that made this memory exit (w->ctx), if it is simple and not whpx_hot: WHPX_MOVE. 0: it is not, and nothing was
+ * changed. */
 int whpx_move_exit(struct whpx_vcpu *w);
 int whpx_move_finish(struct whpx_vcpu *w);
 

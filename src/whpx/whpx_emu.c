@@ -13,7 +13,7 @@ unsigned whpx_burst_limit = 32;
 enum { RFLAGS_TF = 1 << 8, RFLAGS_RF = 1 << 16, RFLAGS_VM = 1 << 17 };
 /* Exits of a place until it is worth a try; devices until the platform has its turn again, which may have interrupts of
  * its own; exits to let go by after tries in vain, at most. */
-enum { TRY_AT = 3, DEVICES = 64, BACKOFF_MAX = 64 };
+enum { TRY_AT = 2, DEVICES = 64, BACKOFF_MAX = 64 };
 
 /* ------ what the software CPU asks ------ */
 
@@ -453,23 +453,16 @@ bool whpx_hot(struct whpx_vcpu *w)
 		return false;
 	if (s->rip != rip)
 		*s = (struct whpx_site){.rip = rip};
-	if (++s->exits < TRY_AT)
+	if (s->exits < TRY_AT) {
+		s->exits++;
 		return false;
-	s->exits = TRY_AT - 1;
-	if (!s->skip)
-		return true;
-	s->skip--;
-	return false;
-}
-
-static void begin_burst(struct whpx_vcpu *w)
-{
-	struct whpx_emu *e = w->emu;
-
-	e->insns = e->devices = 0;
-	e->site = NULL;
-	if (whpx_burst_limit && !w->debug_on && !w->stepping && site_of(w, w->ctx.VpContext.Rip)->rip == w->ctx.VpContext.Rip)
-		e->site = site_of(w, w->ctx.VpContext.Rip);
+	}
+	if (s->skip) {
+		s->skip--;
+		return false;
+	}
+	w->emu->site = s;
+	return true;
 }
 
 /* A burst that met no device was in vain: the next ones are tried ever more seldom. */
@@ -550,7 +543,7 @@ int whpx_emulate(struct whpx_vcpu *w)
 {
 	int rc;
 
-	begin_burst(w);
+	w->emu->insns = w->emu->devices = 0;
 	rc = load(w);
 	if (!rc)
 		rc = done(w, step(w, x86_step));

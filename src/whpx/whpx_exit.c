@@ -57,8 +57,8 @@ static int io_exit(struct whpx_vcpu *w)
 	struct vma_vcpu *v = w->v;
 	unsigned size = io->AccessInfo.AccessSize;
 
-	if (io->AccessInfo.StringOp || io->AccessInfo.RepPrefix || !w->ctx.VpContext.InstructionLength || !whpx_plain(w) ||
-	    (size != 1 && size != 2 && size != 4))
+	if (whpx_hot(w) || io->AccessInfo.StringOp || io->AccessInfo.RepPrefix || !w->ctx.VpContext.InstructionLength ||
+	    !whpx_plain(w) || (size != 1 && size != 2 && size != 4))
 		return whpx_emulate(w);
 	v->exit.kind = VMA_EXIT_IO;
 	v->exit.pending = 1;

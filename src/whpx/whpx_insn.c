@@ -279,7 +279,7 @@ int whpx_move_exit(struct whpx_vcpu *w)
 	struct move m;
 	int rc = 0;
 
-	if (!whpx_plain(w) || !decode_move(w, &m) || !is_access(w, &m))
+	if (whpx_hot(w) || !whpx_plain(w) || !decode_move(w, &m) || !is_access(w, &m))
 		return 0;
 	b.count = 0;
 	if (m.write && m.other->type == ZYDIS_OPERAND_TYPE_REGISTER)
