@@ -1,0 +1,45 @@
+/* config.h - which Windows, on which host, the simulated Windows Hypervisor Platform is: chosen by a text before its first
+ * use. Nothing here was compared with a real Windows; the versions follow the documents' requirement tables. */
+#ifndef WHPX_SIM_CONFIG_H
+#define WHPX_SIM_CONFIG_H
+
+#include <stdbool.h>
+#include "whpx/whp.h"
+
+/* What WHP_PLATFORM_FUNCTIONS says for "since": the Windows 10 as year and month, 2100 Windows 11, 2400 its 24H2. */
+enum {
+	WHPSIM_1803 = 1803,
+	WHPSIM_1809 = 1809,
+	WHPSIM_1909 = 1909,
+	WHPSIM_2004 = 2004,
+	WHPSIM_11 = 2100,
+	WHPSIM_24H2 = 2400
+};
+enum {
+	WHPSIM_MAX_VPS = 64,        /* of one partition: as many as x86_share has */
+	WHPSIM_HZ = 1000000000,     /* TSC and local APIC timer where nothing else was asked for */
+	WHPSIM_GPA_BITS = 46        /* what cpu/x86 has */
+};
+
+struct whpsim_config {
+	unsigned version;
+	WHV_CAPABILITY_FEATURES features;
+	WHV_EXTENDED_VM_EXITS exits;
+	unsigned gpa_bits;
+	bool one_partition; /* a process has one partition with mapped memory at a time */
+	bool invalidarg;    /* unknown properties answer E_INVALIDARG */
+	bool disabled;      /* the hypervisor is not present */
+	bool denied;        /* WHvSetupPartition answers E_ACCESSDENIED */
+	bool absent;        /* the DLLs are not there */
+	bool invalid;       /* VMA_WHPX_SIM was not understood: everything fails */
+	uint64_t seed;      /* of the hostile mode; 0: off */
+};
+
+/* Comma-separated, all of it optional: 1803, 1809, 2004, 11 (which it is by default), 24h2; hostile=SEED; gpaBITS;
+ * one-partition; invalidarg; disabled; denied; absent; no-FEATURE (names in config.c). Replaces what was set. -1: not
+ * understood, and nothing changed. Not while a partition exists. */
+int whpsim_configure(const char *text);
+/* As configured, else by the environment's VMA_WHPX_SIM as it is at the first call. */
+const struct whpsim_config *whpsim_config(void);
+
+#endif

@@ -1,0 +1,67 @@
+/* hostile.h - the platform at its worst, on request (hostile=SEED): what documents leave open is poisoned, and what they
+ * allow happens now and then. The same seed gives the same sequence on each virtual processor; one branch each when off.
+ * By the thread that runs the processor alone. */
+#ifndef WHPX_SIM_HOSTILE_H
+#define WHPX_SIM_HOSTILE_H
+
+#include <stdbool.h>
+#include "whpx/whp.h"
+
+struct whpsim_hostile {
+	uint64_t random;     /* 0: off */
+	uint64_t tsc;        /* jumped by so much */
+	uint64_t page;       /* the page that was not populated when last asked for, + 1 */
+	uint32_t populated;  /* so many faults are left out: the host was advised */
+	uint32_t late;       /* polls that a cancel is still to be kept back */
+};
+
+void whpsim_hostile_init(struct whpsim_hostile *h, uint32_t vp_index);
+bool whpsim_hostile_early_(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x);
+void whpsim_hostile_exit_(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x);
+bool whpsim_hostile_unpopulated_(struct whpsim_hostile *h, uint64_t gpa);
+bool whpsim_hostile_late_(struct whpsim_hostile *h);
+bool whpsim_hostile_window_(struct whpsim_hostile *h);
+uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h);
+/* Bytes that an XSAVE area is longer than it need be, a multiple of 64; each time another one. */
+uint32_t whpsim_hostile_xsave(struct whpsim_hostile *h);
+
+/* At the start of a run: *x (zero) is a spurious None or Canceled, to be returned instead of running; the rest of it is the
+ * caller's to fill in. */
+static inline bool whpsim_hostile_early(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x)
+{
+	return h->random && whpsim_hostile_early_(h, x);
+}
+/* The last thing before *x is copied out. */
+static inline void whpsim_hostile_exit(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x)
+{
+	if (h->random)
+		whpsim_hostile_exit_(h, x);
+}
+/* Mapped memory at gpa is to be touched: it is not populated now, so the run ends with MemoryAccess and GpaUnmapped 0. The
+ * next time it is. */
+static inline bool whpsim_hostile_unpopulated(struct whpsim_hostile *h, uint64_t gpa)
+{
+	return h->random && whpsim_hostile_unpopulated_(h, gpa);
+}
+/* WHvAdviseGpaRange has been called: for a while everything is. */
+static inline void whpsim_hostile_populate(struct whpsim_hostile *h)
+{
+	h->populated = 64;
+}
+/* A cancel was seen while running: not yet. */
+static inline bool whpsim_hostile_late(struct whpsim_hostile *h)
+{
+	return h->random && whpsim_hostile_late_(h);
+}
+/* Exit with an interrupt window that nobody asked for. */
+static inline bool whpsim_hostile_window(struct whpsim_hostile *h)
+{
+	return h->random && whpsim_hostile_window_(h);
+}
+/* What the TSC has jumped ahead. */
+static inline uint64_t whpsim_hostile_tsc(struct whpsim_hostile *h)
+{
+	return h->random ? whpsim_hostile_tsc_(h) : 0;
+}
+
+#endif
