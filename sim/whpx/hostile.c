@@ -177,7 +177,14 @@ uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h)
 	return h->tsc;
 }
 
-uint32_t whpsim_hostile_xsave(struct whpsim_hostile *h)
+uint32_t whpsim_hostile_xsave(void)
 {
-	return h->random ? (uint32_t)(roll(h) >> 60) * 64 : 0;
+	uint64_t seed = whpsim_config()->seed;
+	return seed ? (uint32_t)(seed * UINT64_C(0x9e3779b97f4a7c15) >> 60) * 64 + 8 : 0;
+}
+
+void whpsim_hostile_poison(struct whpsim_hostile *h, void *at, size_t size)
+{
+	if (h->random)
+		poison(h, at, size);
 }

@@ -22,8 +22,9 @@ bool whpsim_hostile_unpopulated_(struct whpsim_hostile *h, uint64_t gpa);
 bool whpsim_hostile_late_(struct whpsim_hostile *h);
 bool whpsim_hostile_window_(struct whpsim_hostile *h);
 uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h);
-/* Bytes that an XSAVE area is longer than it need be, a multiple of 64; each time another one. */
-uint32_t whpsim_hostile_xsave(struct whpsim_hostile *h);
+/* Bytes of nobody's, as many for one seed, that this host's XSAVE areas end with; 0 where nothing is hostile. */
+uint32_t whpsim_hostile_xsave(void);
+void whpsim_hostile_poison(struct whpsim_hostile *h, void *at, size_t size); /* if hostile */
 
 /* At the start of a run: *x (zero) is a spurious None or Canceled, to be returned instead of running; the rest of it is the
  * caller's to fill in. */
