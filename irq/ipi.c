@@ -146,6 +146,11 @@ void irq_send_ipi(struct irq_pc *pc, struct irq_lapic *from)
 	}
 }
 
+int irq_pc_send(struct irq_pc *pc, const struct irq_msg *msg)
+{
+	return irq_send(pc, msg);
+}
+
 int irq_pc_msi(struct irq_pc *pc, uint64_t address, uint32_t data)
 {
 	struct irq_msg msg = {

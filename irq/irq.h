@@ -22,7 +22,7 @@
 
 enum { IRQ_OK = 0, IRQ_FAULT = 1 /* raise #GP(0) */, IRQ_NOT_MINE = 2 };
 
-/* All but deadline must be there. */
+/* All but deadline and eoi must be there. */
 struct irq_ops {
 	uint64_t (*now_ns)(void *opaque);
 	uint64_t (*tsc)(void *opaque, unsigned vcpu); /* the guest's TSC now, for TSC-deadline mode */
@@ -34,6 +34,9 @@ struct irq_ops {
 	void (*nmi)(void *opaque, unsigned vcpu);                  /* latch an NMI and wake */
 	/* May be NULL. The earliest deadline became earlier: whoever sleeps until it must look again. */
 	void (*deadline)(void *opaque, uint64_t ns);
+	/* May be NULL. The end of a level-triggered interrupt is for the I/O APICs, and these are not here: told instead
+	 * of the one here. */
+	void (*eoi)(void *opaque, unsigned vcpu, uint8_t vector);
 };
 
 /* ------ 8259A pair ------ */
@@ -181,6 +184,8 @@ int irq_pc_line(struct irq_pc *pc, unsigned gsi, int level);
 void irq_pc_nmi_button(struct irq_pc *pc); /* an edge on every LINT1 */
 /* -1: the address is not in 0xfeexxxxx. Else how many local APICs took it. */
 int irq_pc_msi(struct irq_pc *pc, uint64_t address, uint32_t data);
+/* A message as the bus carries it: how many local APICs took it. */
+int irq_pc_send(struct irq_pc *pc, const struct irq_msg *msg);
 
 /* CR8 is TPR bits 7:4. */
 uint8_t irq_pc_get_cr8(const struct irq_pc *pc, unsigned vcpu);

@@ -163,8 +163,12 @@ static void end_of_interrupt(struct irq_pc *pc, struct irq_lapic *l)
 		*lint0 &= ~(uint32_t)LVT_REMOTE_IRR;
 		irq_lapic_lint0(pc, l, l->lint0);
 	}
-	if (test_bit(l->reg + R_TMR, (unsigned)vector) && !(l->reg[R_SVR] & SVR_SUPPRESS_EOI))
-		irq_ioapic_eoi(&pc->ioapic, (uint8_t)vector);
+	if (test_bit(l->reg + R_TMR, (unsigned)vector) && !(l->reg[R_SVR] & SVR_SUPPRESS_EOI)) {
+		if (pc->ops.eoi)
+			pc->ops.eoi(pc->opaque, l->index, (uint8_t)vector);
+		else
+			irq_ioapic_eoi(&pc->ioapic, (uint8_t)vector);
+	}
 	irq_lapic_update(pc, l);
 }
 

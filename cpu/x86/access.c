@@ -50,13 +50,24 @@ const struct x86_log_entry *x86_replay(struct x86_cpu *c, char kind, uint64_t ad
 	return c->replay ? log_next(c, (uint8_t)kind, addr, write) : NULL;
 }
 
-_Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op)
+static _Noreturn void stop_before(struct x86_cpu *c, const struct x86_op *op, bool needs_answer)
 {
 	if (op)
 		c->rip = x86_op_rip(c, op);
-	c->stop.needs_answer = true;
+	c->stop.insn_len = op ? op->len : 0;
+	c->stop.needs_answer = needs_answer;
 	c->stop.pc = c->rip;
 	longjmp(c->jb, X86_JMP_DEFER);
+}
+
+_Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op)
+{
+	stop_before(c, op, true);
+}
+
+_Noreturn void x86_stop_before(struct x86_cpu *c, const struct x86_op *op)
+{
+	stop_before(c, op, false);
 }
 
 static _Noreturn void defer_data(struct x86_cpu *c, const struct x86_op *op, enum x86_stop_kind kind, uint64_t addr,
@@ -119,6 +130,15 @@ static void io_answer(const struct x86_cpu *c, const struct x86_log_entry *e, ui
 		memcpy(data, c->stop.data, (size_t)width * e->count);
 }
 
+/* aux of INS and OUTS is the address size, of IN and OUT 0 or 1. */
+static _Noreturn void defer_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, uint32_t count,
+			       bool write, const uint8_t *data)
+{
+	c->stop.string = op && op->aux > 1;
+	c->stop.rep = op && op->flags & (X86_OPF_REP | X86_OPF_REPNE);
+	defer_data(c, op, X86_STOP_IO, port, width, count, write, data);
+}
+
 uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data,
 		uint32_t count)
 {
@@ -134,7 +154,7 @@ uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsig
 	uint32_t done = count;
 	x86_fp_leave(c);
 	if (c->env->io(c->env_opaque, port, width, write, data, &done) == X86_DEFER)
-		defer_data(c, op, X86_STOP_IO, port, width, count, write, data);
+		defer_io(c, op, port, width, count, write, data);
 	if (done > count)
 		done = count;
 	e = done * width <= sizeof e->value ? log_add(c, 'I', port, write) : NULL;

@@ -178,11 +178,13 @@ struct builder {
 };
 
 /* The next bytes from a device: up to 8, and no more than to the next boundary of as many. */
-static unsigned device_piece(struct x86_cpu *c, uint64_t gpa, unsigned room, uint8_t *bytes)
+static unsigned device_piece(struct x86_cpu *c, uint64_t lin, uint64_t gpa, unsigned room, uint8_t *bytes)
 {
 	unsigned n = 8;
 	while (gpa & (n - 1) || n > room)
 		n /= 2;
+	c->stop.gva = lin;
+	c->stop.fetch = true;
 	x86_mmio(c, NULL, gpa, n, false, bytes);
 	return n;
 }
@@ -195,7 +197,7 @@ static unsigned piece(struct builder *b, unsigned have, uint8_t *bytes)
 	const struct x86_itlbe *t = x86_fetch_page(b->c, lin);
 	unsigned off = lin & 0xfff, room = 15 - have < 0x1000 - off ? 15 - have : 0x1000 - off;
 	if (!t->hva)
-		return device_piece(b->c, t->gpa | off, room, bytes + have);
+		return device_piece(b->c, lin, t->gpa | off, room, bytes + have);
 	host_read(bytes + have, t->hva + off, room);
 	return room;
 }

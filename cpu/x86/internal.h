@@ -135,6 +135,10 @@ _Noreturn void x86_page_fault(struct x86_cpu *c, const struct x86_op *op, uint64
 			      unsigned error); /* sys_deliver.c */
 /* Stop with c->stop filled, the instruction not committed: longjmp(c->jb, X86_JMP_DEFER). */
 _Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op);
+/* The same where there is nothing to answer: the user does the instruction, or it is executed again. */
+_Noreturn void x86_stop_before(struct x86_cpu *c, const struct x86_op *op);
+/* INT3, INTO and INT1: are they the user's (env->exceptions)? Then it does not return. */
+void x86_intercept_software(struct x86_cpu *c, const struct x86_op *op, int vector); /* sys_deliver.c */
 /* Stop with the instruction committed (c->rip is set): HLT, debug. c->stop.kind = kind, the rest filled by the caller;
  * longjmp(c->jb, X86_JMP_STOP). */
 _Noreturn void x86_leave(struct x86_cpu *c, enum x86_stop_kind kind); /* sys_deliver.c */
@@ -224,15 +228,6 @@ static inline void x86_st(struct x86_cpu *c, const struct x86_op *op, uint64_t g
 		x86_store_slow(c, op, gva, size, in);
 }
 
-/* Walk the tables (mmu.c). access: X86_ACC_ bits. Returns false and *error (the #PF error code) when it faults. Sets
- * A/D bits. */
-enum {
-	X86_ACC_WRITE = 1,
-	X86_ACC_EXEC = 2,
-	X86_ACC_USER = 4 /* as if at CPL 3 */,
-	X86_ACC_SYSTEM = 8 /* implicit supervisor: ignores EFLAGS.AC */
-};
-bool x86_walk(struct x86_cpu *c, uint64_t gva, unsigned access, uint64_t *gpa, unsigned *error);
 /* Is an address canonical where it is used: 57 bits with CR4.LA57, else 48 (SDM vol. 1, 3.3.7.1)? */
 static inline bool x86_canonical(const struct x86_cpu *c, uint64_t a)
 {

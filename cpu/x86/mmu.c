@@ -12,6 +12,7 @@ enum { R, W };
 struct place {
 	uint64_t gpa;
 	uint8_t *hva;
+	uint64_t gva; /* with a device */
 };
 
 static struct x86_tlbe *set_of(struct x86_cpu *c, unsigned mmu, int rw)
@@ -134,7 +135,7 @@ static struct place resolve(struct x86_cpu *c, const struct x86_op *op, unsigned
 	check_canonical(c, op, gva);
 	if (!x86_translate(c, gva, access_of(mmu, rw, system), &t, &error))
 		x86_page_fault(c, op, gva, error);
-	struct place p = {t.gpa, NULL};
+	struct place p = {t.gpa, NULL, gva};
 	uint8_t *page = c->env->page(c->env_opaque, t.gpa & ~(uint64_t)0xfff, &flags);
 	if (!page || !(flags & (rw ? X86_PAGE_W : X86_PAGE_R)))
 		return p;
@@ -148,18 +149,21 @@ static struct place resolve(struct x86_cpu *c, const struct x86_op *op, unsigned
 static struct place place_of(struct x86_cpu *c, const struct x86_op *op, unsigned mmu, int rw, bool system,
 			     uint64_t gva)
 {
-	struct place p = {UINT64_MAX, x86_tlb_hit(set_of(c, mmu, rw), gva, 1)};
+	struct place p = {UINT64_MAX, x86_tlb_hit(set_of(c, mmu, rw), gva, 1), gva};
 	if (!p.hva)
 		p.hva = victim(c, mmu, rw, gva);
 	return p.hva ? p : resolve(c, op, mmu, rw, system, gva);
 }
 
 /* In a device: in pieces of 8 bytes. */
-static void device(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned size, bool write, uint8_t *data)
+static void device(struct x86_cpu *c, const struct x86_op *op, const struct place *p, unsigned size, bool write,
+		   uint8_t *data)
 {
-	for (unsigned n; size; gpa += n, data += n, size -= n) {
-		n = size < 8 ? size : 8;
-		x86_mmio(c, op, gpa, n, write, data);
+	for (unsigned n, at = 0; at < size; at += n) {
+		n = size - at < 8 ? size - at : 8;
+		c->stop.gva = p->gva + at;
+		c->stop.fetch = false;
+		x86_mmio(c, op, p->gpa + at, n, write, data + at);
 	}
 }
 
@@ -168,14 +172,14 @@ static void get(struct x86_cpu *c, const struct x86_op *op, const struct place *
 	if (p->hva)
 		host_read(out, p->hva, size);
 	else
-		device(c, op, p->gpa, size, false, out);
+		device(c, op, p, size, false, out);
 }
 
 /* The gpa is UINT64_MAX where the TLB answered: such pages hold no code. */
 static void put(struct x86_cpu *c, const struct x86_op *op, const struct place *p, unsigned size, const uint8_t *in)
 {
 	if (!p->hva) {
-		device(c, op, p->gpa, size, true, (uint8_t *)(uintptr_t)in);
+		device(c, op, p, size, true, (uint8_t *)(uintptr_t)in);
 		return;
 	}
 	host_write(p->hva, in, size);
@@ -321,6 +325,8 @@ const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin)
 	uint8_t *hva = c->env->page(c->env_opaque, gpa, &flags);
 	if (hva && !(flags & X86_PAGE_X)) {
 		c->stop.addr = gpa;
+		c->stop.gva = lin;
+		c->stop.fetch = true;
 		x86_leave(c, X86_STOP_INTERNAL); /* memory that its owner forbids to execute */
 	}
 	*e = (struct x86_itlbe){tag, gpa, hva};

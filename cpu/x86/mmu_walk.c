@@ -30,7 +30,7 @@ static uint64_t reserved_high(const struct x86_cpu *c)
 /* The entry at gpa; tables outside memory read as not present. */
 static uint64_t read_entry(struct walk *w, uint64_t gpa)
 {
-	unsigned flags = 0;
+	unsigned flags = X86_PAGE_TABLE;
 	uint8_t *page = w->c->env->page(w->c->env_opaque, gpa & ~(uint64_t)0xfff, &flags);
 	if (!page || !(flags & X86_PAGE_R))
 		return 0;
@@ -160,7 +160,7 @@ static bool key_forbids(const struct walk *w)
 static void update(struct walk *w, unsigned i, uint64_t bits)
 {
 	uint64_t old = w->seen[i];
-	if ((old & bits) == bits || !w->at[i])
+	if ((old & bits) == bits || !w->at[i] || w->access & X86_ACC_LOOK)
 		return;
 	if (w->gpa[i] & LOGGED && w->c->env->mark_dirty)
 		w->c->env->mark_dirty(w->c->env_opaque, w->gpa[i] & ~(uint64_t)0xfff);

@@ -23,6 +23,7 @@ static void inject(struct x86_cpu *c, uint8_t type, uint8_t vector)
 	c->inject_valid = true;
 	c->inject_type = type;
 	c->inject_vector = vector;
+	c->inject_len = 0;
 	c->inject_has_error = false;
 }
 
@@ -88,6 +89,8 @@ static bool between(struct x86_cpu *c)
 		if (unlikely(polling_due(c)) && !poll(c))
 			return false;
 		if (unlikely(nmi_due(c))) {
+			if (c->nmi_window)
+				return stop(c, X86_STOP_NMI_WINDOW);
 			c->nmi_pending = false;
 			inject(c, 2, X86_NMI);
 		}

@@ -112,6 +112,7 @@ void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned width)
 
 void x86_debug_trap(struct x86_cpu *c, uint32_t dr6_bits)
 {
+	c->dr6_before = c->dr[6];
 	c->dr[6] = (c->dr[6] & ~UINT64_C(0xf)) | dr6_bits | DR6_FIXED;
 	c->debugctl &= ~(uint64_t)X86_DEBUGCTL_BTF;
 }

@@ -43,11 +43,50 @@ static int escalate(int first, int vector)
 	return vector;
 }
 
+/* The user has it instead of the guest (env->exceptions). What was being delivered is kept. */
+_Noreturn static void intercept(struct x86_cpu *c, const struct x86_op *op, int vector, int error, uint64_t value)
+{
+	c->stop.kind = X86_STOP_EXCEPTION;
+	c->stop.exception = (uint32_t)vector;
+	c->stop.has_error = error >= 0;
+	c->stop.error = error >= 0 ? (uint32_t)error : 0;
+	c->stop.software = false;
+	c->stop.value = value;
+	c->delivering = CLASS_NONE;
+	x86_stop_before(c, op);
+}
+
+static uint64_t take_dr6(struct x86_cpu *c)
+{
+	uint64_t dr6 = c->dr[6];
+	c->dr[6] = c->dr6_before;
+	return dr6;
+}
+
+void x86_intercept_software(struct x86_cpu *c, const struct x86_op *op, int vector)
+{
+	if (likely(!(c->env->exceptions >> vector & 1)))
+		return;
+	c->stop.kind = X86_STOP_EXCEPTION;
+	c->stop.exception = (uint32_t)vector;
+	c->stop.has_error = false;
+	c->stop.error = 0;
+	c->stop.software = true;
+	c->stop.value = 0;
+	x86_stop_before(c, op);
+}
+
 void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error)
 {
 	if (op)
 		c->rip = x86_op_rip(c, op);
+	if (unlikely(c->env->exceptions >> vector & 1))
+		intercept(c, op, vector, error, vector == X86_DB ? take_dr6(c) : 0);
 	int v = escalate(c->delivering, vector);
+	if (unlikely(v == X86_DF && c->env->exceptions >> X86_DF & 1)) {
+		c->exc_valid = c->inject_valid = false;
+		intercept(c, op, X86_DF, 0, 0);
+	}
 	if (c->delivering && !c->exc_valid)
 		c->inject_valid = false; /* the event that was being delivered gives way to the fault (table 6-5,
 					    "handled serially") */
@@ -62,6 +101,11 @@ void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error
 
 void x86_page_fault(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned error)
 {
+	if (unlikely(c->env->exceptions >> X86_PF & 1)) {
+		if (op)
+			c->rip = x86_op_rip(c, op);
+		intercept(c, op, X86_PF, (int)error, gva);
+	}
 	c->cr2 = gva;
 	x86_raise(c, op, X86_PF, (int)error);
 }
@@ -101,7 +145,8 @@ bool x86_deliver_fault(struct x86_cpu *c)
 		bool hw = c->inject_type == TYPE_HW_EXCEPTION;
 		c->delivering = (uint8_t)(hw ? class_of(c->inject_vector) : CLASS_BENIGN);
 		x86_deliver(
-			c, c->inject_vector, c->inject_type, c->inject_has_error ? (int)c->inject_error : -1, c->rip);
+			c, c->inject_vector, c->inject_type, c->inject_has_error ? (int)c->inject_error : -1,
+			c->rip + c->inject_len);
 		c->inject_valid = false;
 	}
 	c->delivering = CLASS_NONE;

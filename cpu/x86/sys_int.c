@@ -4,6 +4,8 @@
 static const struct x86_op *software(struct x86_cpu *c, const struct x86_op *op, int vector, int type)
 {
 	uint64_t next = x86_op_next_rip(c, op);
+	if (type != 4)
+		x86_intercept_software(c, op, vector);
 	c->rip = x86_op_rip(c, op);
 	x86_deliver(c, vector, type, -1, next);
 	return NULL;

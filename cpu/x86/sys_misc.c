@@ -128,10 +128,15 @@ uint64_t x86_read_tsc(struct x86_cpu *c)
 	return (c->env->tsc ? c->env->tsc(c->env_opaque) : c->insns) + c->tsc_offset;
 }
 
-static void rdtsc(struct x86_cpu *c, const struct x86_op *op)
+static void rdtsc(struct x86_cpu *c, const struct x86_op *op, bool rdtscp)
 {
 	if ((c->cr4 & CR4_TSD) && c->cpl)
 		x86_gp(c, op, 0);
+	if (unlikely(c->env->tsc_exits)) {
+		c->stop.kind = X86_STOP_TSC;
+		c->stop.write = rdtscp;
+		x86_stop_before(c, op);
+	}
 	x86_exact(c, op);
 	uint64_t t = x86_read_tsc(c);
 	c->r[0] = (uint32_t)t;
@@ -140,7 +145,7 @@ static void rdtsc(struct x86_cpu *c, const struct x86_op *op)
 
 const struct x86_op *x86_sys_rdtsc(struct x86_cpu *c, const struct x86_op *op)
 {
-	rdtsc(c, op);
+	rdtsc(c, op, false);
 	return NEXT(op);
 }
 
@@ -148,7 +153,7 @@ const struct x86_op *x86_sys_rdtscp(struct x86_cpu *c, const struct x86_op *op)
 {
 	if (!x86_has(c, X86_F_RDTSCP))
 		x86_ud(c, op);
-	rdtsc(c, op);
+	rdtsc(c, op, true);
 	c->r[1] = (uint32_t)c->tsc_aux;
 	return NEXT(op);
 }

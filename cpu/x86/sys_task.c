@@ -227,6 +227,11 @@ static void load_segments(struct x86_cpu *c, const struct x86_task *t)
 bool x86_task_switch(struct x86_cpu *c, const struct x86_op *op, uint16_t sel, const struct x86_task *t)
 {
 	struct new_task n;
+	if (unlikely(c->env->task_exits)) {
+		c->stop.kind = X86_STOP_TASK;
+		c->stop.addr = sel;
+		x86_stop_before(c, op);
+	}
 	memset(n.image, 0, sizeof n.image);
 	find_tss(c, op, sel, t, &n);
 	probe(c, op, t, &n);

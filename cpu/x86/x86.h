@@ -24,8 +24,9 @@ enum {
 	X86_PAGE_R = 1,
 	X86_PAGE_W = 2,
 	X86_PAGE_X = 4,
-	X86_PAGE_LOG = 8
-}; /* X86_PAGE_LOG: tell mark_dirty before the first write */
+	X86_PAGE_LOG = 8,
+	X86_PAGE_TABLE = 16
+}; /* X86_PAGE_LOG: tell mark_dirty before the first write. X86_PAGE_TABLE: asked for by a page walk */
 
 enum {                      /* what poll answers */
        X86_POLL_STOP = 1,   /* leave x86_run */
@@ -37,7 +38,7 @@ enum {                      /* what poll answers */
 
 struct x86_env {
 	/* Host address of the 4 KiB page at gpa (aligned), with X86_PAGE_ flags, or NULL: no memory, the access goes to
-	 * mmio. Results are cached in the TLB until x86_flush_page / x86_flush_all. */
+	 * mmio. *flags is 0 or X86_PAGE_TABLE before. Results are cached in the TLB until x86_flush_page / x86_flush_all. */
 	uint8_t *(*page)(void *o, uint64_t gpa, unsigned *flags);
 	void (*mark_dirty)(void *o, uint64_t gpa);
 	/* len 1..8, never across a page. Also gets writes to pages without X86_PAGE_W. */
@@ -70,6 +71,12 @@ struct x86_env {
 	 * the same, so memory may have changed when it returns. */
 	void (*alone)(void *o, bool begin);
 	bool vmcall_exits;
+	/* For users that are hypervisors themselves; these may change between runs. Exceptions by vector that stop with
+	 * X86_STOP_EXCEPTION when they are raised: nothing of the instruction (trap: behind it) nor CR2 and DR6 are
+	 * changed, and an event whose delivery raised it is still to be delivered. Not those that the user injects. */
+	uint32_t exceptions;
+	bool tsc_exits;  /* RDTSC and RDTSCP stop with X86_STOP_TSC */
+	bool task_exits; /* task switches stop with X86_STOP_TASK, before anything of them */
 };
 
 enum x86_stop_kind {
@@ -85,7 +92,12 @@ enum x86_stop_kind {
 	X86_STOP_TRIPLE,
 	X86_STOP_INIT,
 	X86_STOP_BUDGET, /* max_insns were executed */
-	X86_STOP_INTERNAL
+	X86_STOP_INTERNAL,
+	X86_STOP_EXCEPTION, /* of env->exceptions */
+	X86_STOP_TSC,
+	X86_STOP_TASK,
+	X86_STOP_NMI_WINDOW, /* nmi_window: an NMI could be taken */
+	X86_STOP_KINDS
 };
 
 struct x86_stop {
@@ -101,6 +113,14 @@ struct x86_stop {
 	uint32_t cpuid[4], leaf, subleaf;
 	uint32_t debug_reason, exception; /* bits: 1 step, 2 hardware, 4 software */
 	uint64_t pc, dr6;
+	uint8_t insn_len; /* of the instruction; 0: none is decoded */
+	bool string, rep; /* IO: INS or OUTS; with REP */
+	/* MMIO, and memory that may not be executed (INTERNAL): linear address; an instruction fetch */
+	uint64_t gva;
+	bool fetch;
+	/* EXCEPTION: exception is the vector, value what CR2 or DR6 would be; TSC: write is RDTSCP; TASK: addr: selector */
+	bool has_error, software;
+	uint32_t error;
 };
 
 struct x86_seg {
@@ -190,10 +210,12 @@ struct x86_cpu {
 
 	/* interruptions */
 	bool nmi_pending, nmi_masked, window_wanted;
+	bool nmi_window; /* the pending NMI is none: stop when it could be taken */
 	uint8_t shadow;    /* 1 STI, 2 MOV SS; for the next instruction only */
 	bool inject_valid; /* deliver this before the next instruction (user's injection, or a saved one) */
 	uint8_t inject_vector,
 	    inject_type; /* type as VMX: 0 external, 2 NMI, 3 hardware exception, 4 software interrupt */
+	uint8_t inject_len; /* software's: of the instruction, behind which the handler returns */
 	bool inject_has_error;
 	uint32_t inject_error;
 
@@ -259,6 +281,7 @@ struct x86_cpu {
 	uint8_t delivering; /* class of the event whose delivery is in progress, enum in sys_deliver.c; 0: none */
 	uint8_t flat;       /* segments without checks, see internal.h */
 	bool step_armed;    /* TF was set before this instruction */
+	uint64_t dr6_before; /* what the #DB being raised found in DR6 */
 	uint64_t step_next; /* the instruction behind the one being stepped: elsewhere is a branch (BTF) */
 	bool user_stepped;  /* user_step was, too */
 	bool off_break;     /* the user was told of an execution breakpoint at off_pc: the next run steps off it */
@@ -325,6 +348,16 @@ void x86_host_wrote(struct x86_share *s);
 /* MSRs by index for the user; false: the CPU does not own that one or the value is refused. */
 bool x86_rdmsr(struct x86_cpu *c, uint32_t index, uint64_t *value);
 bool x86_wrmsr(struct x86_cpu *c, uint32_t index, uint64_t value);
+
+/* Walk the tables. access: X86_ACC_ bits. Returns false and *error (the #PF error code) when it faults. Sets A/D bits. */
+enum {
+	X86_ACC_WRITE = 1,
+	X86_ACC_EXEC = 2,
+	X86_ACC_USER = 4 /* as if at CPL 3 */,
+	X86_ACC_SYSTEM = 8 /* implicit supervisor: ignores EFLAGS.AC */,
+	X86_ACC_LOOK = 16 /* changes nothing in the tables */
+};
+bool x86_walk(struct x86_cpu *c, uint64_t gva, unsigned access, uint64_t *gpa, unsigned *error);
 
 /* What this CPU can do, as CPUID leaves (the most it can show). *count in: room, out: number. */
 struct x86_cpuid_leaf {
