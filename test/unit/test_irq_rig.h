@@ -63,7 +63,13 @@ static void rig_deadline(void *o, uint64_t ns)
 	((struct rig *)o)->told = ns;
 }
 
-static const struct irq_ops rig_ops = {rig_now, rig_tsc, rig_wake, rig_init, rig_sipi, rig_nmi, rig_deadline};
+static const struct irq_ops rig_ops = {.now_ns = rig_now,
+					  .tsc = rig_tsc,
+					  .wake = rig_wake,
+					  .init = rig_init,
+					  .sipi = rig_sipi,
+					  .nmi = rig_nmi,
+					  .deadline = rig_deadline};
 
 static inline struct rig *rig_make(unsigned vcpus, int directed_eoi)
 {

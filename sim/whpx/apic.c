@@ -1,0 +1,333 @@
+/* apic.c - local APICs in the hypervisor (LocalApicEmulationMode XApic and X2Apic): the guest's accesses, interrupts that the
+ * host requests, HLT, INIT and SIPI inside, and the thread that owns the timers. There is no I/O APIC and no PIC. */
+#include <errno.h>
+#include <time.h>
+#include <string.h>
+#include "whpsim.h"
+
+#define ERROR_HV_INVALID_PARAMETER WHP_HRESULT(0xc0350005u)
+#define NOWHERE (UINT64_C(1) << 60) /* no guest-physical address */
+
+/* ------ what irq/ asks for; its lock is held ------ */
+
+static struct whpsim_vp *vp_of(void *o, unsigned index)
+{
+	return ((struct whpsim_partition *)o)->vps[index];
+}
+
+static void rouse(struct whpsim_vp *vp)
+{
+	atomic_store(&vp->attention, 1);
+	pthread_cond_broadcast(&vp->partition->irq_cond);
+}
+
+static uint64_t ops_now(void *o)
+{
+	return whpsim_time_ns(o);
+}
+
+static uint64_t ops_tsc(void *o, unsigned index)
+{
+	struct whpsim_vp *vp = vp_of(o, index);
+	return vp && vp->cpu ? whpsim_tsc(vp) + vp->cpu->tsc_offset : 0;
+}
+
+static void ops_wake(void *o, unsigned index)
+{
+	struct whpsim_vp *vp = vp_of(o, index);
+	if (vp)
+		rouse(vp);
+}
+
+static void ops_init(void *o, unsigned index)
+{
+	struct whpsim_vp *vp = vp_of(o, index);
+	if (!vp)
+		return;
+	atomic_store(&vp->init, true);
+	rouse(vp);
+}
+
+static void ops_sipi(void *o, unsigned index, uint8_t vector)
+{
+	struct whpsim_vp *vp = vp_of(o, index);
+	if (!vp || atomic_load(&vp->sipi))
+		return;
+	atomic_store(&vp->sipi_vector, vector);
+	atomic_store(&vp->sipi, true);
+	rouse(vp);
+}
+
+static void ops_nmi(void *o, unsigned index)
+{
+	struct whpsim_vp *vp = vp_of(o, index);
+	if (!vp)
+		return;
+	atomic_store(&vp->nmi, true);
+	rouse(vp);
+}
+
+static void ops_deadline(void *o, uint64_t ns)
+{
+	(void)ns;
+	pthread_cond_broadcast(&((struct whpsim_partition *)o)->irq_cond);
+}
+
+/* By the processor itself, which stops behind the instruction. */
+static void ops_eoi(void *o, unsigned index, uint8_t vector)
+{
+	struct whpsim_vp *vp = vp_of(o, index);
+	if (!vp)
+		return;
+	vp->eoi_valid = true;
+	vp->eoi_vector = vector;
+	atomic_store(&vp->attention, 1);
+}
+
+/* ------ the timers ------ */
+
+/* Partition time and the condition's clock run side by side: a deadline is so far away. */
+static void wait_until(struct whpsim_partition *p, uint64_t deadline)
+{
+	struct timespec t;
+	uint64_t now = whpsim_time_ns(p), far = 1000000000;
+	if (deadline <= now)
+		return;
+	uint64_t ns = deadline - now < far ? deadline - now : far;
+	clock_gettime(CLOCK_REALTIME, &t);
+	ns += (uint64_t)t.tv_nsec;
+	t.tv_sec += (time_t)(ns / 1000000000);
+	t.tv_nsec = (long)(ns % 1000000000);
+	pthread_cond_timedwait(&p->irq_cond, &p->irq_lock, &t);
+}
+
+static void *timers(void *o)
+{
+	struct whpsim_partition *p = o;
+	pthread_mutex_lock(&p->irq_lock);
+	while (p->timers_run) {
+		uint64_t deadline = irq_pc_deadline(&p->pc);
+		bool still = atomic_load(&p->time_stopped_at) != UINT64_MAX;
+		if (!still && deadline <= whpsim_time_ns(p))
+			irq_pc_tick(&p->pc, whpsim_time_ns(p));
+		else if (still || deadline == IRQ_NEVER)
+			pthread_cond_wait(&p->irq_cond, &p->irq_lock);
+		else
+			wait_until(p, deadline);
+	}
+	pthread_mutex_unlock(&p->irq_lock);
+	return NULL;
+}
+
+int whpsim_apic_start(struct whpsim_partition *p)
+{
+	static const struct irq_ops ops = {ops_now, ops_tsc, ops_wake, ops_init, ops_sipi, ops_nmi, ops_deadline, ops_eoi};
+	const struct irq_config config = {.vcpus = p->properties.processor_count,
+					  .tsc_hz = p->properties.tsc_hz,
+					  .phys_bits = whpsim_config()->gpa_bits,
+					  .x2apic = p->properties.apic_mode == WHvX64LocalApicEmulationModeX2Apic};
+	if (!whpsim_has_apic(p))
+		return 0;
+	if (irq_pc_init(&p->pc, &config, &ops, p, p->lapics) != 0)
+		return -1;
+	p->pc.ioapic.base = NOWHERE;
+	p->timers_run = true;
+	if (pthread_create(&p->timers, NULL, timers, p) == 0)
+		return 0;
+	p->timers_run = false;
+	return -1;
+}
+
+void whpsim_apic_stop(struct whpsim_partition *p)
+{
+	if (!p->timers_run)
+		return;
+	pthread_mutex_lock(&p->irq_lock);
+	p->timers_run = false;
+	pthread_cond_broadcast(&p->irq_cond);
+	pthread_mutex_unlock(&p->irq_lock);
+	pthread_join(p->timers, NULL);
+}
+
+/* ------ sleeping ------ */
+
+void whpsim_wake(struct whpsim_vp *vp)
+{
+	struct whpsim_partition *p = vp->partition;
+	if (!whpsim_has_apic(p)) {
+		atomic_store(&vp->attention, 1);
+		return;
+	}
+	pthread_mutex_lock(&p->irq_lock);
+	rouse(vp);
+	pthread_mutex_unlock(&p->irq_lock);
+}
+
+/* INIT and SIPI change what the processor is (SDM vol. 3, 9.4.3); the boot processor restarts at the reset vector. */
+static void take_init_sipi(struct whpsim_vp *vp)
+{
+	if (atomic_exchange(&vp->init, false)) {
+		x86_init(vp->cpu);
+		vp->halted = false;
+		vp->wait_sipi = vp->index != 0;
+		vp->unchecked = true;
+	}
+	if (atomic_exchange(&vp->sipi, false) && vp->wait_sipi) {
+		x86_sipi(vp->cpu, (uint8_t)atomic_load(&vp->sipi_vector));
+		vp->wait_sipi = false;
+	}
+}
+
+static bool halt_ends(struct whpsim_vp *vp)
+{
+	const struct x86_cpu *c = vp->cpu;
+	bool interrupt = vp->extint_valid || (whpsim_has_apic(vp->partition) && irq_pc_pending(&vp->partition->pc, vp->index));
+	return (interrupt && c->eflags & 0x200) || atomic_load(&vp->nmi) || (c->nmi_pending && !c->nmi_window) ||
+	       c->inject_valid || c->exc_valid;
+}
+
+static bool may_run(struct whpsim_vp *vp)
+{
+	take_init_sipi(vp);
+	if (vp->halted && !vp->wait_sipi && halt_ends(vp))
+		vp->halted = false;
+	return !vp->halted && !vp->wait_sipi;
+}
+
+/* Without an APIC in the hypervisor nothing comes to one that is halted. */
+static bool still_halted(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
+{
+	bool canceled = atomic_exchange(&vp->cancel, false);
+	if (!canceled && may_run(vp))
+		return false;
+	whpsim_exit(vp, canceled || vp->wait_sipi ? X86_STOP_POLL : X86_STOP_HLT, x);
+	return true;
+}
+
+bool whpsim_wait_runnable(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
+{
+	struct whpsim_partition *p = vp->partition;
+	bool canceled = false;
+	if (!whpsim_has_apic(p))
+		return !still_halted(vp, x);
+	pthread_mutex_lock(&p->irq_lock);
+	while (!may_run(vp) && !(canceled = atomic_exchange(&vp->cancel, false)))
+		pthread_cond_wait(&p->irq_cond, &p->irq_lock);
+	pthread_mutex_unlock(&p->irq_lock);
+	if (canceled)
+		whpsim_exit(vp, X86_STOP_POLL, x);
+	return !canceled;
+}
+
+/* ------ registers ------ */
+
+int whpsim_apic_mmio(struct whpsim_vp *vp, uint64_t gpa, unsigned len, bool write, uint8_t *data)
+{
+	struct whpsim_partition *p = vp->partition;
+	pthread_mutex_lock(&p->irq_lock);
+	int r = write ? irq_pc_mmio_write(&p->pc, vp->index, gpa, data, len)
+		      : irq_pc_mmio_read(&p->pc, vp->index, gpa, data, len);
+	pthread_mutex_unlock(&p->irq_lock);
+	return r == IRQ_OK ? X86_DONE : X86_DEFER;
+}
+
+uint64_t whpsim_apic_base(struct whpsim_vp *vp)
+{
+	struct whpsim_partition *p = vp->partition;
+	if (!whpsim_has_apic(p))
+		return vp->apic_base;
+	pthread_mutex_lock(&p->irq_lock);
+	uint64_t base = irq_pc_get_apic_base(&p->pc, vp->index);
+	pthread_mutex_unlock(&p->irq_lock);
+	return base;
+}
+
+bool whpsim_set_apic_base(struct whpsim_vp *vp, uint64_t value)
+{
+	enum { BSP = 1 << 8, EXTD = 1 << 10, EN = 1 << 11 };
+	struct whpsim_partition *p = vp->partition;
+	if (!whpsim_has_apic(p)) {
+		bool ok = !(value & ~(((uint64_t)1 << vp->cpu->gpa_bits) - 0x1000 + (BSP | EN)));
+		vp->apic_base = ok ? value : vp->apic_base;
+		return ok;
+	}
+	pthread_mutex_lock(&p->irq_lock);
+	int r = irq_pc_set_apic_base(&p->pc, vp->index, value);
+	pthread_mutex_unlock(&p->irq_lock);
+	return r == 0;
+}
+
+bool whpsim_apic_register(struct whpsim_vp *vp, uint32_t offset, uint64_t *value)
+{
+	enum { TSC_DEADLINE = 0x6e0, ICR = 0x300 };
+	struct whpsim_partition *p = vp->partition;
+	uint8_t page[IRQ_LAPIC_IMAGE];
+	if (!whpsim_has_apic(p))
+		return false;
+	pthread_mutex_lock(&p->irq_lock);
+	irq_pc_get_lapic(&p->pc, vp->index, page);
+	if (offset == TSC_DEADLINE)
+		irq_pc_rdmsr(&p->pc, vp->index, TSC_DEADLINE, value);
+	pthread_mutex_unlock(&p->irq_lock);
+	if (offset == TSC_DEADLINE)
+		return true;
+	uint32_t low, high;
+	memcpy(&low, page + offset, sizeof low);
+	memcpy(&high, page + ICR + 0x10, sizeof high);
+	*value = low | (offset == ICR ? (uint64_t)high << 32 : 0);
+	return true;
+}
+
+/* ------ WHvRequestInterrupt ------ */
+
+/* Types that have a message of their own on the APICs' bus. */
+static bool mode_of(unsigned type, uint8_t *mode)
+{
+	switch (type) {
+	case WHvX64InterruptTypeFixed: *mode = IRQ_FIXED; return true;
+	case WHvX64InterruptTypeLowestPriority: *mode = IRQ_LOWEST; return true;
+	case WHvX64InterruptTypeNmi: *mode = IRQ_NMI; return true;
+	case WHvX64InterruptTypeInit: *mode = IRQ_INIT; return true;
+	case WHvX64InterruptTypeSipi: *mode = IRQ_SIPI; return true;
+	default: return false;
+	}
+}
+
+static HRESULT check_request(const struct whpsim_partition *p, const WHV_INTERRUPT_CONTROL *i, struct irq_msg *msg)
+{
+	if (!p->setup || !whpsim_has_apic(p))
+		return WHV_E_INVALID_PARTITION_CONFIG;
+	if (i->Reserved || i->DestinationMode > WHvX64InterruptDestinationModeLogical ||
+	    i->TriggerMode > WHvX64InterruptTriggerModeLevel || i->Vector > 255)
+		return E_INVALIDARG;
+	if (i->Type == WHvX64InterruptTypeLocalInt1)
+		msg->mode = IRQ_NMI; /* what LINT1 is for; its entry in the table is not looked at */
+	else if (!mode_of((unsigned)i->Type, &msg->mode))
+		return E_INVALIDARG;
+	bool vectored = msg->mode == IRQ_FIXED || msg->mode == IRQ_LOWEST;
+	return vectored && i->Vector < 16 ? ERROR_HV_INVALID_PARAMETER : S_OK;
+}
+
+HRESULT WHvRequestInterrupt(WHV_PARTITION_HANDLE Partition, const WHV_INTERRUPT_CONTROL *Interrupt,
+			    uint32_t InterruptControlSize)
+{
+	struct whpsim_partition *p = whpsim_partition(Partition);
+	if (!p)
+		return E_HANDLE;
+	if (!Interrupt)
+		return E_POINTER;
+	if (InterruptControlSize < sizeof *Interrupt)
+		return E_INVALIDARG;
+	struct irq_msg msg = {.dest = Interrupt->Destination,
+			      .wide = p->properties.apic_mode == WHvX64LocalApicEmulationModeX2Apic,
+			      .logical = Interrupt->DestinationMode,
+			      .vector = (uint8_t)Interrupt->Vector,
+			      .level = Interrupt->TriggerMode};
+	HRESULT r = check_request(p, Interrupt, &msg);
+	if (r != S_OK)
+		return r;
+	pthread_mutex_lock(&p->irq_lock);
+	irq_pc_send(&p->pc, &msg);
+	pthread_mutex_unlock(&p->irq_lock);
+	return S_OK;
+}
