@@ -1,5 +1,6 @@
 /* main.c - the command vmaccel: its verbs, and what they share. */
 #include "cli.h"
+#include "host.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -111,6 +112,7 @@ int cli_finish(int status)
 
 int main(int argc, char **argv)
 {
+	cli_host_begin(&argc, &argv);
 	if (argc < 2)
 		return help(stderr);
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

@@ -1,5 +1,6 @@
 /* input.c - see input.h. */
 #include "input.h"
+#include "terminal.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -32,18 +33,17 @@ size_t input_keys(struct input *input, const uint8_t *data, size_t size, uint8_t
 	return n;
 }
 
-/* A process that dies in raw mode must not leave the user's terminal in it. uv_tty_reset_mode may be called in a
- * handler. */
+/* A process that dies in raw mode must not leave the user's terminal in it. */
 static void on_fatal(int number)
 {
-	uv_tty_reset_mode();
+	terminal_close();
 	signal(number, SIG_DFL);
 	raise(number);
 }
 
 static void at_exit(void)
 {
-	uv_tty_reset_mode();
+	terminal_close();
 }
 
 static void guard_terminal(void)
@@ -166,6 +166,8 @@ void input_start(struct input *input, uv_loop_t *loop)
 	input->loop = loop;
 	input->open = input->reading = input->escaped = 0;
 	input->pending_size = 0;
+	if (terminal_open())
+		guard_terminal();
 	input->kind = open_stream(input);
 	if (input->open)
 		input->in.handle.data = input;
@@ -190,11 +192,14 @@ void input_resume(struct input *input)
 
 void input_stop(struct input *input)
 {
+	if (input->open && input->in.handle.type == UV_TTY) {
+		uv_read_stop(&input->in.stream);
+		uv_tty_set_mode(&input->in.tty, UV_TTY_MODE_NORMAL);
+	}
+	terminal_close();
 	if (!input->open)
 		return;
-	if (input->in.handle.type == UV_TTY)
-		uv_tty_set_mode(&input->in.tty, UV_TTY_MODE_NORMAL);
-	else
+	if (input->in.handle.type != UV_TTY)
 		uv_stream_set_blocking(&input->in.stream, 1); /* others may share the description */
 	uv_close(&input->in.handle, NULL);
 	input->open = 0;

@@ -93,7 +93,7 @@ struct vmm {
 	uv_loop_t loop;
 	uv_async_t wake;
 	uv_timer_t device_timer, deadline;
-	uv_signal_t signals[4];
+	uv_signal_t signals[5];
 	unsigned signal_count;
 	struct input input;
 	enum phase phase;

@@ -176,6 +176,9 @@ static void watch_signals(struct vmm *vmm)
 	watch_signal(vmm, SIGTERM, on_signal);
 	watch_signal(vmm, SIGINT, on_signal);
 	watch_signal(vmm, SIGHUP, on_signal);
+#ifdef SIGBREAK
+	watch_signal(vmm, SIGBREAK, on_signal);
+#endif
 #ifdef SIGCONT
 	watch_signal(vmm, SIGCONT, on_continue);
 #endif

@@ -1,0 +1,8 @@
+/* host.h - what the command's process asks of its operating system: host_posix.c, host_windows.c. */
+#ifndef CLI_HOST_H
+#define CLI_HOST_H
+
+/* First of all in main: the arguments in UTF-8, nothing in them expanded; what is printed is UTF-8, and the same bytes everywhere. */
+void cli_host_begin(int *argc, char ***argv);
+
+#endif

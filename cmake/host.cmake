@@ -1,0 +1,10 @@
+# vma_host_sources(VARIABLE): of the list's files, those called ..._posix.c or ..._windows.c stay where they are this host's.
+function(vma_host_sources list)
+  set(sources ${${list}})
+  if(WIN32)
+    list(FILTER sources EXCLUDE REGEX "_posix\\.c$")
+  else()
+    list(FILTER sources EXCLUDE REGEX "_windows\\.c$")
+  endif()
+  set(${list} ${sources} PARENT_SCOPE)
+endfunction()
