@@ -4,16 +4,42 @@
 
 #include <fcntl.h>
 #include <io.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <windows.h>
 #include <shellapi.h>
 
-static UINT code_page;
+static UINT code_page; /* of the console, for whoever uses it afterwards */
 
 static void restore_code_page(void)
 {
 	SetConsoleOutputCP(code_page);
+}
+
+static void on_fatal(int number)
+{
+	restore_code_page();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static BOOL WINAPI on_control(DWORD event)
+{
+	(void)event;
+	restore_code_page();
+	return FALSE; /* the end of the process */
+}
+
+static void print_utf8(void)
+{
+	code_page = GetConsoleOutputCP();
+	if (!code_page || !SetConsoleOutputCP(CP_UTF8))
+		return;
+	atexit(restore_code_page);
+	signal(SIGSEGV, on_fatal);
+	signal(SIGABRT, on_fatal);
+	SetConsoleCtrlHandler(on_control, TRUE);
 }
 
 static char *utf8(const wchar_t *wide)
@@ -51,8 +77,6 @@ void cli_host_begin(int *argc, char ***argv)
 {
 	_setmode(_fileno(stdout), _O_BINARY);
 	_setmode(_fileno(stderr), _O_BINARY);
-	code_page = GetConsoleOutputCP();
-	if (code_page && SetConsoleOutputCP(CP_UTF8))
-		atexit(restore_code_page);
+	print_utf8();
 	take_arguments(argc, argv);
 }
