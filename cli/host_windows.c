@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <io.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <windows.h>
@@ -17,11 +16,12 @@ static void restore_code_page(void)
 	SetConsoleOutputCP(code_page);
 }
 
-static void on_fatal(int number)
+static LPTOP_LEVEL_EXCEPTION_FILTER runtimes_filter; /* makes signals of what nobody handled */
+
+static LONG WINAPI on_exception(EXCEPTION_POINTERS *what)
 {
 	restore_code_page();
-	signal(number, SIG_DFL);
-	raise(number);
+	return runtimes_filter ? runtimes_filter(what) : EXCEPTION_CONTINUE_SEARCH;
 }
 
 static BOOL WINAPI on_control(DWORD event)
@@ -37,8 +37,7 @@ static void print_utf8(void)
 	if (!code_page || !SetConsoleOutputCP(CP_UTF8))
 		return;
 	atexit(restore_code_page);
-	signal(SIGSEGV, on_fatal);
-	signal(SIGABRT, on_fatal);
+	runtimes_filter = SetUnhandledExceptionFilter(on_exception);
 	SetConsoleCtrlHandler(on_control, TRUE);
 }
 

@@ -33,25 +33,11 @@ size_t input_keys(struct input *input, const uint8_t *data, size_t size, uint8_t
 	return n;
 }
 
-static const int fatal[] = {
-	SIGSEGV, SIGABRT, SIGFPE, SIGILL,
-#ifdef SIGBUS
-	SIGBUS,
-#endif
-#ifdef SIGQUIT
-	SIGQUIT,
-#endif
-};
-enum { FATAL = sizeof(fatal) / sizeof(fatal[0]) };
-static void (*others[FATAL])(int number); /* who had them before */
-
 /* A process that dies in raw mode must not leave the user's terminal in it. */
 static void on_fatal(int number)
 {
 	terminal_close();
-	for (int i = 0; i < FATAL; i++)
-		if (fatal[i] == number)
-			signal(number, others[i]);
+	signal(number, SIG_DFL);
 	raise(number);
 }
 
@@ -62,14 +48,19 @@ static void at_exit(void)
 
 static void guard_terminal(void)
 {
+	static const int fatal[] = {
+		SIGSEGV, SIGABRT, SIGFPE, SIGILL,
+#ifdef SIGBUS
+		SIGBUS,
+#endif
+#ifdef SIGQUIT
+		SIGQUIT,
+#endif
+	};
 	static int registered;
 
-	for (int i = 0; i < FATAL; i++) {
-		void (*other)(int number) = signal(fatal[i], on_fatal);
-
-		if (other != on_fatal && other != SIG_ERR)
-			others[i] = other;
-	}
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		signal(fatal[i], on_fatal);
 	if (!registered)
 		registered = atexit(at_exit) == 0;
 }

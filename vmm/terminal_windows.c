@@ -27,7 +27,8 @@ int terminal_open(void)
 		return 0;
 	code_page = GetConsoleOutputCP();
 	changed = 1;
-	SetConsoleOutputCP(CP_UTF8);
+	if (code_page != CP_UTF8)
+		SetConsoleOutputCP(CP_UTF8);
 	if (modes[1])
 		SetConsoleMode(GetStdHandle(ids[1]), modes[1] | ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING |
 							     DISABLE_NEWLINE_AUTO_RETURN);
@@ -41,5 +42,6 @@ void terminal_close(void)
 	for (int i = 0; i < STREAMS; i++)
 		if (modes[i])
 			SetConsoleMode(GetStdHandle(ids[i]), modes[i]);
-	SetConsoleOutputCP(code_page);
+	if (code_page != CP_UTF8)
+		SetConsoleOutputCP(code_page);
 }
