@@ -44,14 +44,16 @@ static void ops_init(void *o, unsigned index)
 	struct whpsim_vp *vp = vp_of(o, index);
 	if (!vp)
 		return;
+	atomic_store(&vp->sipi, false); /* one that was not taken yet found the processor as it was before */
 	atomic_store(&vp->init, true);
 	rouse(vp);
 }
 
+/* Void where nobody waits for one (SDM vol. 3, 9.4.3). */
 static void ops_sipi(void *o, unsigned index, uint8_t vector)
 {
 	struct whpsim_vp *vp = vp_of(o, index);
-	if (!vp || atomic_load(&vp->sipi))
+	if (!vp || atomic_load(&vp->sipi) || !(atomic_load(&vp->wait_sipi) || atomic_load(&vp->init)))
 		return;
 	atomic_store(&vp->sipi_vector, vector);
 	atomic_store(&vp->sipi, true);

@@ -66,7 +66,8 @@ struct whpsim_vp {
 	WHV_X64_PENDING_EXCEPTION_EVENT exception; /* PendingEvent's; meaningful while pending */
 	WHV_X64_PENDING_DEBUG_EXCEPTION pending_debug;
 	WHV_X64_DELIVERABILITY_NOTIFICATIONS_REGISTER wanted;
-	bool halted, wait_sipi; /* InternalActivityState's HaltSuspend, StartupSuspend */
+	bool halted;           /* InternalActivityState's HaltSuspend */
+	atomic_bool wait_sipi; /* its StartupSuspend */
 	uint8_t extint;         /* PendingEvent ExtInt: vector; meaningful while extint_valid */
 	bool extint_valid;
 	uint8_t eoi_vector; /* level-triggered, to be reported */
