@@ -116,7 +116,8 @@ static int env_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
 	struct whpsim_vp *vp = o;
 	whpsim_cpuid(&vp->partition->properties, vp->index, leaf, subleaf, out);
-	return whpsim_cpuid_exits(&vp->partition->properties, leaf) ? X86_DEFER : X86_DONE;
+	/* while the CPU is made it asks for itself what it has */
+	return vp->cpu && whpsim_cpuid_exits(&vp->partition->properties, leaf) ? X86_DEFER : X86_DONE;
 }
 
 static bool interrupt_pending(struct whpsim_vp *vp)

@@ -120,6 +120,7 @@ struct vma_vm {
 	size_t msr_range_count;
 	uint32_t xsave_size; /* bytes of the standard XSAVE image for the table's XCR0, at least 576 */
 	uint64_t xcr0_mask;  /* what the table allows in XCR0 */
+	uint64_t tsc_hz;     /* of a guest's TSC where none was asked for; 0: the host's. vm_open sets it */
 	vma_arm64_gic gic;   /* arm64 */
 	struct pc_vm *pc;    /* VMA_IRQCHIP_LIBRARY: src/pc's half */
 };

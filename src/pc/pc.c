@@ -252,11 +252,11 @@ static int add_ranges(struct vma_vm *vm)
 static int open_chips(struct vma_vm *vm)
 {
 	struct pc_vm *pc = vm->pc;
-	uint64_t host = os_tsc_hz();
+	uint64_t host = os_tsc_hz(), hz = vm->config.tsc_hz ? vm->config.tsc_hz : vm->tsc_hz;
 	uint32_t features[4];
 	struct irq_config config = {
 	    .vcpus = vm->config.max_vcpus,
-	    .tsc_hz = vm->config.tsc_hz ? vm->config.tsc_hz : host ? host : 1000000000,
+	    .tsc_hz = hz ? hz : host ? host : 1000000000,
 	    .phys_bits = vm->info.gpa_bits,
 	};
 

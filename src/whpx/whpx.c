@@ -10,16 +10,28 @@ int whpx_set_property(struct whpx_vm *wm, WHV_PARTITION_PROPERTY_CODE code, cons
 	return hr ? whpx_fail(hr, "WHvSetPartitionProperty") : 0;
 }
 
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
 /* Without scaling a guest's TSC runs at the host's frequency. */
 static int check_config(const struct vma_vm *vm)
 {
 	uint64_t want = vm->config.tsc_hz, host = whpx_host.tsc_hz ? whpx_host.tsc_hz : os_tsc_hz();
-	uint64_t off = want > host ? want - host : host - want;
 
-	if (want && off > host / 4000)
+	if (want && apart(want, host) > host / 4000)
 		return vma_fail(VMA_E_NO_ACCEL, "tsc_hz %llu: whpx does not scale the TSC; it runs at %llu",
 				(unsigned long long)want, (unsigned long long)host);
 	return 0;
+}
+
+/* Where it is not the host's counter by the frequency that Windows says it has. */
+static uint64_t own_tsc_hz(void)
+{
+	uint64_t host = os_tsc_hz();
+
+	return apart(whpx_host.tsc_hz, host) > host / 4000 ? whpx_host.tsc_hz : 0;
 }
 
 static void delete_partition(struct whpx_vm *wm)
@@ -47,6 +59,7 @@ static int vm_open(struct vma_vm *vm)
 	int rc = check_config(vm);
 
 	wm->vm = vm;
+	vm->tsc_hz = own_tsc_hz();
 	if (!rc)
 		rc = whpx_mem_open(wm);
 	if (!rc && vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {

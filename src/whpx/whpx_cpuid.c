@@ -1,5 +1,5 @@
-/* whpx_cpuid.c - CPUID: the most a guest can be shown, by what this Windows says of the processor; the VM's table as a
- * result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP, CpuidResultList, CpuidExitList). */
+/* whpx_cpuid.c - CPUID: the most a guest can be shown, by what this Windows says of the processor; the VM's table as the
+ * partition's features, as a result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP, CpuidResultList, CpuidExitList). */
 #include <string.h>
 #include "whpx/whpx.h"
 #ifdef __x86_64__
@@ -267,6 +267,37 @@ int whpx_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count)
 	return b.count <= b.room ? 0 : vma_fail(VMA_E_LIMIT, "whpx offers more CPUID entries than the table holds");
 }
 
+/* ------ features ------ */
+
+static bool in_table(const struct vma_vm *vm, const struct feature *f)
+{
+	uint32_t r[4];
+
+	vma_cpuid_lookup(vm, f->leaf, f->subleaf, r);
+	return r[f->reg] >> f->at & 1;
+}
+
+/* What the table does not show is taken from the guest, that it may find the instructions missing too. What an older
+ * Windows refuses to take away it only does not see. */
+static void set_features(struct vma_vm *vm)
+{
+	WHV_PROCESSOR_FEATURES_BANKS banks = whpx_host.processor;
+	WHV_PROCESSOR_XSAVE_FEATURES xsave = whpx_host.xsave;
+	uint64_t *sets[SETS] = {
+		[BANK0] = &banks.Bank0.AsUINT64, [BANK1] = &banks.Bank1.AsUINT64, [XSAVE] = &xsave.AsUINT64};
+	struct whpx_vm *wm = whpx_vm(vm);
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++)
+		if (features[i].set != ALWAYS && !in_table(vm, &features[i]))
+			*sets[features[i].set] &= ~(UINT64_C(1) << features[i].bit);
+	banks.BanksCount = WHV_PROCESSOR_FEATURES_BANKS_COUNT;
+	if (WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeaturesBanks, &banks, sizeof(banks)))
+		WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeatures, &banks.Bank0,
+		     sizeof(banks.Bank0));
+	if (whpx_host.features.Xsave)
+		WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorXsaveFeatures, &xsave, sizeof(xsave));
+}
+
 /* ------ lists ------ */
 
 enum { MOST = 512 };
@@ -353,6 +384,7 @@ int whpx_cpuid_setup(struct vma_vm *vm)
 
 	if (!lists)
 		return vma_fail(VMA_E_NOMEM, "no memory for lists of CPUID leaves");
+	set_features(vm);
 	n = results(vm, lists->results);
 	rc = whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidResultList, lists->results,
 			       n * (uint32_t)sizeof(*lists->results));

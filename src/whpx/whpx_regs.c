@@ -60,7 +60,8 @@ static void sregs_in(struct whpx_vcpu *w, struct whpx_batch *b)
 #define VMA_X(NAME, field, kvm, whpx, ...) x->field = whpx_add(b, whpx)->Reg64;
 	VMA_X86_CONTROLS(VMA_X)
 #undef VMA_X
-	w->apic_base = x->apic_base;
+	if (w->v->vm->config.irqchip != VMA_IRQCHIP_LIBRARY || !w->apic_base_known)
+		w->apic_base = x->apic_base;
 	w->apic_base_known = true;
 }
 
@@ -100,6 +101,18 @@ static int gpr_out(struct whpx_vcpu *w)
 	return 0;
 }
 
+/* The platform takes no x2APIC mode where it emulates no local APIC: that of the library's is kept here. */
+static void put_apic_base(struct whpx_vcpu *w, uint64_t value)
+{
+	enum { EXTD = 1 << 10 };
+	bool library = w->v->vm->config.irqchip == VMA_IRQCHIP_LIBRARY;
+
+	if (!w->apic_base_known || value != w->apic_base)
+		whpx_put(w, WHvX64RegisterApicBase, library ? value & ~(uint64_t)EXTD : value);
+	w->apic_base = value;
+	w->apic_base_known = true;
+}
+
 static int sregs_out(struct whpx_vcpu *w)
 {
 	const vma_x86_sregs *x = &w->v->x86.sregs;
@@ -113,12 +126,11 @@ static int sregs_out(struct whpx_vcpu *w)
 	VMA_X86_TABLES(VMA_X)
 #undef VMA_X
 #define VMA_X(NAME, field, kvm, whpx, ...)                                                                             \
-	if (whpx != WHvX64RegisterApicBase || !w->apic_base_known || x->field != w->apic_base)                         \
+	if (whpx != WHvX64RegisterApicBase)                                                                            \
 		whpx_put(w, whpx, x->field);
 	VMA_X86_CONTROLS(VMA_X)
 #undef VMA_X
-	w->apic_base = x->apic_base;
-	w->apic_base_known = true;
+	put_apic_base(w, x->apic_base);
 	w->cr8 = (uint8_t)x->cr8;
 	return 0;
 }
