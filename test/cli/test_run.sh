@@ -70,6 +70,7 @@ on() {
 
 stops_on() { # stops_on SIGNAL STATUS ACCEL: an orderly end
 	for guest in told_spin told_halt; do
+		rm -f "$work/out"
 		"$vmaccel" run --arch x86-64 --accel "$3" --kernel "$work/$guest" --flat 0x100000 --timeout 50 --json </dev/null >"$work/out" 2>"$work/err" &
 		pid=$!
 		for i in $(seq 200); do
