@@ -31,6 +31,8 @@ static const struct bit exits[] = {
 	{"cpuid-exit", WHPSIM_1803, 0},
 	{"msr-exit", WHPSIM_1803, 1},
 	{"exception-exit", WHPSIM_1803, 2},
+	{"rdtsc-exit", WHPSIM_11, 3},
+	{"hypercall-exit", WHPSIM_11, 5},
 };
 enum { FEATURES = sizeof features / sizeof *features, EXITS = sizeof exits / sizeof *exits };
 

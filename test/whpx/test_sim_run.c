@@ -1,241 +1,156 @@
 /* The simulated platform driven by its own functions: life cycle, registers in batches, exits, cancel, memory, windows.
  * test-labels: threads */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-#include <cmocka.h>
-#include "sim/whpx/notimpl.h"
-#include "sim/whpx/whpsim.h"
+#include "sim_rig.h"
 
-enum { RAM = 0x10000 };
+static WHV_RUN_VP_EXIT_CONTEXT x;
 
-struct machine {
-	WHV_PARTITION_HANDLE p;
-	uint8_t *ram;
-	WHV_RUN_VP_EXIT_CONTEXT x;
-};
-
-static void set_property(struct machine *m, WHV_PARTITION_PROPERTY_CODE code, const void *v, uint32_t size)
+static WHV_RUN_VP_EXIT_REASON run(void)
 {
-	assert_int_equal(WHvSetPartitionProperty(m->p, code, v, size), S_OK);
+	return rig_run(0, &x);
 }
 
-static void create(struct machine *m)
+static void delete(void)
 {
-	uint32_t one = 1;
-	memset(m, 0, sizeof *m);
-	assert_int_equal(WHvCreatePartition(&m->p), S_OK);
-	set_property(m, WHvPartitionPropertyCodeProcessorCount, &one, sizeof one);
-}
-
-static void set_up(struct machine *m)
-{
-	const WHV_MAP_GPA_RANGE_FLAGS rwx = 7;
-	assert_int_equal(WHvSetupPartition(m->p), S_OK);
-	m->ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(m->ram, MAP_FAILED);
-	assert_int_equal(WHvMapGpaRange(m->p, m->ram, 0, RAM, rwx), S_OK);
-	assert_int_equal(WHvCreateVirtualProcessor(m->p, 0, 0), S_OK);
-}
-
-static void delete(struct machine *m)
-{
-	assert_int_equal(WHvDeleteVirtualProcessor(m->p, 0), S_OK);
-	assert_int_equal(WHvDeletePartition(m->p), S_OK);
-	munmap(m->ram, RAM);
-	assert_int_equal(whpsim_breaches(), 0);
+	rig_delete(1);
 	assert_int_equal(whpsim_unimplemented_calls(), 0);
 }
-
-static void set(struct machine *m, WHV_REGISTER_NAME name, uint64_t value)
-{
-	WHV_REGISTER_VALUE v = {.Reg64 = value};
-	assert_int_equal(WHvSetVirtualProcessorRegisters(m->p, 0, &name, 1, &v), S_OK);
-}
-
-static uint64_t get(struct machine *m, WHV_REGISTER_NAME name)
-{
-	WHV_REGISTER_VALUE v;
-	assert_int_equal(WHvGetVirtualProcessorRegisters(m->p, 0, &name, 1, &v), S_OK);
-	return v.Reg64;
-}
-
-/* Real mode, code at 1000h of segment 0. */
-static void start(struct machine *m, const void *code, size_t size)
-{
-	WHV_REGISTER_NAME name = WHvX64RegisterCs;
-	WHV_REGISTER_VALUE v = {.Segment = {.Limit = 0xffff, .Attributes = 0x9b}};
-	memcpy(m->ram + 0x1000, code, size);
-	assert_int_equal(WHvSetVirtualProcessorRegisters(m->p, 0, &name, 1, &v), S_OK);
-	set(m, WHvX64RegisterRip, 0x1000);
-	set(m, WHvX64RegisterRsp, 0x8000);
-	set(m, WHvX64RegisterRflags, 2);
-}
-
-static WHV_RUN_VP_EXIT_REASON run(struct machine *m)
-{
-	memset(&m->x, 0xee, sizeof m->x);
-	assert_int_equal(WHvRunVirtualProcessor(m->p, 0, &m->x, sizeof m->x), S_OK);
-	return m->x.ExitReason;
-}
-
-static void machine(struct machine *m, const void *code, size_t size)
-{
-	create(m);
-	set_up(m);
-	start(m, code, size);
-}
-#define MACHINE(m, ...) \
+#define MACHINE(...) \
 	static const uint8_t code[] = {__VA_ARGS__}; \
-	machine(m, code, sizeof code)
+	(void)state; \
+	rig_make("", 1, 0); \
+	rig_start(0, code, sizeof code)
 
 /* ------ the thin path ------ */
 
 static void test_out_and_hlt(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xb0, 0x41, 0xe6, 0x80, 0xf4); /* mov al,41h; out 80h,al; hlt */
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64IoPortAccess);
-	const WHV_X64_IO_PORT_ACCESS_CONTEXT *io = &m.x.IoPortAccess;
-	assert_int_equal(m.x.VpContext.Rip, 0x1002);
-	assert_int_equal(m.x.VpContext.InstructionLength, 2);
-	assert_int_equal(m.x.VpContext.Cs.Attributes, 0x9b);
+	MACHINE(0xb0, 0x41, 0xe6, 0x80, 0xf4); /* mov al,41h; out 80h,al; hlt */
+	assert_int_equal(run(), WHvRunVpExitReasonX64IoPortAccess);
+	const WHV_X64_IO_PORT_ACCESS_CONTEXT *io = &x.IoPortAccess;
+	assert_int_equal(x.VpContext.Rip, 0x1002);
+	assert_int_equal(x.VpContext.InstructionLength, 2);
+	assert_int_equal(x.VpContext.Cs.Attributes, 0x9b);
 	assert_int_equal(io->PortNumber, 0x80);
 	assert_int_equal(io->AccessInfo.AsUINT32, 1 | 1 << 1);
 	assert_int_equal(io->Rax & 0xff, 0x41);
 	assert_true(io->InstructionByteCount >= 2);
 	assert_memory_equal(io->InstructionBytes, code + 2, 2);
-	set(&m, WHvX64RegisterRip, m.x.VpContext.Rip + m.x.VpContext.InstructionLength);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	assert_int_equal(m.x.VpContext.Rip, 0x1005);
-	const struct whp_counts *c = whpsim_counts(m.p, 0);
+	rig_set(0, WHvX64RegisterRip, x.VpContext.Rip + x.VpContext.InstructionLength);
+	assert_int_equal(run(), WHvRunVpExitReasonX64Halt);
+	assert_int_equal(x.VpContext.Rip, 0x1005);
+	const struct whp_counts *c = whpsim_counts(rig.p, 0);
 	assert_int_equal(c->runs, 2);
 	assert_int_equal(c->gets, 0);
-	delete(&m);
+	delete();
 }
 
 /* Run again without an answer, the instruction exits again. */
 static void test_exit_is_not_answered(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xe4, 0x60, 0xf4); /* in al,60h; hlt */
+	MACHINE(0xe4, 0x60, 0xf4); /* in al,60h; hlt */
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(run(&m), WHvRunVpExitReasonX64IoPortAccess);
-		assert_int_equal(m.x.IoPortAccess.AccessInfo.IsWrite, 0);
-		assert_int_equal(m.x.VpContext.Rip, 0x1000);
+		assert_int_equal(run(), WHvRunVpExitReasonX64IoPortAccess);
+		assert_int_equal(x.IoPortAccess.AccessInfo.IsWrite, 0);
+		assert_int_equal(x.VpContext.Rip, 0x1000);
 	}
-	delete(&m);
+	delete();
 }
 
 static void test_string_io(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xf3, 0x6f, 0xf4); /* rep outsw; hlt */
-	set(&m, WHvX64RegisterRcx, 3);
-	set(&m, WHvX64RegisterRdx, 0x1f0);
-	set(&m, WHvX64RegisterRsi, 0x2000);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64IoPortAccess);
-	const WHV_X64_IO_PORT_ACCESS_CONTEXT *io = &m.x.IoPortAccess;
+	MACHINE(0xf3, 0x6f, 0xf4); /* rep outsw; hlt */
+	rig_set(0, WHvX64RegisterRcx, 3);
+	rig_set(0, WHvX64RegisterRdx, 0x1f0);
+	rig_set(0, WHvX64RegisterRsi, 0x2000);
+	assert_int_equal(run(), WHvRunVpExitReasonX64IoPortAccess);
+	const WHV_X64_IO_PORT_ACCESS_CONTEXT *io = &x.IoPortAccess;
 	assert_int_equal(io->AccessInfo.AsUINT32, 1 | 2 << 1 | 1 << 4 | 1 << 5);
 	assert_int_equal(io->PortNumber, 0x1f0);
 	assert_int_equal(io->Rcx, 3);
 	assert_int_equal(io->Rsi, 0x2000);
-	assert_int_equal(m.x.VpContext.InstructionLength, 2);
-	delete(&m);
+	assert_int_equal(x.VpContext.InstructionLength, 2);
+	delete();
 }
 
 /* ------ memory ------ */
 
 static void test_mmio(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0x67, 0x66, 0x89, 0x03, 0xf4); /* mov [ebx],eax; hlt */
-	set(&m, WHvX64RegisterRbx, 0xc0de);
-	set(&m, WHvX64RegisterDs, 0);
+	MACHINE(0x67, 0x66, 0x89, 0x03, 0xf4); /* mov [ebx],eax; hlt */
+	rig_set(0, WHvX64RegisterRbx, 0xc0de);
+	rig_set(0, WHvX64RegisterDs, 0);
 	WHV_REGISTER_NAME ds = WHvX64RegisterDs;
 	WHV_REGISTER_VALUE v = {.Segment = {.Base = 0xd0000000, .Limit = 0xffff, .Attributes = 0x93}};
-	assert_int_equal(WHvSetVirtualProcessorRegisters(m.p, 0, &ds, 1, &v), S_OK);
-	assert_int_equal(run(&m), WHvRunVpExitReasonMemoryAccess);
-	const WHV_MEMORY_ACCESS_CONTEXT *a = &m.x.MemoryAccess;
+	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 0, &ds, 1, &v), S_OK);
+	assert_int_equal(run(), WHvRunVpExitReasonMemoryAccess);
+	const WHV_MEMORY_ACCESS_CONTEXT *a = &x.MemoryAccess;
 	assert_int_equal(a->AccessInfo.AccessType, WHvMemoryAccessWrite);
 	assert_int_equal(a->AccessInfo.GpaUnmapped, 1);
 	assert_int_equal(a->AccessInfo.GvaValid, 1);
 	assert_int_equal(a->Gpa, 0xd000c0de);
 	assert_int_equal(a->Gva, 0xd000c0de);
 	assert_memory_equal(a->InstructionBytes, code, sizeof code);
-	assert_int_equal(m.x.VpContext.Rip, 0x1000);
-	delete(&m);
+	assert_int_equal(x.VpContext.Rip, 0x1000);
+	delete();
 }
 
 /* A map changed behind an exit is seen by the next run; read-only memory exits for writing with GpaUnmapped 0. */
 static void test_read_only_and_remap(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xa3, 0x00, 0x30, 0xf4); /* mov [3000h],ax; hlt */
-	set(&m, WHvX64RegisterRax, 0x1234);
-	assert_int_equal(WHvUnmapGpaRange(m.p, 0x3000, 0x1000), S_OK);
-	assert_int_equal(WHvUnmapGpaRange(m.p, 0x3000, 0x1000), WHV_E_GPA_RANGE_NOT_FOUND);
-	assert_int_equal(run(&m), WHvRunVpExitReasonMemoryAccess);
-	assert_int_equal(m.x.MemoryAccess.AccessInfo.GpaUnmapped, 1);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram + 0x3000, 0x3000, 0x1000, WHvMapGpaRangeFlagRead), S_OK);
-	assert_int_equal(run(&m), WHvRunVpExitReasonMemoryAccess);
-	assert_int_equal(m.x.MemoryAccess.AccessInfo.GpaUnmapped, 0);
-	assert_int_equal(m.x.MemoryAccess.AccessInfo.AccessType, WHvMemoryAccessWrite);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram + 0x3000, 0x3000, 0x1000, 11), S_OK);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	assert_int_equal(m.ram[0x3000] | m.ram[0x3001] << 8, 0x1234);
+	MACHINE(0xa3, 0x00, 0x30, 0xf4); /* mov [3000h],ax; hlt */
+	rig_set(0, WHvX64RegisterRax, 0x1234);
+	assert_int_equal(WHvUnmapGpaRange(rig.p, 0x3000, 0x1000), S_OK);
+	assert_int_equal(WHvUnmapGpaRange(rig.p, 0x3000, 0x1000), WHV_E_GPA_RANGE_NOT_FOUND);
+	assert_int_equal(run(), WHvRunVpExitReasonMemoryAccess);
+	assert_int_equal(x.MemoryAccess.AccessInfo.GpaUnmapped, 1);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram + 0x3000, 0x3000, 0x1000, WHvMapGpaRangeFlagRead), S_OK);
+	assert_int_equal(run(), WHvRunVpExitReasonMemoryAccess);
+	assert_int_equal(x.MemoryAccess.AccessInfo.GpaUnmapped, 0);
+	assert_int_equal(x.MemoryAccess.AccessInfo.AccessType, WHvMemoryAccessWrite);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram + 0x3000, 0x3000, 0x1000, 11), S_OK);
+	assert_int_equal(run(), WHvRunVpExitReasonX64Halt);
+	assert_int_equal(rig.ram[0x3000] | rig.ram[0x3001] << 8, 0x1234);
 	uint64_t bits[1] = {~0ull};
-	assert_int_equal(WHvQueryGpaRangeDirtyBitmap(m.p, 0x3000, 0x1000, bits, 8), S_OK);
+	assert_int_equal(WHvQueryGpaRangeDirtyBitmap(rig.p, 0x3000, 0x1000, bits, 8), S_OK);
 	assert_int_equal(bits[0], 1);
-	assert_int_equal(WHvQueryGpaRangeDirtyBitmap(m.p, 0x3000, 0x1000, bits, 8), S_OK);
+	assert_int_equal(WHvQueryGpaRangeDirtyBitmap(rig.p, 0x3000, 0x1000, bits, 8), S_OK);
 	assert_int_equal(bits[0], 0);
-	assert_int_equal(WHvQueryGpaRangeDirtyBitmap(m.p, 0x2000, 0x1000, bits, 8), WHV_E_GPA_RANGE_NOT_FOUND);
-	delete(&m);
+	assert_int_equal(WHvQueryGpaRangeDirtyBitmap(rig.p, 0x2000, 0x1000, bits, 8), WHV_E_GPA_RANGE_NOT_FOUND);
+	delete();
 }
 
 static void test_execute(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xe9, 0xfd, 0x1f); /* jmp 3000h */
-	m.ram[0x3000] = 0xf4;
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram + 0x3000, 0x3000, 0x1000, 3), S_OK);
-	assert_int_equal(run(&m), WHvRunVpExitReasonMemoryAccess);
-	assert_int_equal(m.x.MemoryAccess.AccessInfo.AccessType, WHvMemoryAccessExecute);
-	assert_int_equal(m.x.MemoryAccess.AccessInfo.GpaUnmapped, 0);
-	assert_int_equal(m.x.MemoryAccess.Gpa, 0x3000);
-	assert_int_equal(m.x.VpContext.Rip, 0x3000);
-	assert_int_equal(WHvUnmapGpaRange(m.p, 0x3000, 0x1000), S_OK);
-	assert_int_equal(run(&m), WHvRunVpExitReasonMemoryAccess);
-	assert_int_equal(m.x.MemoryAccess.AccessInfo.AccessType, WHvMemoryAccessExecute);
-	assert_int_equal(m.x.MemoryAccess.AccessInfo.GpaUnmapped, 1);
-	assert_int_equal(m.x.MemoryAccess.Gpa, 0x3000);
-	delete(&m);
+	MACHINE(0xe9, 0xfd, 0x1f); /* jmp 3000h */
+	rig.ram[0x3000] = 0xf4;
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram + 0x3000, 0x3000, 0x1000, 3), S_OK);
+	assert_int_equal(run(), WHvRunVpExitReasonMemoryAccess);
+	assert_int_equal(x.MemoryAccess.AccessInfo.AccessType, WHvMemoryAccessExecute);
+	assert_int_equal(x.MemoryAccess.AccessInfo.GpaUnmapped, 0);
+	assert_int_equal(x.MemoryAccess.Gpa, 0x3000);
+	assert_int_equal(x.VpContext.Rip, 0x3000);
+	assert_int_equal(WHvUnmapGpaRange(rig.p, 0x3000, 0x1000), S_OK);
+	assert_int_equal(run(), WHvRunVpExitReasonMemoryAccess);
+	assert_int_equal(x.MemoryAccess.AccessInfo.AccessType, WHvMemoryAccessExecute);
+	assert_int_equal(x.MemoryAccess.AccessInfo.GpaUnmapped, 1);
+	assert_int_equal(x.MemoryAccess.Gpa, 0x3000);
+	delete();
 }
 
 static void test_map_arguments(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xf4);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram, 0x20000, 0, 7), E_INVALIDARG);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram, 0x20800, 0x1000, 7), E_INVALIDARG);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram + 1, 0x20000, 0x1000, 7), E_INVALIDARG);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram, 0x20000, 0x800, 7), E_INVALIDARG);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram, ~0xfffull, 0x2000, 7), E_INVALIDARG);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram, 0x20000, 0x1000, 0x17), E_INVALIDARG);
-	assert_int_equal(WHvMapGpaRange(m.p, m.ram, 1ull << 60, 0x1000, 7), E_INVALIDARG);
-	assert_int_equal(WHvMapGpaRange(NULL, m.ram, 0x20000, 0x1000, 7), E_HANDLE);
-	delete(&m);
+	MACHINE(0xf4);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram, 0x20000, 0, 7), E_INVALIDARG);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram, 0x20800, 0x1000, 7), E_INVALIDARG);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram + 1, 0x20000, 0x1000, 7), E_INVALIDARG);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram, 0x20000, 0x800, 7), E_INVALIDARG);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram, ~0xfffull, 0x2000, 7), E_INVALIDARG);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram, 0x20000, 0x1000, 0x17), E_INVALIDARG);
+	assert_int_equal(WHvMapGpaRange(rig.p, rig.ram, 1ull << 60, 0x1000, 7), E_INVALIDARG);
+	assert_int_equal(WHvMapGpaRange(NULL, rig.ram, 0x20000, 0x1000, 7), E_HANDLE);
+	delete();
 }
 
 /* ------ registers ------ */
@@ -243,18 +158,16 @@ static void test_map_arguments(void **state)
 /* One name that is unknown, and nothing of the batch is done. */
 static void test_batch(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xf4);
+	MACHINE(0xf4);
 	WHV_REGISTER_NAME names[3] = {WHvX64RegisterRax, WHvX64RegisterRbx, (WHV_REGISTER_NAME)0x7777};
 	WHV_REGISTER_VALUE v[3] = {{.Reg64 = 1}, {.Reg64 = 2}, {.Reg64 = 3}};
-	set(&m, WHvX64RegisterRax, 0x55);
-	assert_int_equal(WHvSetVirtualProcessorRegisters(m.p, 0, names, 3, v), WHV_E_INVALID_VP_REGISTER_NAME);
-	assert_int_equal(get(&m, WHvX64RegisterRax), 0x55);
-	assert_int_equal(WHvGetVirtualProcessorRegisters(m.p, 0, names, 3, v), WHV_E_INVALID_VP_REGISTER_NAME);
-	assert_int_equal(WHvSetVirtualProcessorRegisters(m.p, 0, names, 2, v), S_OK);
-	assert_int_equal(WHvSetVirtualProcessorRegisters(m.p, 1, names, 2, v), WHV_E_VP_DOES_NOT_EXIST);
-	delete(&m);
+	rig_set(0, WHvX64RegisterRax, 0x55);
+	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 0, names, 3, v), WHV_E_INVALID_VP_REGISTER_NAME);
+	assert_int_equal(rig_get(0, WHvX64RegisterRax), 0x55);
+	assert_int_equal(WHvGetVirtualProcessorRegisters(rig.p, 0, names, 3, v), WHV_E_INVALID_VP_REGISTER_NAME);
+	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 0, names, 2, v), S_OK);
+	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 1, names, 2, v), WHV_E_VP_DOES_NOT_EXIST);
+	delete();
 }
 
 static void test_every_name(void **state)
@@ -278,175 +191,126 @@ static void test_every_name(void **state)
 		{WHvRegisterPendingInterruption, 0x1234000d0017ull, 0}, {WHvX64RegisterDeliverabilityNotifications, 2, 0},
 		{WHvX64RegisterPendingDebugException, 0x11, 0}, {WHvRegisterPendingEvent, 0x120000e0101ull, 0x7654321000},
 	};
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xf4);
+	MACHINE(0xf4);
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		WHV_REGISTER_VALUE v = {.Reg128 = {{values[i].low, values[i].high}}}, back;
-		assert_int_equal(WHvSetVirtualProcessorRegisters(m.p, 0, &values[i].name, 1, &v), S_OK);
-		assert_int_equal(WHvGetVirtualProcessorRegisters(m.p, 0, &values[i].name, 1, &back), S_OK);
+		assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 0, &values[i].name, 1, &v), S_OK);
+		assert_int_equal(WHvGetVirtualProcessorRegisters(rig.p, 0, &values[i].name, 1, &back), S_OK);
 		assert_memory_equal(&v, &back, sizeof v);
 	}
-	delete(&m);
+	delete();
 }
 
 static void test_illegal_state(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xf4);
-	set(&m, WHvX64RegisterCr0, 0x80000000); /* paging without protection */
-	assert_int_equal(run(&m), WHvRunVpExitReasonInvalidVpRegisterValue);
-	set(&m, WHvX64RegisterCr0, 0x10);
-	set(&m, WHvX64RegisterRip, 0x100000000);
-	assert_int_equal(run(&m), WHvRunVpExitReasonInvalidVpRegisterValue);
-	set(&m, WHvX64RegisterRip, 0x1000);
-	set(&m, WHvX64RegisterRflags, 0); /* bit 1 is always set */
-	assert_int_equal(run(&m), WHvRunVpExitReasonInvalidVpRegisterValue);
-	set(&m, WHvX64RegisterRflags, 2);
-	set(&m, WHvRegisterPendingInterruption, 0x200001); /* with IF clear */
-	assert_int_equal(run(&m), WHvRunVpExitReasonInvalidVpRegisterValue);
-	set(&m, WHvRegisterPendingInterruption, 0);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	delete(&m);
+	MACHINE(0xf4);
+	rig_set(0, WHvX64RegisterCr0, 0x80000000); /* paging without protection */
+	assert_int_equal(run(), WHvRunVpExitReasonInvalidVpRegisterValue);
+	rig_set(0, WHvX64RegisterCr0, 0x10);
+	rig_set(0, WHvX64RegisterRip, 0x100000000);
+	assert_int_equal(run(), WHvRunVpExitReasonInvalidVpRegisterValue);
+	rig_set(0, WHvX64RegisterRip, 0x1000);
+	rig_set(0, WHvX64RegisterRflags, 0); /* bit 1 is always set */
+	assert_int_equal(run(), WHvRunVpExitReasonInvalidVpRegisterValue);
+	rig_set(0, WHvX64RegisterRflags, 2);
+	rig_set(0, WHvRegisterPendingInterruption, 0x200001); /* with IF clear */
+	assert_int_equal(run(), WHvRunVpExitReasonInvalidVpRegisterValue);
+	rig_set(0, WHvRegisterPendingInterruption, 0);
+	assert_int_equal(run(), WHvRunVpExitReasonX64Halt);
+	delete();
 }
 
 /* ------ events ------ */
 
 static void test_window_and_injection(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xfb, 0x90, 0x90, 0xf4); /* sti; nop; nop; hlt */
-	m.ram[0x20 * 4 + 1] = 0x20; /* vector 20h: 0:2000h */
-	m.ram[0x2000] = 0xf4;
-	set(&m, WHvX64RegisterDeliverabilityNotifications, 2);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64InterruptWindow);
-	assert_int_equal(m.x.InterruptWindow.DeliverableType, WHvX64PendingInterrupt);
-	assert_int_equal(m.x.VpContext.Rip, 0x1002); /* behind STI's shadow */
-	assert_int_equal(get(&m, WHvX64RegisterDeliverabilityNotifications), 0);
-	set(&m, WHvRegisterPendingInterruption, 0x200001);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	assert_int_equal(m.x.VpContext.Rip, 0x2001);
-	assert_int_equal(get(&m, WHvRegisterPendingInterruption), 0);
-	delete(&m);
+	MACHINE(0xfb, 0x90, 0x90, 0xf4); /* sti; nop; nop; hlt */
+	rig.ram[0x20 * 4 + 1] = 0x20; /* vector 20h: 0:2000h */
+	rig.ram[0x2000] = 0xf4;
+	rig_set(0, WHvX64RegisterDeliverabilityNotifications, 2);
+	assert_int_equal(run(), WHvRunVpExitReasonX64InterruptWindow);
+	assert_int_equal(x.InterruptWindow.DeliverableType, WHvX64PendingInterrupt);
+	assert_int_equal(x.VpContext.Rip, 0x1002); /* behind STI's shadow */
+	assert_int_equal(rig_get(0, WHvX64RegisterDeliverabilityNotifications), 0);
+	rig_set(0, WHvRegisterPendingInterruption, 0x200001);
+	assert_int_equal(run(), WHvRunVpExitReasonX64Halt);
+	assert_int_equal(x.VpContext.Rip, 0x2001);
+	assert_int_equal(rig_get(0, WHvRegisterPendingInterruption), 0);
+	delete();
 }
 
 static void test_priority_of_a_window(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xfb, 0x90, 0x90, 0xf4);
-	set(&m, WHvX64RegisterCr8, 5);
-	set(&m, WHvX64RegisterDeliverabilityNotifications, 2 | 5 << 2);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	set(&m, WHvX64RegisterRip, 0x1000);
-	set(&m, WHvX64RegisterDeliverabilityNotifications, 2 | 6 << 2);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64InterruptWindow);
-	delete(&m);
+	MACHINE(0xfb, 0x90, 0x90, 0xf4);
+	rig_set(0, WHvX64RegisterCr8, 5);
+	rig_set(0, WHvX64RegisterDeliverabilityNotifications, 2 | 5 << 2);
+	assert_int_equal(run(), WHvRunVpExitReasonX64Halt);
+	rig_set(0, WHvX64RegisterRip, 0x1000);
+	rig_set(0, WHvX64RegisterDeliverabilityNotifications, 2 | 6 << 2);
+	assert_int_equal(run(), WHvRunVpExitReasonX64InterruptWindow);
+	delete();
 }
 
 static void test_nmi_window(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0x90, 0xcf); /* nop; iret */
+	MACHINE(0x90, 0xcf); /* nop; iret */
 	static const uint8_t frame[] = {0x00, 0x11, 0, 0, 2, 0};
-	memcpy(m.ram + 0x8000, frame, sizeof frame);
-	m.ram[0x1100] = 0xf4;
-	set(&m, WHvRegisterInterruptState, 2); /* NMI masked */
-	set(&m, WHvX64RegisterDeliverabilityNotifications, 1);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64InterruptWindow);
-	assert_int_equal(m.x.InterruptWindow.DeliverableType, WHvX64PendingNmi);
-	assert_int_equal(m.x.VpContext.Rip, 0x1100);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	delete(&m);
-}
-
-/* An exception in the bitmap exits and is not delivered; injected, it is. */
-static void test_exception_exit(void **state)
-{
-	struct machine m;
-	(void)state;
-	static const uint8_t code[] = {0x0f, 0x0b, 0xcc}; /* ud2; int3 */
-	WHV_EXTENDED_VM_EXITS exits = {.ExceptionExit = 1};
-	uint64_t bitmap = 1 << 6 | 1 << 3;
-	create(&m);
-	set_property(&m, WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof exits);
-	set_property(&m, WHvPartitionPropertyCodeExceptionExitBitmap, &bitmap, sizeof bitmap);
-	set_up(&m);
-	start(&m, code, sizeof code);
-	assert_int_equal(run(&m), WHvRunVpExitReasonException);
-	assert_int_equal(m.x.VpException.ExceptionType, 6);
-	assert_int_equal(m.x.VpException.ExceptionInfo.AsUINT32, 0);
-	assert_int_equal(m.x.VpContext.Rip, 0x1000);
-	assert_int_equal(m.x.VpContext.InstructionLength, 2);
-	assert_int_equal(get(&m, WHvX64RegisterRsp), 0x8000);
-	set(&m, WHvX64RegisterRip, 0x1002);
-	assert_int_equal(run(&m), WHvRunVpExitReasonException);
-	assert_int_equal(m.x.VpException.ExceptionType, 3);
-	assert_int_equal(m.x.VpException.ExceptionInfo.SoftwareException, 1);
-	assert_int_equal(m.x.VpContext.InstructionLength, 1);
-	m.ram[6 * 4 + 1] = 0x20;
-	m.ram[0x2000] = 0xf4;
-	set(&m, WHvRegisterPendingInterruption, 1 | 3 << 1 | 6 << 16);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	assert_int_equal(m.x.VpContext.Rip, 0x2001);
-	delete(&m);
+	memcpy(rig.ram + 0x8000, frame, sizeof frame);
+	rig.ram[0x1100] = 0xf4;
+	rig_set(0, WHvRegisterInterruptState, 2); /* NMI masked */
+	rig_set(0, WHvX64RegisterDeliverabilityNotifications, 1);
+	assert_int_equal(run(), WHvRunVpExitReasonX64InterruptWindow);
+	assert_int_equal(x.InterruptWindow.DeliverableType, WHvX64PendingNmi);
+	assert_int_equal(x.VpContext.Rip, 0x1100);
+	assert_int_equal(run(), WHvRunVpExitReasonX64Halt);
+	delete();
 }
 
 static void test_triple_fault(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0x0f, 0x0b);
+	MACHINE(0x0f, 0x0b);
 	WHV_REGISTER_NAME idtr = WHvX64RegisterIdtr;
 	WHV_REGISTER_VALUE v = {.Table = {.Limit = 0}};
-	assert_int_equal(WHvSetVirtualProcessorRegisters(m.p, 0, &idtr, 1, &v), S_OK);
-	assert_int_equal(run(&m), WHvRunVpExitReasonUnrecoverableException);
-	delete(&m);
+	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 0, &idtr, 1, &v), S_OK);
+	assert_int_equal(run(), WHvRunVpExitReasonUnrecoverableException);
+	delete();
 }
 
 /* ------ cancel ------ */
 
 static void test_cancel_is_sticky(void **state)
 {
-	struct machine m;
-	(void)state;
-	MACHINE(&m, 0xf4);
-	assert_int_equal(WHvCancelRunVirtualProcessor(m.p, 0, 0), S_OK);
-	assert_int_equal(WHvCancelRunVirtualProcessor(m.p, 0, 0), S_OK);
-	assert_int_equal(run(&m), WHvRunVpExitReasonCanceled);
-	assert_int_equal(m.x.CancelReason.CancelReason, 0);
-	assert_int_equal(m.x.VpContext.Rip, 0x1000);
-	assert_int_equal(run(&m), WHvRunVpExitReasonX64Halt);
-	assert_int_equal(WHvCancelRunVirtualProcessor(m.p, 0, 1), E_INVALIDARG);
-	assert_int_equal(WHvCancelRunVirtualProcessor(m.p, 1, 0), WHV_E_VP_DOES_NOT_EXIST);
-	delete(&m);
+	MACHINE(0xf4);
+	assert_int_equal(WHvCancelRunVirtualProcessor(rig.p, 0, 0), S_OK);
+	assert_int_equal(WHvCancelRunVirtualProcessor(rig.p, 0, 0), S_OK);
+	assert_int_equal(run(), WHvRunVpExitReasonCanceled);
+	assert_int_equal(x.CancelReason.CancelReason, 0);
+	assert_int_equal(x.VpContext.Rip, 0x1000);
+	assert_int_equal(run(), WHvRunVpExitReasonX64Halt);
+	assert_int_equal(WHvCancelRunVirtualProcessor(rig.p, 0, 1), E_INVALIDARG);
+	assert_int_equal(WHvCancelRunVirtualProcessor(rig.p, 1, 0), WHV_E_VP_DOES_NOT_EXIST);
+	delete();
 }
 
 static void *cancel(void *o)
 {
-	struct machine *m = o;
 	usleep(2000);
-	return (void *)(intptr_t)WHvCancelRunVirtualProcessor(m->p, 0, 0);
+	return (void *)(intptr_t)WHvCancelRunVirtualProcessor(o, 0, 0);
 }
 
 static void test_cancel_of_a_loop(void **state)
 {
-	struct machine m;
 	pthread_t t;
 	void *result;
-	(void)state;
-	MACHINE(&m, 0xeb, 0xfe);
+	MACHINE(0xeb, 0xfe);
 	for (int i = 0; i < 20; i++) {
-		pthread_create(&t, NULL, cancel, &m);
-		assert_int_equal(run(&m), WHvRunVpExitReasonCanceled);
+		pthread_create(&t, NULL, cancel, rig.p);
+		assert_int_equal(run(), WHvRunVpExitReasonCanceled);
 		pthread_join(t, &result);
 		assert_null(result);
-		assert_int_equal(m.x.VpContext.Rip, 0x1000);
+		assert_int_equal(x.VpContext.Rip, 0x1000);
 	}
-	delete(&m);
+	delete();
 }
 
 int main(void)
@@ -465,7 +329,6 @@ int main(void)
 		cmocka_unit_test(test_window_and_injection),
 		cmocka_unit_test(test_priority_of_a_window),
 		cmocka_unit_test(test_nmi_window),
-		cmocka_unit_test(test_exception_exit),
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_cancel_is_sticky),
 		cmocka_unit_test(test_cancel_of_a_loop),
