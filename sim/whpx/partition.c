@@ -243,6 +243,7 @@ static struct whpsim_vp *new_vp(struct whpsim_partition *p, uint32_t index)
 		free(vp);
 		return NULL;
 	}
+	vp->cpu->exact = whpsim_has_apic(p); /* what the APIC is told ends the block: an EOI's exit is right behind it */
 	reset(vp);
 	reset_apic(p, index);
 	return vp;
