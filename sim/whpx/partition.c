@@ -259,7 +259,9 @@ static HRESULT add_vp(struct whpsim_partition *p, uint32_t index)
 		return E_OUTOFMEMORY;
 	whpsim_stop_world(p, true);
 	x86_share_join(vp->cpu, p->share, index);
+	pthread_mutex_lock(&p->irq_lock); /* the controllers' callbacks look virtual processors up */
 	p->vps[index] = vp;
+	pthread_mutex_unlock(&p->irq_lock);
 	whpsim_start_world(p);
 	return S_OK;
 }
@@ -306,7 +308,7 @@ HRESULT WHvDeleteVirtualProcessor(WHV_PARTITION_HANDLE Partition, uint32_t VpInd
 	struct whpsim_partition *p = vp->partition;
 	pthread_mutex_lock(&p->lock);
 	whpsim_stop_world(p, false);
-	pthread_mutex_lock(&p->irq_lock); /* the controllers' callbacks look virtual processors up */
+	pthread_mutex_lock(&p->irq_lock);
 	p->vps[VpIndex] = NULL;
 	pthread_mutex_unlock(&p->irq_lock);
 	free_vp(vp);
