@@ -299,5 +299,6 @@ void x86_abandon(struct x86_cpu *c)
 	end_replay(c);
 	c->exc_valid = c->exc_triple = c->inject_valid = false;
 	c->delivering = 0;
+	c->rep_rip = UINT64_MAX;
 	c->stop.needs_answer = false;
 }

@@ -14,6 +14,7 @@ enum { RFLAGS_TF = 1 << 8, RFLAGS_RF = 1 << 16, RFLAGS_VM = 1 << 17 };
 /* Exits of a place until it is worth a try; devices until the platform has its turn again, which may have interrupts of
  * its own; exits to let go by after tries in vain, at most. */
 enum { TRY_AT = 2, DEVICES = 64, BACKOFF_MAX = 64 };
+enum { ITERATIONS = 4096 }; /* of a string instruction without a device, in one go */
 
 /* ------ what the software CPU asks ------ */
 
@@ -499,6 +500,23 @@ static bool is_platforms(const struct whpx_vcpu *w, enum x86_stop_kind kind)
 	       (w->cpu->stop.addr & ~UINT64_C(0xfff)) == base;
 }
 
+/* A string instruction with iterations left goes on, worth while or not: it is the exit's own. */
+static bool in_string(const struct whpx_vcpu *w)
+{
+	return w->cpu->rep_rip == w->cpu->rip;
+}
+
+static bool may_go_on(struct whpx_vcpu *w)
+{
+	const struct whpx_emu *e = w->emu;
+
+	if (disturbed(w))
+		return false;
+	if (in_string(w))
+		return e->insns < ITERATIONS;
+	return e->site && e->insns < whpx_burst_limit && next_class(w->cpu) == WHPX_INSN_PLAIN;
+}
+
 /* Until a device is met; BUDGET: without one. */
 static enum x86_stop_kind go_on(struct whpx_vcpu *w)
 {
@@ -507,8 +525,7 @@ static enum x86_stop_kind go_on(struct whpx_vcpu *w)
 
 	whpx_memory_lock(w);
 	look_at_memory(w);
-	while (kind == X86_STOP_BUDGET && e->insns < whpx_burst_limit && !disturbed(w) &&
-	       next_class(w->cpu) == WHPX_INSN_PLAIN) {
+	while (kind == X86_STOP_BUDGET && may_go_on(w)) {
 		kind = x86_step(w->cpu);
 		e->insns++;
 	}
@@ -524,9 +541,9 @@ int whpx_emu_continue(struct whpx_vcpu *w)
 	struct whpx_emu *e = w->emu;
 	enum x86_stop_kind kind = X86_STOP_BUDGET;
 
-	if (!e->loaded || !e->site)
+	if (!e->loaded || !(e->site || in_string(w)))
 		return 0;
-	if (e->devices < DEVICES)
+	if (e->devices < DEVICES || in_string(w))
 		kind = go_on(w);
 	if (kind == X86_STOP_BUDGET) {
 		end_burst(w);
