@@ -94,9 +94,10 @@ struct whpx_vm {
 /* ------ vCPU ------ */
 
 /* Registers to be written, or read, by one call. The DLL wants values aligned to 16. */
-enum { WHPX_BATCH = 192 };
+enum { WHPX_BATCH = 192, WHPX_PLACES = 64 };
 struct whpx_batch {
 	uint32_t count;
+	uint8_t place[WHPX_PLACES]; /* of a name below that, if it is there: a guess, need not be initialised */
 	WHV_REGISTER_NAME names[WHPX_BATCH];
 	_Alignas(16) WHV_REGISTER_VALUE values[WHPX_BATCH];
 };

@@ -10,11 +10,25 @@ const WHV_REGISTER_NAME whpx_gpr_by_number[16] = {
 	WHvX64RegisterR12, WHvX64RegisterR13, WHvX64RegisterR14, WHvX64RegisterR15,
 };
 
-WHV_REGISTER_VALUE *whpx_add(struct whpx_batch *b, WHV_REGISTER_NAME name)
+/* UINT32_MAX: not there. Names below WHPX_PLACES, the general and control registers, are found without a search. */
+static uint32_t find(const struct whpx_batch *b, WHV_REGISTER_NAME name)
 {
+	if ((unsigned)name < WHPX_PLACES)
+		return b->place[name] < b->count && b->names[b->place[name]] == name ? b->place[name] : UINT32_MAX;
 	for (uint32_t i = 0; i < b->count; i++)
 		if (b->names[i] == name)
-			return &b->values[i];
+			return i;
+	return UINT32_MAX;
+}
+
+WHV_REGISTER_VALUE *whpx_add(struct whpx_batch *b, WHV_REGISTER_NAME name)
+{
+	uint32_t at = find(b, name);
+
+	if (at != UINT32_MAX)
+		return &b->values[at];
+	if ((unsigned)name < WHPX_PLACES)
+		b->place[name] = (uint8_t)b->count;
 	b->names[b->count] = name;
 	memset(&b->values[b->count], 0, sizeof(b->values[0]));
 	return &b->values[b->count++];
