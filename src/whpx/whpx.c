@@ -70,16 +70,20 @@ static int vm_open(struct vma_vm *vm)
 	return rc;
 }
 
-static int set_apic(struct whpx_vm *wm)
+static bool x2apic(const struct vma_vm *vm)
 {
-	WHV_X64_LOCAL_APIC_EMULATION_MODE mode;
 	uint32_t features[4];
 
-	if (!wm->chips)
-		return 0;
-	vma_cpuid_lookup(wm->vm, 1, 0, features);
-	mode = features[2] >> 21 & 1 ? WHvX64LocalApicEmulationModeX2Apic : WHvX64LocalApicEmulationModeXApic;
-	return whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
+	vma_cpuid_lookup(vm, 1, 0, features);
+	return features[2] >> 21 & 1;
+}
+
+static int set_apic(struct whpx_vm *wm)
+{
+	WHV_X64_LOCAL_APIC_EMULATION_MODE mode =
+		x2apic(wm->vm) ? WHvX64LocalApicEmulationModeX2Apic : WHvX64LocalApicEmulationModeXApic;
+
+	return !wm->chips ? 0 : whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
 }
 
 /* One property each for all that wants an exit: debugging, MSRs that only raise #GP, CPUID. #DB and #BP exit always
@@ -122,7 +126,7 @@ static int set_up(struct whpx_vm *wm)
 		return rc;
 	hr = WHPX(SetupPartition, wm->partition);
 	rc = hr ? whpx_fail(hr, "WHvSetupPartition") : whpx_mem_setup(wm);
-	return !rc && wm->chips ? whpx_chips_start(wm) : rc;
+	return !rc && wm->chips ? whpx_chips_start(wm, x2apic(vm)) : rc;
 }
 
 static int vm_finalize(struct vma_vm *vm)

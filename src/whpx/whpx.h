@@ -282,7 +282,7 @@ int whpx_give_extint(struct whpx_vcpu *w);
 
 /* whpx_chips.c: VMA_IRQCHIP_PLATFORM, the VM's half */
 int whpx_chips_open(struct whpx_vm *wm);
-int whpx_chips_start(struct whpx_vm *wm); /* after the partition's set-up */
+int whpx_chips_start(struct whpx_vm *wm, bool x2apic); /* after the partition's set-up */
 void whpx_chips_stop(struct whpx_vm *wm); /* before its deletion */
 void whpx_chips_close(struct whpx_vm *wm);
 void whpx_chips_boot(struct whpx_vm *wm, struct vma_vcpu *v); /* vCPU 0 is there; NULL: no longer */

@@ -14,6 +14,7 @@ struct whpx_chips {
 	struct os_cond moved; /* the timer thread waits here */
 	struct os_worker *timer;
 	bool quit;
+	bool wide; /* the platform's destinations have 32 bits: X2Apic */
 	struct vma_vcpu *boot; /* vCPU 0, under the lock */
 	struct vma_irqfds irqfds;
 };
@@ -90,7 +91,7 @@ static int send(void *o, const struct irq_msg *msg)
 		.Type = msg->redirect && msg->mode == IRQ_FIXED ? IRQ_LOWEST : msg->mode,
 		.DestinationMode = msg->logical,
 		.TriggerMode = msg->level,
-		.Destination = msg->dest,
+		.Destination = c->wide && !msg->wide && msg->dest == 0xff ? UINT32_MAX : msg->dest, /* all */
 		.Vector = msg->vector,
 	};
 
@@ -149,10 +150,11 @@ int whpx_chips_open(struct whpx_vm *wm)
 }
 
 /* The partition is set up: messages have somewhere to go. */
-int whpx_chips_start(struct whpx_vm *wm)
+int whpx_chips_start(struct whpx_vm *wm, bool x2apic)
 {
 	int rc = wm->chips->timer ? 0 : os_worker_start(timer_main, wm->chips, &wm->chips->timer);
 
+	wm->chips->wide = x2apic;
 	return rc < 0 ? vma_fail_os(rc, "starting the timer thread") : 0;
 }
 

@@ -136,7 +136,7 @@ void whpx_probe(vma_platform_info *info)
 	info->available = 1;
 	info->caps = caps(&whpx_host);
 	info->max_vcpus = 64; /* one set of processors of the hypervisor's; x86_share has as many */
-	info->max_regions = 512;
+	info->max_regions = 1024; /* the quota that Windows has is not told */
 	info->gpa_bits = whpx_host.gpa_bits;
 	info->granule = WHPX_PAGE;
 	info->breakpoints = info->caps & VMA_CAP_HW_BREAK ? 4 : 0;
