@@ -6,6 +6,8 @@
 #include "core/irqfd.h"
 #include "irq.h"
 
+enum { AGAIN_NS = 10000000 };
+
 struct whpx_chips {
 	struct whpx_vm *vm;
 	struct irq_pc pc;
@@ -40,6 +42,7 @@ static void op_wake(void *o, unsigned index)
 	struct whpx_chips *c = o;
 
 	(void)index;
+	os_cond_broadcast(&c->moved);
 	if (!c->boot)
 		return;
 	atomic_store(&c->boot->kick->attention, 1);
@@ -100,6 +103,22 @@ static int send(void *o, const struct irq_msg *msg)
 	return WHPX(RequestInterrupt, c->vm->partition, &control, sizeof(control)) == S_OK;
 }
 
+/* What the PIC has and vCPU 0 could not take yet is offered again: nobody says that a window opens in a halt, nor when the
+ * guest unmasks LINT0. */
+static void wait_due(struct whpx_chips *c, uint64_t due, uint64_t now)
+{
+	bool offered = irq_pc_pending(&c->pc, 0);
+
+	if (offered && due > now + AGAIN_NS)
+		due = now + AGAIN_NS;
+	if (due == IRQ_NEVER)
+		os_cond_wait(&c->moved, &c->lock);
+	else
+		os_cond_wait_until(&c->moved, &c->lock, due);
+	if (offered && irq_pc_pending(&c->pc, 0))
+		op_wake(c, 0);
+}
+
 static void timer_main(void *arg)
 {
 	struct whpx_chips *c = arg;
@@ -110,10 +129,8 @@ static void timer_main(void *arg)
 
 		if (due <= now)
 			irq_pc_tick(&c->pc, now);
-		else if (due == IRQ_NEVER)
-			os_cond_wait(&c->moved, &c->lock);
 		else
-			os_cond_wait_until(&c->moved, &c->lock, due);
+			wait_due(c, due, now);
 	}
 	os_unlock(&c->lock);
 }
