@@ -91,8 +91,12 @@ uint8_t *whpsim_page(void *o, uint64_t gpa, unsigned *flags)
 {
 	struct whpsim_vp *vp = o;
 	const struct whpsim_region *r = whpsim_region_at(vp->partition, gpa);
-	if (!r || (!(*flags & X86_PAGE_TABLE) && whpsim_hostile_unpopulated(&vp->hostile, gpa)))
+	if (!r)
 		return NULL;
+	if (!(*flags & X86_PAGE_TABLE) && whpsim_hostile_unpopulated(&vp->hostile, gpa)) {
+		atomic_store(&vp->flush, true); /* an instruction's page that is not there is remembered */
+		return NULL;
+	}
 	*flags = r->flags & (X86_PAGE_R | X86_PAGE_W | X86_PAGE_X);
 	if (r->dirty)
 		*flags |= X86_PAGE_LOG;

@@ -101,9 +101,9 @@ int whpx_finish(struct whpx_vcpu *w)
 
 /* ------ memory ------ */
 
-enum { STUCK = 100 };
+enum { STUCK = 10000 }; /* a guest may well come by as often while its pages come and go */
 
-/* The same access at the same place, and nothing was found wrong with it. */
+/* The same access at the same place, no other exit between, and nothing was found wrong with it. */
 static bool stuck(struct whpx_vcpu *w)
 {
 	const WHV_MEMORY_ACCESS_CONTEXT *m = &w->ctx.MemoryAccess;
@@ -156,6 +156,7 @@ static int memory_exit(struct whpx_vcpu *w)
 		whpx_populate(w, w->ctx.MemoryAccess.Gpa, write);
 		return 0;
 	}
+	w->stuck = 0;
 	rc = whpx_move_exit(w);
 	return rc ? rc : whpx_emulate(w);
 }
