@@ -4,6 +4,7 @@
  * The CPU sees the guest's linear addresses as its physical ones: the page tables it walks are made up here while it walks
  * them and map each address to itself. So each access arrives as a linear address, with its direction known, and is asked
  * of the caller's translation; bytes of the instruction that came with the exit are not asked for at all. */
+#include <Zydis/Zydis.h>
 #include <stdlib.h>
 #include <string.h>
 #include "emulation.h"
@@ -24,7 +25,7 @@ struct emulator {
 	WHV_REGISTER_VALUE before[NAMES];
 	uint64_t code; /* linear address of the instruction */
 	const uint8_t *bytes;
-	unsigned byte_count;
+	unsigned byte_count; /* 0: not all of it is here */
 	bool fault; /* a translation was refused: page fault at fault_gva */
 	uint64_t fault_gva;
 	uint32_t fault_error;
@@ -95,13 +96,21 @@ static bool translate(struct emulator *e, uint64_t gva, unsigned kind, uint64_t 
 	return true;
 }
 
+/* What is asked for beyond the instruction has no part in it. */
+static void fetch(const struct emulator *e, uint64_t from, unsigned len, uint8_t *data)
+{
+	memset(data, 0, len);
+	if (from < e->byte_count)
+		memcpy(data, e->bytes + from, len < e->byte_count - from ? len : e->byte_count - from);
+}
+
 static int mmio(void *o, uint64_t at, unsigned len, bool write, uint8_t *data)
 {
 	struct emulator *e = o;
 	uint64_t gva = linear(e, at), into = gva - e->code;
 	WHV_EMULATOR_MEMORY_ACCESS_INFO access = {.Direction = write, .AccessSize = (uint8_t)len};
-	if (e->cpu->stop.fetch && into < e->byte_count && len <= e->byte_count - into) {
-		memcpy(data, e->bytes + into, len);
+	if (e->cpu->stop.fetch && e->byte_count) {
+		fetch(e, into, len, data);
 		return X86_DONE;
 	}
 	if (!translate(e, gva, write ? WHvMemoryAccessWrite : e->cpu->stop.fetch ? WHvMemoryAccessExecute : WHvMemoryAccessRead,
@@ -217,6 +226,21 @@ static bool set_registers(struct emulator *e, const WHV_REGISTER_NAME *name, uin
 	return false;
 }
 
+/* Is it all there? */
+static bool whole(const struct x86_cpu *c, const uint8_t *bytes, unsigned count)
+{
+	bool wide = c->efer >> 10 & 1 && c->seg[X86_CS].attr >> 13 & 1, d = c->seg[X86_CS].attr >> 14 & 1;
+	ZydisDecoder decoder;
+	ZydisDecodedInstruction i;
+	ZydisDecoderInit(&decoder,
+			 wide           ? ZYDIS_MACHINE_MODE_LONG_64
+			 : !(c->cr0 & 1) ? ZYDIS_MACHINE_MODE_REAL_16
+			 : d            ? ZYDIS_MACHINE_MODE_LEGACY_32
+					: ZYDIS_MACHINE_MODE_LEGACY_16,
+			 wide ? ZYDIS_STACK_WIDTH_64 : d ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, count, &i));
+}
+
 static void enter(struct emulator *e)
 {
 	struct x86_cpu *c = e->cpu;
@@ -239,6 +263,8 @@ static void enter(struct emulator *e)
 	x86_flush_all(c);
 	x86_memory_changed(c);
 	e->code = linear(e, c->seg[X86_CS].base * !(c->efer >> 10 & 1 && c->seg[X86_CS].attr >> 13 & 1) + c->rip);
+	if (!whole(c, e->bytes, e->byte_count))
+		e->byte_count = 0;
 }
 
 /* Everything that changed, RIP always; `event`: an exception for the guest, or NULL. */
