@@ -152,7 +152,7 @@ bool whpsim_hostile_unpopulated_(struct whpsim_hostile *h, uint64_t gpa)
 		h->populated -= h->populated > 0;
 		return false;
 	}
-	if (!one_in(h, 64))
+	if (!one_in(h, 8))
 		return false;
 	h->page = gpa + 1;
 	return true;
