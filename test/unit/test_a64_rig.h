@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "os/os.h"
 #include "arm64/sys.h"
 
 enum {
@@ -202,7 +203,7 @@ static inline int rig_setup(void **state)
 					   .timer_changed = rig_timer,
 					   .pause = rig_pause};
 	struct rig *r = calloc(1, sizeof *r);
-	r->ram = aligned_alloc(4096, RAM);
+	r->ram = os_aligned(4096, RAM);
 	r->c = a64_new(&env, r, &r->attn);
 	rig_reset(r);
 	*state = r;
@@ -212,7 +213,7 @@ static inline int rig_teardown(void **state)
 {
 	struct rig *r = *state;
 	a64_free(r->c);
-	free(r->ram);
+	os_free(r->ram);
 	free(r);
 	return 0;
 }

@@ -19,7 +19,7 @@ static int setup(void **state)
 		if (rig_setup((void **)&s->rigs[i]))
 			return 1;
 		if (i) {
-			free(s->rigs[i]->ram);
+			os_free(s->rigs[i]->ram);
 			s->rigs[i]->ram = s->rigs[0]->ram;
 			a64_flush_all(s->rigs[i]->c);
 		}
@@ -44,7 +44,7 @@ static int teardown(void **state)
 		a64_share_leave(s->rigs[i]->c);
 		a64_free(s->rigs[i]->c);
 	}
-	free(s->rigs[0]->ram);
+	os_free(s->rigs[0]->ram);
 	for (unsigned i = 0; i < CPUS; i++)
 		free(s->rigs[i]);
 	a64_share_free(s->share);

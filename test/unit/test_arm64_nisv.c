@@ -3,9 +3,9 @@
  * little of most of these forms (ESR_EL2.ISV is 0): KVM's are executed by the library. */
 /* test-labels: threads|release */
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "arm64_guest.h"
+#include "os/os.h"
 
 enum { DEVICE = UART + 0x100, END = UART + 0x800, V = 64 /* vectors follow the general registers */ };
 enum extend { ZERO, KEEP, SIGN64, SIGN32, SYNDROME = 8 /* the processor decodes it: no write-back, one general register */ };
@@ -595,25 +595,23 @@ static void single_step(void **state)
 static void eventfd_by_a_store(void **state)
 {
 	struct machine m;
-	uint64_t count;
 	vma_ioeventfd io = {.address = DEVICE, .length = 4, .match = 1, .value = 0x23222120};
 	(void)state;
 	if (!(caps & VMA_CAP_IOEVENTFD))
 		skip();
 	make(&m, (vma_vm_config){0});
 	PUT(&m, 0x1000, ((uint32_t[]){0xb8004422 /* str w2, [x1], #4 */, strb_end}));
-	io.eventfd = eventfd(0, EFD_NONBLOCK);
+	io.eventfd = os_eventfd();
 	ok(vma_vm_ioeventfd(m.vm, &io, 1));
 	begin_at(m.v, 0x1000);
 	expect_end(m.v);
-	assert_int_equal(read(io.eventfd, &count, 8), 8);
-	assert_int_equal(count, 1);
+	assert_int_equal(os_eventfd_drain(io.eventfd), 1);
 	ok(vma_vcpu_complete(m.v));
 	ok(vma_vm_ioeventfd(m.vm, &io, 0));
 	begin_at(m.v, 0x1000);
 	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_MMIO);
 	assert_int_equal(vma_vcpu_exit(m.v)->mmio.gpa, DEVICE);
-	close(io.eventfd);
+	os_close(io.eventfd);
 	end(&m);
 }
 

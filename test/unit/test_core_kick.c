@@ -89,9 +89,9 @@ static void from_a_signal_handler(void **state)
 	struct rig *r = *state;
 
 	ok(vma_vcpu_kick_handle(r->v, &signal_kick));
-	signal(SIGUSR2, on_signal);
-	raise(SIGUSR2);
-	signal(SIGUSR2, SIG_DFL);
+	signal(SIGTERM, on_signal);
+	raise(SIGTERM);
+	signal(SIGTERM, SIG_DFL);
 	assert_int_equal(vma_vcpu_run(r->v), VMA_EXIT_CANCELED);
 	assert_int_equal(vma_vcpu_run(r->v), VMA_EXIT_HLT);
 	vma_kick_unref(signal_kick);

@@ -1,7 +1,9 @@
 /* test_core_vm.c - platforms, VMs, memory, mappings and CPUID, on the scripted back end. Numbers are the checks of the
  * conformance list. */
 #include "test_core_null.h"
+#include "os/os.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 static void errors_have_names(void **state)
 {
@@ -160,11 +162,26 @@ static void before_finalize(void **state)
 
 /* ------ memory ------ */
 
+static char scratch[64];
+
+/* tmpfile() puts it where not everybody may on Windows */
+static FILE *scratch_file(void)
+{
+	strcpy(scratch, "/tmp/test_core_vm_XXXXXX");
+	return fdopen(mkstemp(scratch), "wb+");
+}
+
+static void scratch_close(FILE *f)
+{
+	fclose(f);
+	unlink(scratch);
+}
+
 static void memory_objects(void **state)
 {
 	static _Alignas(4096) uint8_t own[8192];
 	vma_mem *m, *twin;
-	FILE *f = tmpfile();
+	FILE *f = scratch_file();
 
 	(void)state;
 	fails(vma_mem_anon(0, &m), VMA_E_INVALID);
@@ -193,13 +210,13 @@ static void memory_objects(void **state)
 	assert_int_equal(((uint8_t *)vma_mem_hva(m))[0], 16);
 	vma_mem_unref(m);
 	vma_mem_unref(NULL);
-	fclose(f);
+	scratch_close(f);
 }
 
 /* A file shorter than the object would kill the process at the first touch beyond its end. */
 static void file_shorter_than_asked(void **state)
 {
-	FILE *f = tmpfile();
+	FILE *f = scratch_file();
 	vma_mem *m;
 
 	(void)state;
@@ -208,7 +225,7 @@ static void file_shorter_than_asked(void **state)
 	fails(vma_mem_file(fileno(f), 0, 8192, VMA_MEM_PRIVATE, &m), VMA_E_INVALID);
 	ok(vma_mem_file(fileno(f), 0, 4096, VMA_MEM_PRIVATE, &m));
 	vma_mem_unref(m);
-	fclose(f);
+	scratch_close(f);
 }
 
 /* T051, T116 */
@@ -263,7 +280,8 @@ static void partial_unmap(void **state)
 
 static void whole_unmap_only(void **state)
 {
-	static _Alignas(16384) uint8_t own[0x20000];
+	const size_t size = 0x20000;
+	void *own = os_aligned(16384, size);
 	vma_platform_info limits = {.size = sizeof(limits)};
 	vma_vm_config c = rig_config(VMA_IRQCHIP_NONE);
 	vma_mem *m;
@@ -276,7 +294,7 @@ static void whole_unmap_only(void **state)
 	limits.granule = 16384;
 	ok(vma_null_limits(&limits));
 	ok(vma_vm_create(&c, &vm));
-	ok(vma_mem_user(own, sizeof(own), &m));
+	ok(vma_mem_user(own, size, &m));
 	fails(vma_vm_map(vm, 0x1000, m, 0, 0x4000, VMA_MAP_RWX), VMA_E_INVALID); /* T053 */
 	assert_non_null(strstr(vma_why(), "16384"));
 	fails(vma_vm_map(vm, 0, m, 0, 0x8000, VMA_MAP_READ), VMA_E_NO_ACCEL); /* T059 */
@@ -289,6 +307,7 @@ static void whole_unmap_only(void **state)
 	ok(vma_vm_unmap(vm, 0, 0xc000));
 	ok(vma_vm_destroy(vm));
 	vma_mem_unref(m);
+	os_free(own);
 	vma_null_clear();
 }
 

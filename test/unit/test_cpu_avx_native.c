@@ -1,7 +1,7 @@
 /* test_cpu_avx_native.c - VEX-encoded vector instructions on the host's processor and on the software CPU: random
  * encodings, legal and not, on random and special operands, at the end of a page too; all YMM registers, MXCSR, general
  * registers, flags, memory and the fault compared. Once with the host's FPU behind the software CPU, once with
- * softfloat. An argument gives the number of instructions, a second one the seed. test-timeout: 300 */
+ * softfloat. An argument gives the number of instructions, a second one the seed. test-timeout: 300 test-labels: posix */
 #if defined(__x86_64__) && defined(__linux__)
 #include "test_cpu_fp_rig.h"
 #include "test_cpu_fp_values.h"

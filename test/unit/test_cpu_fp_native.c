@@ -1,7 +1,7 @@
 /* test_cpu_fp_native.c - every MMX, SSE and x87 instruction on the host's processor and on the software CPU: random
  * instructions on random and special operands under random control words, the whole FXSAVE image, general registers,
  * flags and memory compared. Once with the host's FPU behind the software CPU, once with softfloat. An argument gives
- * the number of instructions, a second one the seed. test-timeout: 300 */
+ * the number of instructions, a second one the seed. test-timeout: 300 test-labels: posix */
 #if defined(__x86_64__) && defined(__linux__)
 #include "test_cpu_fp_rig.h"
 #include "test_cpu_fp_values.h"

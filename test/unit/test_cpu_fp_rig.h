@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "os/os.h"
 #include "x86/fpenv.h"
 #include "x86/x87.h"
 
@@ -126,7 +127,7 @@ static struct rig *rig_new(void)
 {
 	struct rig *r = calloc(1, sizeof *r);
 	assert_non_null(r);
-	r->mem = aligned_alloc(4096, RIG_SIZE);
+	r->mem = os_aligned(4096, RIG_SIZE);
 	assert_non_null(r->mem);
 	memset(r->mem, 0, RIG_SIZE);
 	r->env = (struct x86_env){.page = rig_page,
@@ -145,7 +146,7 @@ static struct rig *rig_new(void)
 static void rig_free(struct rig *r)
 {
 	x86_free(r->cpu);
-	free(r->mem);
+	os_free(r->mem);
 	free(r);
 }
 

@@ -1,5 +1,5 @@
 /* test_cpu_isa_int.c - BMI1, BMI2, LZCNT, TZCNT, MOVBE, ADX, POPCNT, CRC32 against the host's processor; what their
- * encodings are where CPUID lacks them. Arguments: number of instructions, seed. test-timeout: 300 */
+ * encodings are where CPUID lacks them. Arguments: number of instructions, seed. test-timeout: 300 test-labels: posix */
 #include "test_cpu_isa_rig.h"
 
 #define CODE(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})

@@ -1,5 +1,5 @@
 /* test_cpu_isa_sys.c - every mnemonic of the instruction sets that CPUID shows has a handler; UMIP, MONITOR, MWAIT,
- * RDRAND, RDPID, cache-line instructions and their faults. */
+ * RDRAND, RDPID, cache-line instructions and their faults. test-labels: posix */
 #include "test_cpu_isa_rig.h"
 
 #define CODE(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})

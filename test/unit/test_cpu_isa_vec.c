@@ -1,6 +1,6 @@
 /* test_cpu_isa_vec.c - AES, PCLMULQDQ, SHA, FMA and F16C with all their V forms against the host's processor: by the
  * host's instructions behind the software CPU, and by the portable code; GFNI, which few hosts have, by what it must
- * agree with. Arguments: number of instructions, seed. test-timeout: 300 */
+ * agree with. Arguments: number of instructions, seed. test-timeout: 300 test-labels: posix */
 #include "test_cpu_isa_rig.h"
 #include "x86/sse.h"
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "os/os.h"
 #include "x86/x86.h"
 
 #define RIG_RAM (4u << 20)
@@ -150,7 +151,7 @@ static inline struct rig *rig_new(void)
 					   .intr_ack = rig_ack,
 					   .tsc = rig_tsc};
 	struct rig *r = calloc(1, sizeof *r);
-	r->ram = aligned_alloc(4096, RIG_RAM);
+	r->ram = os_aligned(4096, RIG_RAM);
 	memset(r->ram, 0, RIG_RAM);
 	r->flags = X86_PAGE_R | X86_PAGE_W | X86_PAGE_X;
 	r->vector = -1;
@@ -161,7 +162,7 @@ static inline struct rig *rig_new(void)
 static inline void rig_free(struct rig *r)
 {
 	x86_free(r->c);
-	free(r->ram);
+	os_free(r->ram);
 	free(r);
 }
 

@@ -1,6 +1,6 @@
 /* test_cpu_xsave.c - the XSAVE family: XSAVE, XSAVEOPT, XSAVEC and XRSTOR beside the host's processor, whole areas and
  * registers compared; XSAVES, XRSTORS, header checks, IA32_XSS, CPUID leaf 0xD and PKRU by the manual's rules.
- * Arguments: number of rounds, seed. test-timeout: 300 */
+ * Arguments: number of rounds, seed. test-timeout: 300 test-labels: posix */
 #include "test_cpu_isa_rig.h"
 #include "x86/xsave.h"
 

@@ -113,7 +113,7 @@ static int setup(void **state)
 	*sysreg(VMA_ARM64_CPACR_EL1) = 3 << 20;
 	*sysreg(VMA_ARM64_VBAR_EL1) = 0x800;
 	*sysreg(VMA_ARM64_ESR_EL1) = 0x1de7ec7edbadc0de; /* of KVM's reset: more bits than the register has */
-	r->ram = (struct vma_region){.size = RAM, .hva = aligned_alloc(4096, RAM), .flags = VMA_MAP_RWX | VMA_MAP_LOG};
+	r->ram = (struct vma_region){.size = RAM, .hva = os_aligned(4096, RAM), .flags = VMA_MAP_RWX | VMA_MAP_LOG};
 	memset(r->ram.hva, 0, RAM);
 	r->regions[0] = &r->ram;
 	r->vm = (struct vma_vm){.be = &backend, .arch = &vma_arch_arm64, .regions = r->regions, .region_count = 1};
@@ -133,7 +133,7 @@ static int teardown(void **state)
 
 	vma_emul_free_arm64(r->emul);
 	os_mutex_destroy(&r->vm.lock);
-	free(r->ram.hva);
+	os_free(r->ram.hva);
 	free(r);
 	return 0;
 }

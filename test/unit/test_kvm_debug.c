@@ -1,4 +1,4 @@
-/* test_kvm_debug.c - KVM: single step, breakpoints, and what the guest keeps of its own. */
+/* test_kvm_debug.c - KVM: single step, breakpoints, and what the guest keeps of its own. test-labels: posix */
 #include "kvm_guest.h"
 
 static uint32_t caps(void)

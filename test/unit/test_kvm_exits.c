@@ -1,4 +1,4 @@
-/* test_kvm_exits.c - KVM: port and memory accesses, their completion, and the registers seen while they wait. */
+/* test_kvm_exits.c - KVM: port and memory accesses, their completion, and the registers seen while they wait. test-labels: posix */
 #include "kvm_guest.h"
 
 /* out 0x80,al; out dx,al; out dx,ax; out dx,eax: widths, data, and RIP at the instruction while it waits. */

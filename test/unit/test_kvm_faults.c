@@ -1,5 +1,5 @@
 /* test_kvm_faults.c - KVM: every host call of a whole life of a VM fails in turn: an error with a sentence, no crash,
- * no leak. test-timeout: 300 */
+ * no leak. test-timeout: 300 test-labels: posix */
 #include <errno.h>
 #include "kvm_guest.h"
 #include "os/os.h"

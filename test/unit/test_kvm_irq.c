@@ -1,4 +1,4 @@
-/* test_kvm_irq.c - KVM: injection without controllers, and the controllers' lines, messages and eventfds. */
+/* test_kvm_irq.c - KVM: injection without controllers, and the controllers' lines, messages and eventfds. test-labels: posix */
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "kvm_guest.h"

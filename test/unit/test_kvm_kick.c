@@ -1,5 +1,5 @@
 /* test_kvm_kick.c - KVM: kicks before, during and after runs, from threads and signal handlers; other signals are
- * invisible. test-labels: threads */
+ * invisible. test-labels: threads posix */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>

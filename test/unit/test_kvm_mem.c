@@ -1,4 +1,4 @@
-/* test_kvm_mem.c - KVM: mappings, read-only memory, one page at two addresses, the log of written pages. */
+/* test_kvm_mem.c - KVM: mappings, read-only memory, one page at two addresses, the log of written pages. test-labels: posix */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>

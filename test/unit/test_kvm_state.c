@@ -1,5 +1,5 @@
 /* test_kvm_state.c - KVM: every class of state round-trips, exceptions in flight survive writes, CPUID is what the VM's
- * table says. */
+ * table says. test-labels: posix */
 #include "kvm_guest.h"
 
 static void registers_round_trip(void **state)

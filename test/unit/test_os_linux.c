@@ -1,5 +1,5 @@
 /* test_os_linux.c - the operating-system layer: threads and their end, events, signals, memory, and the fault hook.
- * test-labels: threads */
+ * test-labels: threads posix */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* test_vmm_arm64_boot.c - arm64 kernels into memory, good, truncated and damaged ones; the device tree read back by
- * libfdt. */
+ * libfdt, and a newer one than the build for Windows has. test-labels: posix */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

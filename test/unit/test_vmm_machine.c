@@ -1,26 +1,18 @@
 /* test_vmm_machine.c - whole machines with guests of a few instructions, on every accelerator that this host has: how a
- * run ends, what the console gets, what happens to the terminal. test-labels: threads test-timeout: 300 */
+ * run ends, what the console gets. test-labels: threads test-timeout: 300 */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
-#include <fcntl.h>
-#include <pty.h>
 
 #include <cmocka.h>
 #include <uv.h>
 
-#include "accels.h"
-#include "vmm.h"
+#include "test_vmm_guest.h"
 
-static vma_accel accel;
-static char path[] = "/tmp/test_vmm_machine_XXXXXX";
 static char output[1 << 20];
 static size_t output_size;
 static unsigned slow_us;
@@ -34,15 +26,6 @@ static void take_output(void *opaque, const void *data, size_t size)
 		size = sizeof(output) - output_size;
 	memcpy(output + output_size, data, size);
 	output_size += size;
-}
-
-static void write_guest(const void *code, size_t size)
-{
-	FILE *file = fopen(path, "wb");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(code, 1, size, file), size);
-	fclose(file);
 }
 
 static struct vmm_config config_for(const void *code, size_t size)
@@ -243,28 +226,6 @@ static void stops(void **state)
 	}
 }
 
-static void kill_later(void *arg)
-{
-	(void)arg;
-	usleep(100000);
-	kill(getpid(), SIGTERM);
-}
-
-static void stops_by_signal(void **state)
-{
-	struct vmm_config config = GUEST(halt);
-	struct vmm_result result;
-	uv_thread_t thread;
-
-	(void)state;
-	config.handle_signals = 1;
-	assert_int_equal(uv_thread_create(&thread, kill_later, NULL), 0);
-	result = run(&config);
-	uv_thread_join(&thread);
-	assert_end(&result, VMM_END_SIGNAL, 128 + SIGTERM);
-	assert_int_equal(result.signal, SIGTERM);
-}
-
 static uint64_t cpu_us(void)
 {
 	uv_rusage_t usage;
@@ -346,202 +307,7 @@ static void console_to_file(void **state)
 	assert_string_equal(text, "hi\n");
 }
 
-/* l: in LSR; test al,1; jz l; in al,RBR; out THR,al; cmp al,'.'; jne l; out 0xf4: echoes up to a full stop */
-static const uint8_t echo[] = {0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba,
-			       0xf8, 0x03, 0xec, 0xee, 0x3c, '.',  0x75, 0xed, 0xe6, 0xf4, 0xf4};
-
-static void child_runs_echo(void)
-{
-	struct vmm_config config = {.size = sizeof(config),
-				    .accel = accel,
-				    .mem = 4 << 20,
-				    .kernel = path,
-				    .flat = 1,
-				    .flat_address = 0x100000,
-				    .timeout_ms = 30000,
-				    .debug_exit = 1,
-				    .handle_signals = 1};
-	struct vmm_error error = {0, ""};
-	struct vmm_result result;
-	struct vmm *vmm;
-
-	if (vmm_create(&config, &vmm, &error) < 0)
-		_exit(99);
-	vmm_run(vmm, &result);
-	vmm_destroy(vmm);
-	_exit(result.status);
-}
-
-static void read_until(int fd, const char *text)
-{
-	char seen[4096];
-	size_t n = 0;
-
-	seen[0] = 0;
-	while (!strstr(seen, text) && n < sizeof(seen) - 1 && read(fd, seen + n, 1) == 1)
-		seen[++n] = 0;
-	if (!strstr(seen, text))
-		fail_msg("\"%s\" did not come, but \"%s\"", text, seen);
-}
-
-static int wait_status(pid_t child)
-{
-	int status = -1;
-
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-/* Before that the terminal itself would echo what is typed. */
-static void wait_for_raw_mode(int slave)
-{
-	struct termios now;
-
-	for (int i = 0; i < 1000; i++) {
-		assert_int_equal(tcgetattr(slave, &now), 0);
-		if (!(now.c_lflag & (ICANON | ISIG | ECHO)))
-			return;
-		usleep(10000);
-	}
-	fail_msg("the terminal never got into raw mode");
-}
-
-static pid_t start_on_terminal(int *master, int *slave, struct termios *before)
-{
-	pid_t child;
-
-	write_guest(echo, sizeof(echo));
-	assert_int_equal(openpty(master, slave, NULL, NULL, NULL), 0);
-	assert_int_equal(tcgetattr(*slave, before), 0);
-	child = fork();
-	if (child == 0) {
-		setsid();
-		for (int fd = 0; fd < 3; fd++)
-			dup2(*slave, fd);
-		child_runs_echo();
-	}
-	wait_for_raw_mode(*slave);
-	return child;
-}
-
-static void assert_terminal_is_back(int master, int slave, const struct termios *before)
-{
-	struct termios after;
-
-	assert_int_equal(tcgetattr(slave, &after), 0);
-	assert_int_equal(before->c_lflag, after.c_lflag);
-	assert_int_equal(before->c_iflag, after.c_iflag);
-	assert_int_equal(before->c_oflag, after.c_oflag);
-	close(master);
-	close(slave);
-}
-
-static void terminal(void **state)
-{
-	static const struct {
-		const char *keys;
-		int status;
-	} ends[] = {{"xyz.", ('.' << 1 & 0xff) | 1}, {"\001x", 0}};
-
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		struct termios before;
-		int master, slave;
-		pid_t child = start_on_terminal(&master, &slave, &before);
-
-		assert_int_equal(write(master, "q", 1), 1);
-		read_until(master, "q");
-		assert_int_equal(write(master, "\001h", 2), 2);
-		read_until(master, "end the machine");
-		assert_int_equal(write(master, "\001\001", 2), 2);
-		read_until(master, "\001");
-		assert_int_equal(write(master, ends[i].keys, strlen(ends[i].keys)), strlen(ends[i].keys));
-		assert_int_equal(wait_status(child), ends[i].status);
-		assert_terminal_is_back(master, slave, &before);
-	}
-}
-
-static void terminal_after_signals(void **state)
-{
-	static const struct {
-		int signal, status;
-	} ends[] = {{SIGTERM, 128 + SIGTERM}, {SIGHUP, 128 + SIGHUP}, {SIGSEGV, -SIGSEGV}, {SIGABRT, -SIGABRT}};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		struct termios before;
-		int master, slave;
-		pid_t child = start_on_terminal(&master, &slave, &before);
-
-		assert_int_equal(write(master, "q", 1), 1);
-		read_until(master, "q");
-		kill(child, ends[i].signal);
-		assert_int_equal(wait_status(child), ends[i].status);
-		assert_terminal_is_back(master, slave, &before);
-	}
-}
-
-/* No terminal: bytes are just bytes, Ctrl-a included; more of them than the port holds arrive in order. */
-static void pipe_as_input(void **state)
-{
-	static char text[3000], back[3000];
-	int in[2], out[2];
-	size_t got = 0;
-	pid_t child;
-
-	(void)state;
-	write_guest(echo, sizeof(echo));
-	for (size_t i = 0; i < sizeof(text); i++)
-		text[i] = (char)(i == 5 ? 1 : i == sizeof(text) - 1 ? '.' : 'a' + i % 26);
-	assert_int_equal(pipe(in) | pipe(out), 0);
-	child = fork();
-	if (child == 0) {
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		close(in[1]);
-		child_runs_echo();
-	}
-	close(in[0]);
-	close(out[1]);
-	assert_int_equal(write(in[1], text, sizeof(text)), sizeof(text));
-	while (got < sizeof(back)) {
-		ssize_t n = read(out[0], back + got, sizeof(back) - got);
-
-		if (n <= 0)
-			break;
-		got += (size_t)n;
-	}
-	assert_int_equal(wait_status(child), ('.' << 1 & 0xff) | 1);
-	assert_int_equal(got, sizeof(text));
-	assert_memory_equal(back, text, sizeof(text));
-	close(in[1]);
-	close(out[0]);
-}
-
-/* Nobody reads the pipe: the end is an end all the same, after a grace period. */
-static void stuck_pipe(void **state)
-{
-	static const uint8_t code[] = {0x66, 0xba, 0xf8, 0x03, 0xee, 0xeb, 0xfd}; /* prints for ever */
-	int out[2];
-	pid_t child;
-
-	(void)state;
-	write_guest(code, sizeof(code));
-	assert_int_equal(pipe(out), 0);
-	child = fork();
-	if (child == 0) {
-		dup2(out[1], 1);
-		dup2(open("/dev/null", 0), 0);
-		child_runs_echo();
-	}
-	usleep(500000);
-	kill(child, SIGTERM);
-	assert_int_equal(wait_status(child), 128 + SIGTERM);
-	close(out[0]);
-	close(out[1]);
-}
-
-static int run_on(vma_accel which)
+static int run_on(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prints_and_exits),
@@ -552,19 +318,12 @@ static int run_on(vma_accel which)
 		cmocka_unit_test(crashes),
 		cmocka_unit_test(times_out),
 		cmocka_unit_test(stops),
-		cmocka_unit_test(stops_by_signal),
 		cmocka_unit_test(idle_is_free),
 		cmocka_unit_test(slow_console),
 		cmocka_unit_test(string_output),
 		cmocka_unit_test(console_to_file),
-		cmocka_unit_test(terminal),
-		cmocka_unit_test(terminal_after_signals),
-		cmocka_unit_test(pipe_as_input),
-		cmocka_unit_test(stuck_pipe),
 	};
 
-	accel = which;
-	printf("on %s:\n", vma_accel_name(which));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
@@ -615,15 +374,9 @@ static void refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(refusals)};
-	int fd = mkstemp(path), failed;
+	int failed;
 
-	close(fd);
+	begin_guests();
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	for (size_t i = 0; i < ACCELS; i++)
-		if (have(accels[i]))
-			failed += run_on(accels[i]);
-		else
-			printf("%s is not available\n", vma_accel_name(accels[i]));
-	unlink(path);
-	return failed;
+	return failed + on_each_accel(run_on);
 }
