@@ -57,7 +57,7 @@ static _Noreturn void stop_before(struct x86_cpu *c, const struct x86_op *op, bo
 	c->stop.insn_len = op ? op->len : 0;
 	c->stop.needs_answer = needs_answer;
 	c->stop.pc = c->rip;
-	longjmp(c->jb, X86_JMP_DEFER);
+	x86_leap(c, X86_JMP_DEFER);
 }
 
 _Noreturn void x86_defer(struct x86_cpu *c, const struct x86_op *op)
@@ -93,7 +93,7 @@ _Noreturn void x86_redo_single(struct x86_cpu *c, const struct x86_op *op)
 	if (c->log_op != op || c->log_insns != c->insns)
 		x86_log_reset(c);
 	c->rip = x86_op_rip(c, op);
-	longjmp(c->jb, X86_JMP_SINGLE);
+	x86_leap(c, X86_JMP_SINGLE);
 }
 
 void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned len, bool write, uint8_t *data)

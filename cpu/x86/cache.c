@@ -1,5 +1,6 @@
 /* cache.c - the cache of decoded blocks: by physical address and key, lists by page for invalidation, the arena and its
  * wholesale flush, the jump cache from linear addresses. */
+#include "fpenv.h"
 #include "engine.h"
 
 uint32_t x86_block_key(const struct x86_cpu *c, bool single)
@@ -236,7 +237,7 @@ static bool within_limit(const struct x86_cpu *c, const struct x86_block *b)
 static _Noreturn void go_single(struct x86_cpu *c)
 {
 	x86_log_reset(c);
-	longjmp(c->jb, X86_JMP_SINGLE);
+	x86_leap(c, X86_JMP_SINGLE);
 }
 
 struct x86_block *x86_find_block(struct x86_cpu *c, bool single)

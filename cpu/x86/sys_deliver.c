@@ -1,5 +1,6 @@
 /* sys_deliver.c - raising exceptions and delivering events through the IDT (SDM vol. 3, chapter 6): real mode, gates of
  * protected mode, task gates, IA-32e mode with IST, escalation to double and triple faults. */
+#include "fpenv.h"
 #include "sys.h"
 
 enum {
@@ -96,7 +97,7 @@ void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error
 	c->exc_vector = (uint8_t)(v < 0 ? X86_DF : v);
 	c->exc_type = TYPE_HW_EXCEPTION;
 	c->exc_error = v == vector ? error : 0;
-	longjmp(c->jb, X86_JMP_FAULT);
+	x86_leap(c, X86_JMP_FAULT);
 }
 
 void x86_page_fault(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned error)
@@ -114,7 +115,7 @@ void x86_leave(struct x86_cpu *c, enum x86_stop_kind kind)
 {
 	c->stop.kind = kind;
 	c->stop.needs_answer = false;
-	longjmp(c->jb, X86_JMP_STOP);
+	x86_leap(c, X86_JMP_STOP);
 }
 
 static bool shutdown(struct x86_cpu *c)

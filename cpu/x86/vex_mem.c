@@ -1,5 +1,6 @@
 /* vex_mem.c - VMASKMOV, VPMASKMOV and the gathers: accesses element by element, with faults of the elements that are
  * wanted only. */
+#include "fpenv.h"
 #include "vex.h"
 
 /* The linear address of an element of `size` bytes at this distance from the operand's base register. */
@@ -134,7 +135,7 @@ static void gather(struct x86_cpu *c, const struct x86_op *op)
 		memcpy(&c->jb, &outer, sizeof outer);
 		if (how == X86_JMP_FAULT)
 			commit_part(c, op, at);
-		longjmp(c->jb, how);
+		x86_leap(c, how);
 	}
 	gather_elements(c, op, at);
 	memcpy(&c->jb, &outer, sizeof outer);
