@@ -25,6 +25,9 @@ run() {
 		set -- run --arch x86-64 "$@"
 	fi
 	timeout 60 "$vmaccel" "$@" </dev/null >"$work/out" 2>"$work/err" || status=$?
+	case $vmaccel in
+	*.exe) sed -i 's/\r$//' "$work/out" "$work/err" ;; # lines end as Windows' do
+	esac
 }
 
 # expect STATUS REGULAR-EXPRESSION ARGUMENT...: the status, and something said on stderr (or nothing, for an empty expression)
