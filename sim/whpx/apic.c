@@ -81,8 +81,7 @@ static void ops_eoi(void *o, unsigned index, uint8_t vector)
 	struct whpsim_vp *vp = vp_of(o, index);
 	if (!vp)
 		return;
-	vp->eoi_valid = true;
-	vp->eoi_vector = vector;
+	vp->trap = (struct whpsim_trap){.reason = WHvRunVpExitReasonX64ApicEoi, .value = vector};
 	atomic_store(&vp->attention, 1);
 }
 
@@ -223,9 +222,54 @@ bool whpsim_wait_runnable(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 
 /* ------ registers ------ */
 
+/* Its base and mode are its own processor's to change. */
+static bool in_page(struct whpsim_vp *vp, uint64_t gpa)
+{
+	enum { EXTD = 1 << 10, EN = 1 << 11 };
+	uint64_t base = vp->partition->lapics[vp->index].base_msr;
+	return (base & (EN | EXTD)) == EN && (base ^ gpa) >> 12 == 0;
+}
+
+static uint64_t icr(const struct whpsim_vp *vp, uint64_t value)
+{
+	enum { EXTD = 1 << 10, ICR_HIGH = 0x31 };
+	const struct irq_lapic *l = &vp->partition->lapics[vp->index];
+	return l->base_msr & EXTD ? value : (uint32_t)value | (uint64_t)l->reg[ICR_HIGH] << 32;
+}
+
+bool whpsim_apic_traps(struct whpsim_vp *vp, uint32_t reg, uint64_t value)
+{
+	const WHV_EXTENDED_VM_EXITS *exits = &vp->partition->properties.exits;
+	const struct {
+		uint8_t reg, wanted;
+		WHV_X64_APIC_WRITE_TYPE type;
+	} writes[] = {
+		{0x0d, exits->X64ApicWriteLdrExitTrap, WHvX64ApicWriteTypeLdr},
+		{0x0e, exits->X64ApicWriteDfrExitTrap, WHvX64ApicWriteTypeDfr},
+		{0x0f, exits->X64ApicWriteSvrExitTrap, WHvX64ApicWriteTypeSvr},
+		{0x35, exits->X64ApicWriteLint0ExitTrap, WHvX64ApicWriteTypeLint0},
+		{0x36, exits->X64ApicWriteLint1ExitTrap, WHvX64ApicWriteTypeLint1},
+	};
+	enum { ICR = 0x30 };
+	unsigned mode = value >> 8 & 7;
+	if (reg == ICR && exits->X64ApicInitSipiExitTrap && (mode == IRQ_INIT || mode == IRQ_SIPI))
+		vp->trap = (struct whpsim_trap){.reason = WHvRunVpExitReasonX64ApicInitSipiTrap, .value = icr(vp, value)};
+	for (unsigned i = 0; i < sizeof writes / sizeof *writes; i++)
+		if (reg == writes[i].reg && writes[i].wanted)
+			vp->trap = (struct whpsim_trap){WHvRunVpExitReasonX64ApicWriteTrap, writes[i].type, value};
+	if (vp->trap.reason)
+		atomic_store(&vp->attention, 1);
+	return vp->trap.reason == WHvRunVpExitReasonX64ApicInitSipiTrap;
+}
+
 int whpsim_apic_mmio(struct whpsim_vp *vp, uint64_t gpa, unsigned len, bool write, uint8_t *data)
 {
 	struct whpsim_partition *p = vp->partition;
+	uint32_t value = 0;
+	if (write)
+		memcpy(&value, data, len < 4 ? len : 4);
+	if (write && len == 4 && in_page(vp, gpa) && whpsim_apic_traps(vp, gpa >> 4 & 0xff, value))
+		return X86_DONE;
 	pthread_mutex_lock(&p->irq_lock);
 	int r = write ? irq_pc_mmio_write(&p->pc, vp->index, gpa, data, len)
 		      : irq_pc_mmio_read(&p->pc, vp->index, gpa, data, len);

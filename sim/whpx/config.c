@@ -33,6 +33,12 @@ static const struct bit exits[] = {
 	{"exception-exit", WHPSIM_1803, 2},
 	{"rdtsc-exit", WHPSIM_11, 3},
 	{"hypercall-exit", WHPSIM_11, 5},
+	{"init-sipi-exit", WHPSIM_11, 6},
+	{"lint0-exit", WHPSIM_11, 7},
+	{"lint1-exit", WHPSIM_11, 8},
+	{"svr-exit", WHPSIM_11, 9},
+	{"ldr-exit", WHPSIM_11, 12},
+	{"dfr-exit", WHPSIM_11, 13},
 };
 enum { FEATURES = sizeof features / sizeof *features, EXITS = sizeof exits / sizeof *exits };
 

@@ -70,6 +70,8 @@ static int unhandled(const struct whpsim_properties *p)
 static int apic_msr(struct whpsim_vp *vp, uint32_t index, bool write, uint64_t *value)
 {
 	struct whpsim_partition *p = vp->partition;
+	if (write && index >= MSR_X2APIC && index < MSR_X2APIC_END && whpsim_apic_traps(vp, index - MSR_X2APIC, *value))
+		return X86_DONE;
 	pthread_mutex_lock(&p->irq_lock);
 	int r = write ? irq_pc_wrmsr(&p->pc, vp->index, index, *value) : irq_pc_rdmsr(&p->pc, vp->index, index, value);
 	pthread_mutex_unlock(&p->irq_lock);
@@ -145,7 +147,7 @@ static unsigned env_poll(void *o)
 		whpsim_leave(vp);
 		whpsim_enter(vp);
 	}
-	if (vp->eoi_valid || canceled(vp))
+	if (vp->trap.reason || canceled(vp))
 		found |= X86_POLL_STOP;
 	if (interrupt_pending(vp))
 		found |= X86_POLL_INTR;

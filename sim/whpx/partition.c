@@ -190,7 +190,8 @@ static void reset(struct whpsim_vp *vp)
 	vp->apic_base = 0xfee00800 | (vp->index ? 0 : 0x100);
 	vp->wanted.AsUINT64 = vp->pending_debug.AsUINT64 = 0;
 	vp->exception.EventPending = 0;
-	vp->halted = vp->extint_valid = vp->eoi_valid = vp->bad_rflags = false;
+	vp->halted = vp->extint_valid = vp->bad_rflags = false;
+	vp->trap.reason = WHvRunVpExitReasonNone;
 	vp->wait_sipi = whpsim_has_apic(vp->partition) && vp->index;
 	vp->unchecked = true;
 	atomic_store(&vp->nmi, false);

@@ -77,14 +77,27 @@ static bool sleeps(const struct whpsim_vp *vp)
 	return vp->halted || vp->wait_sipi || atomic_load_explicit(&vp->init, memory_order_relaxed);
 }
 
-/* Why the CPU stopped by itself: to report the end of an interrupt, or because of a cancel, which may have been taken. */
+static void report_trap(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
+{
+	const struct whpsim_trap *t = &vp->trap;
+	x->ExitReason = t->reason;
+	if (t->reason == WHvRunVpExitReasonX64ApicEoi) {
+		x->ApicEoi.InterruptVector = (uint32_t)t->value;
+	} else if (t->reason == WHvRunVpExitReasonX64ApicInitSipiTrap) {
+		x->ApicInitSipi.ApicIcr = t->value;
+	} else {
+		x->ApicWrite.Type = (WHV_X64_APIC_WRITE_TYPE)t->type;
+		x->ApicWrite.WriteValue = t->value;
+	}
+	vp->trap.reason = WHvRunVpExitReasonNone;
+}
+
+/* Why the CPU stopped by itself: to report a trap of the APIC's, or because of a cancel, which may have been taken. */
 static bool stopped_by_poll(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
-	if (vp->eoi_valid) {
-		vp->eoi_valid = false;
+	if (vp->trap.reason) {
 		whpsim_exit(vp, X86_STOP_POLL, x);
-		x->ExitReason = WHvRunVpExitReasonX64ApicEoi;
-		x->ApicEoi.InterruptVector = vp->eoi_vector;
+		report_trap(vp, x);
 		return true;
 	}
 	if (!is_canceled(vp))

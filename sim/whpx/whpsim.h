@@ -45,6 +45,13 @@ struct whpsim_region {
 	_Atomic uint64_t *dirty; /* a bit a page, NULL: not tracked */
 };
 
+/* An exit that an access to the local APIC brings about; none while reason is WHvRunVpExitReasonNone. */
+struct whpsim_trap {
+	WHV_RUN_VP_EXIT_REASON reason;
+	uint32_t type;  /* WHV_X64_APIC_WRITE_TYPE */
+	uint64_t value; /* vector, ICR, or what was written */
+};
+
 struct whpsim_vp {
 	struct whpsim_partition *partition;
 	uint32_t index;
@@ -70,8 +77,7 @@ struct whpsim_vp {
 	atomic_bool wait_sipi; /* its StartupSuspend */
 	uint8_t extint;         /* PendingEvent ExtInt: vector; meaningful while extint_valid */
 	bool extint_valid;
-	uint8_t eoi_vector; /* level-triggered, to be reported */
-	bool eoi_valid;
+	struct whpsim_trap trap; /* to be reported behind the instruction */
 	atomic_bool nmi, init, sipi; /* by other threads */
 	atomic_uint sipi_vector;
 };
@@ -158,6 +164,8 @@ bool whpsim_wait_runnable(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x);
 int whpsim_apic_mmio(struct whpsim_vp *vp, uint64_t gpa, unsigned len, bool write, uint8_t *data);
 uint64_t whpsim_apic_base(struct whpsim_vp *vp);
 bool whpsim_set_apic_base(struct whpsim_vp *vp, uint64_t value);
+/* The guest is about to write a register (offset >> 4): does it end there, because it is to be told instead of done? */
+bool whpsim_apic_traps(struct whpsim_vp *vp, uint32_t reg, uint64_t value);
 /* A register of the APIC's page (0x6e0: the TSC deadline); false: no APIC is emulated. */
 bool whpsim_apic_register(struct whpsim_vp *vp, uint32_t offset, uint64_t *value);
 static inline bool whpsim_has_apic(const struct whpsim_partition *p)

@@ -205,6 +205,36 @@ static void startup(void **state)
 	delete(2);
 }
 
+/* INIT and SIPI as exits instead: nothing is sent; a write to a chosen register is done and told. */
+static void traps(void **state)
+{
+	static const uint8_t code[] = {
+		0xc7, 0x05, 0xf0, 0x00, 0xe0, 0xfe, 0xff, 1, 0, 0,    /* SVR */
+		0xc7, 0x05, 0x10, 0x03, 0xe0, 0xfe, 0, 0, 0, 1,       /* ICR high: APIC id 1 */
+		0xc7, 0x05, 0x00, 0x03, 0xe0, 0xfe, 0x03, 0x46, 0, 0, /* SIPI: 3000h */
+		0xf4,
+	};
+	const WHV_EXTENDED_VM_EXITS exits = {.X64ApicInitSipiExitTrap = 1, .X64ApicWriteSvrExitTrap = 1};
+	const WHV_X64_LOCAL_APIC_EMULATION_MODE mode = WHvX64LocalApicEmulationModeXApic;
+	(void)state;
+	rig_begin("", 2);
+	rig_property(WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof exits);
+	rig_property(WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof mode);
+	rig_end(2);
+	rig_start(0, code, sizeof code);
+	rig_protected(0);
+	assert_int_equal(rig_run(0, &x), WHvRunVpExitReasonX64ApicWriteTrap);
+	assert_int_equal(x.ApicWrite.Type, WHvX64ApicWriteTypeSvr);
+	assert_int_equal(x.ApicWrite.WriteValue, 0x1ff);
+	assert_int_equal(x.VpContext.Rip, RIG_CODE + 10);
+	assert_int_equal(rig_get(0, WHvX64RegisterApicSpurious), 0x1ff);
+	assert_int_equal(rig_run(0, &x), WHvRunVpExitReasonX64ApicInitSipiTrap);
+	assert_int_equal(x.ApicInitSipi.ApicIcr, 0x100000000004603);
+	assert_int_equal(x.VpContext.Rip, RIG_CODE + 30);
+	assert_int_equal(rig_value(1, WHvRegisterInternalActivityState).InternalActivity.StartupSuspend, 1);
+	delete(2);
+}
+
 static void *cancel_second(void *o)
 {
 	(void)o;
@@ -259,7 +289,7 @@ int main(void)
 		cmocka_unit_test(wakes_from_hlt), cmocka_unit_test(level_has_an_eoi_exit),
 		cmocka_unit_test(external_event), cmocka_unit_test(requests_that_are_refused),
 		cmocka_unit_test(timer),          cmocka_unit_test(startup),
-		cmocka_unit_test(cancel_who_waits_for_sipi), cmocka_unit_test(map_while_running),
+		cmocka_unit_test(cancel_who_waits_for_sipi), cmocka_unit_test(traps), cmocka_unit_test(map_while_running),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
