@@ -166,7 +166,7 @@ static void values(void **state)
 	assert_int_equal(written, 4);
 	assert_int_equal(whpsim_property_get(&p, CODE(ProcessorCount), &v, sizeof v, NULL), S_OK);
 	assert_int_equal(v, 3);
-	assert_int_equal(set64(&p, false, CODE(ExtendedVmExits), 1 << 8), E_INVALIDARG); /* not among the capabilities */
+	assert_int_equal(set64(&p, false, CODE(ExtendedVmExits), 1 << 4), E_INVALIDARG); /* not among the capabilities */
 	assert_int_equal(set64(&p, false, CODE(ExtendedVmExits), 3), S_OK);
 	assert_int_equal(set64(&p, false, CODE(ExceptionExitBitmap), 1 << 2), E_INVALIDARG); /* NMI */
 	assert_int_equal(set64(&p, false, CODE(ExceptionExitBitmap), 1 << 13), S_OK);
