@@ -1,25 +1,25 @@
 #!/bin/sh
-# versions.sh FOLDER: what the command in FOLDER says of WHPX on each Windows: those that are too old, that have it, that it is turned off on,
-# and why; a text that helps, and status 126.
+# versions.sh SOURCE-FOLDER BUILD-FOLDER COMMAND: what the command says of WHPX on each Windows: on those that have it, and on those that are
+# too old, on which it is turned off or forbidden, a text that helps, and status 126.
 set -u
-run=$1 failed=0
+source=$1 build=$2 command=$3 failed=0
 
 # says STATUS WINDOWS SIMULATION TEXT: of `vmaccel check` there
 says() {
 	status=0
-	out=$(VMA_WHPX_SIM=$3 "$run/vmaccel$2.exe" check --accel whpx --only 20 2>&1 </dev/null) || status=$?
+	out=$(VMA_WHPX_SIM=$3 "$source/scripts/wine" "$build/wine-$2" "$command" check --accel whpx --only 20 2>&1 </dev/null) || status=$?
 	if [ "$status" != "$1" ] || ! echo "$out" | grep -q "$4"; then
-		echo "FAILED: Windows$2 ($3): status $status, not $1, or nothing like '$4': $out"
+		echo "FAILED: Windows $2 ($3): status $status, not $1, or nothing like '$4': $out"
 		failed=$((failed + 1))
 	fi
 }
 
-says 126 '' '' 'no WinHvPlatform.dll.*Windows Hypervisor Platform'
-says 126 -1803 '' 'older than Windows 10 version 2004'
-says 126 -1809 '' 'older than Windows 10 version 2004'
-says 126 -2004 disabled 'Enable-Feature'
-says 126 -2004 denied 'E_ACCESSDENIED.*Hyper-V Administrators'
-says 0 -2004 '' 'T020.*: pass'
-says 0 -11 '' 'T020.*: pass'
-says 0 -11 hostile=5 'T020.*: pass'
+says 126 without '' 'no WinHvPlatform.dll.*Windows Hypervisor Platform'
+says 126 1803 '' 'older than Windows 10 version 2004'
+says 126 1809 '' 'older than Windows 10 version 2004'
+says 126 2004 disabled 'Enable-Feature'
+says 126 2004 denied 'E_ACCESSDENIED.*Hyper-V Administrators'
+says 0 2004 '' 'T020.*: pass'
+says 0 11 '' 'T020.*: pass'
+says 0 11 hostile=5 'T020.*: pass'
 [ "$failed" = 0 ]
