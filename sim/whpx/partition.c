@@ -1,12 +1,15 @@
 /* partition.c - partitions and virtual processors: handles, life cycle, who may use them when. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "whpsim.h"
 
-enum { MAGIC = 0x50485657 };
+enum { MAGIC = 0x50485657, SINT_MASKED = 1 << 16 };
 
 static _Atomic uint64_t breaches;
 static atomic_uint partitions_set_up;
+static struct whpsim_partition *partitions;
+static pthread_mutex_t partitions_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void whpsim_breach(const char *function, const char *what)
 {
@@ -68,6 +71,26 @@ const struct whp_counts *whpsim_counts(WHV_PARTITION_HANDLE handle, uint32_t ind
 
 /* ------ partitions ------ */
 
+static void enlist(struct whpsim_partition *p)
+{
+	pthread_mutex_lock(&partitions_lock);
+	p->next = partitions;
+	p->link = &partitions;
+	if (p->next)
+		p->next->link = &p->next;
+	partitions = p;
+	pthread_mutex_unlock(&partitions_lock);
+}
+
+static void strike_off(struct whpsim_partition *p)
+{
+	pthread_mutex_lock(&partitions_lock);
+	*p->link = p->next;
+	if (p->next)
+		p->next->link = p->link;
+	pthread_mutex_unlock(&partitions_lock);
+}
+
 HRESULT WHvCreatePartition(WHV_PARTITION_HANDLE *Partition)
 {
 	if (!Partition)
@@ -85,6 +108,7 @@ HRESULT WHvCreatePartition(WHV_PARTITION_HANDLE *Partition)
 	pthread_mutex_init(&p->irq_lock, NULL);
 	pthread_cond_init(&p->irq_cond, NULL);
 	whpsim_properties_init(&p->properties);
+	enlist(p);
 	*Partition = p;
 	return S_OK;
 }
@@ -133,6 +157,7 @@ HRESULT WHvDeletePartition(WHV_PARTITION_HANDLE Partition)
 		return WHV_E_INVALID_VP_STATE;
 	}
 	p->magic = 0;
+	strike_off(p);
 	whpsim_apic_stop(p);
 	for (uint32_t i = 0; i < WHPSIM_MAX_VPS; i++)
 		if (p->vps[i])
@@ -149,6 +174,14 @@ HRESULT WHvDeletePartition(WHV_PARTITION_HANDLE Partition)
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 	return S_OK;
+}
+
+unsigned whpsim_delete_all(void)
+{
+	unsigned n = 0;
+	while (partitions && WHvDeletePartition(partitions) == S_OK)
+		n++;
+	return n;
 }
 
 HRESULT WHvSetPartitionProperty(WHV_PARTITION_HANDLE Partition, WHV_PARTITION_PROPERTY_CODE PropertyCode,
@@ -190,6 +223,9 @@ static void reset(struct whpsim_vp *vp)
 	vp->apic_base = 0xfee00800 | (vp->index ? 0 : 0x100);
 	vp->wanted.AsUINT64 = vp->pending_debug.AsUINT64 = 0;
 	vp->exception.EventPending = 0;
+	memset(vp->synthetic, 0, sizeof vp->synthetic);
+	for (unsigned i = 0; i < 16; i++)
+		vp->synthetic[i] = SINT_MASKED;
 	vp->halted = vp->extint_valid = vp->bad_rflags = false;
 	vp->trap.reason = WHvRunVpExitReasonNone;
 	vp->wait_sipi = whpsim_has_apic(vp->partition) && vp->index;

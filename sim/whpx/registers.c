@@ -3,47 +3,36 @@
  * of its kind can have ends it. State that a processor would not enter with is taken, and found when it is run. */
 #include <stddef.h>
 #include <string.h>
-#include "whpsim.h"
+#include "registers.h"
 
-#define ERROR_HV_INVALID_REGISTER_VALUE WHP_HRESULT(0xc0350050u)
-
-
-/* What a write makes necessary. */
-enum { NOTHING, MODE = 1, TLB = 2, CHECK = 4 };
-struct row {
-	HRESULT (*get)(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v);
-	HRESULT (*set)(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v);
-	uint32_t at; /* offset in the CPU, number of an MSR or of a register of its kind */
-	uint32_t effect;
-};
 
 /* ------ plain fields ------ */
 
-static uint64_t *field(struct whpsim_vp *vp, const struct row *row)
+static uint64_t *field(struct whpsim_vp *vp, const struct whpsim_row *row)
 {
 	return (uint64_t *)(void *)((char *)vp->cpu + row->at);
 }
 
-static HRESULT get_field(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_field(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	v->Reg64 = *field(vp, row);
 	return S_OK;
 }
 
-static HRESULT set_field(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_field(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	*field(vp, row) = v->Reg64;
 	return S_OK;
 }
 
-static HRESULT get_rflags(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_rflags(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	v->Reg64 = x86_get_rflags(vp->cpu);
 	return S_OK;
 }
 
-static HRESULT set_rflags(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_rflags(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	vp->bad_rflags = (v->Reg64 & ~(uint64_t)0x3f7fd7) != 0 || !(v->Reg64 & 2);
@@ -51,13 +40,13 @@ static HRESULT set_rflags(struct whpsim_vp *vp, const struct row *row, const WHV
 	return S_OK;
 }
 
-static HRESULT get_segment(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_segment(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	v->Segment = whpsim_segment(&vp->cpu->seg[row->at]);
 	return S_OK;
 }
 
-static HRESULT set_segment(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_segment(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	enum { PRESENT = 0x80, UNUSABLE = 0x10000 };
 	const WHV_X64_SEGMENT_REGISTER *s = &v->Segment;
@@ -74,7 +63,7 @@ WHV_X64_SEGMENT_REGISTER whpsim_segment(const struct x86_seg *s)
 	return r;
 }
 
-static HRESULT get_table(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_table(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	const struct x86_cpu *c = vp->cpu;
 	v->Table.Base = row->at ? c->gdt_base : c->idt_base;
@@ -82,7 +71,7 @@ static HRESULT get_table(struct whpsim_vp *vp, const struct row *row, WHV_REGIST
 	return S_OK;
 }
 
-static HRESULT set_table(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_table(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	struct x86_cpu *c = vp->cpu;
 	*(row->at ? &c->gdt_base : &c->idt_base) = v->Table.Base;
@@ -90,14 +79,14 @@ static HRESULT set_table(struct whpsim_vp *vp, const struct row *row, const WHV_
 	return S_OK;
 }
 
-static HRESULT get_cr8(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_cr8(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	v->Reg64 = vp->env.get_tpr ? vp->env.get_tpr(vp) : vp->cpu->cr8;
 	return S_OK;
 }
 
-static HRESULT set_cr8(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_cr8(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	if (v->Reg64 > 15)
@@ -109,7 +98,7 @@ static HRESULT set_cr8(struct whpsim_vp *vp, const struct row *row, const WHV_RE
 }
 
 /* XSETBV's rules (SDM vol. 1, 13.3). */
-static HRESULT set_xcr0(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_xcr0(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	uint32_t out[4] = {0};
 	(void)row;
@@ -125,14 +114,14 @@ static HRESULT set_xcr0(struct whpsim_vp *vp, const struct row *row, const WHV_R
 
 /* ------ floating point and vectors ------ */
 
-static HRESULT get_xmm(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_xmm(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	v->Reg128.Low64 = vp->cpu->v[row->at].q[0];
 	v->Reg128.High64 = vp->cpu->v[row->at].q[1];
 	return S_OK;
 }
 
-static HRESULT set_xmm(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_xmm(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	vp->cpu->v[row->at].q[0] = v->Reg128.Low64;
 	vp->cpu->v[row->at].q[1] = v->Reg128.High64;
@@ -140,25 +129,25 @@ static HRESULT set_xmm(struct whpsim_vp *vp, const struct row *row, const WHV_RE
 }
 
 /* As in an FXSAVE image: number n is ST(n). */
-static struct x86_f80 *st(struct whpsim_vp *vp, const struct row *row)
+static struct x86_f80 *st(struct whpsim_vp *vp, const struct whpsim_row *row)
 {
 	return &vp->cpu->st[(row->at + (vp->cpu->fsw >> 11)) & 7];
 }
 
-static HRESULT get_fp(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_fp(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	v->Reg128.Low64 = st(vp, row)->sig;
 	v->Reg128.High64 = st(vp, row)->se;
 	return S_OK;
 }
 
-static HRESULT set_fp(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_fp(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	*st(vp, row) = (struct x86_f80){.sig = v->Reg128.Low64, .se = (uint16_t)v->Reg128.High64};
 	return S_OK;
 }
 
-static HRESULT get_fpcs(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_fpcs(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	const struct x86_cpu *c = vp->cpu;
 	(void)row;
@@ -170,7 +159,7 @@ static HRESULT get_fpcs(struct whpsim_vp *vp, const struct row *row, WHV_REGISTE
 	return S_OK;
 }
 
-static HRESULT set_fpcs(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_fpcs(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	struct x86_cpu *c = vp->cpu;
 	(void)row;
@@ -184,7 +173,7 @@ static HRESULT set_fpcs(struct whpsim_vp *vp, const struct row *row, const WHV_R
 
 enum { MXCSR_MASK = 0xffff };
 
-static HRESULT get_xmmcs(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_xmmcs(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	v->XmmControlStatus.LastFpRdp = vp->cpu->fdp;
@@ -193,7 +182,7 @@ static HRESULT get_xmmcs(struct whpsim_vp *vp, const struct row *row, WHV_REGIST
 	return S_OK;
 }
 
-static HRESULT set_xmmcs(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_xmmcs(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	if (v->XmmControlStatus.XmmStatusControl & ~(uint32_t)MXCSR_MASK)
@@ -205,203 +194,58 @@ static HRESULT set_xmmcs(struct whpsim_vp *vp, const struct row *row, const WHV_
 
 /* ------ MSRs ------ */
 
-static HRESULT get_msr(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_msr(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	return x86_rdmsr(vp->cpu, row->at, &v->Reg64) ? S_OK : WHV_E_INVALID_VP_REGISTER_NAME;
 }
 
-static HRESULT set_msr(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_msr(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	return x86_wrmsr(vp->cpu, row->at, v->Reg64) ? S_OK : ERROR_HV_INVALID_REGISTER_VALUE;
 }
 
-static HRESULT get_apic_base(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_apic_base(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	v->Reg64 = whpsim_apic_base(vp);
 	return S_OK;
 }
 
-static HRESULT set_apic_base(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT set_apic_base(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	return whpsim_set_apic_base(vp, v->Reg64) ? S_OK : ERROR_HV_INVALID_REGISTER_VALUE;
 }
 
-static HRESULT get_apic_id(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_apic_id(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	(void)row;
 	v->Reg64 = vp->index;
 	return S_OK;
 }
 
-static HRESULT read_only(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
+static HRESULT read_only(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
 	(void)vp, (void)row, (void)v;
 	return E_ACCESSDENIED;
 }
 
-static HRESULT get_apic(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_apic(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
 	return whpsim_apic_register(vp, row->at, &v->Reg64) ? S_OK : WHV_E_INVALID_VP_REGISTER_NAME;
 }
 
-/* ------ what is in flight ------ */
+/* ------ synthetic registers: kept for the host, of no effect, as the guest is offered no synthetic feature ------ */
 
-enum { EXTERNAL = 0, NMI = 2, EXCEPTION = 3, SOFTWARE = 4, SOFTWARE_EXCEPTION = 6 };
-
-static HRESULT get_interruption(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
+static HRESULT get_synthetic(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
 {
-	const struct x86_cpu *c = vp->cpu;
-	WHV_X64_PENDING_INTERRUPTION_REGISTER *r = &v->PendingInterruption;
-	(void)row;
-	if (c->exc_valid) {
-		r->InterruptionPending = 1;
-		r->InterruptionType = EXCEPTION;
-		r->InterruptionVector = c->exc_vector;
-		r->DeliverErrorCode = c->exc_error >= 0;
-		r->ErrorCode = c->exc_error >= 0 ? (uint32_t)c->exc_error : 0;
-	} else if (c->inject_valid) {
-		r->InterruptionPending = 1;
-		r->InterruptionType = c->inject_type;
-		r->InterruptionVector = c->inject_vector;
-		r->DeliverErrorCode = c->inject_has_error;
-		r->InstructionLength = c->inject_len;
-		r->ErrorCode = c->inject_error;
-	}
+	v->Reg64 = vp->synthetic[row->at];
 	return S_OK;
 }
 
-/* A software interrupt of no length is one whose return address is in RIP already (SDM vol. 3, IA32_VMX_MISC bit 30). */
-static bool interruption_ok(const WHV_X64_PENDING_INTERRUPTION_REGISTER *r)
+static HRESULT set_synthetic(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
 {
-	unsigned type = r->InterruptionType;
-	if (!r->InterruptionPending)
-		return true;
-	if (r->InterruptionVector >> 8 || r->Reserved || r->NestedEvent || type == 1 || type == 7)
-		return false;
-	if (type == NMI && r->InterruptionVector != 2)
-		return false;
-	if (type == EXCEPTION && (r->InterruptionVector > 31 || r->InterruptionVector == 2))
-		return false;
-	return !r->DeliverErrorCode || type == EXCEPTION;
-}
-
-static HRESULT set_interruption(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
-{
-	struct x86_cpu *c = vp->cpu;
-	const WHV_X64_PENDING_INTERRUPTION_REGISTER *r = &v->PendingInterruption;
-	(void)row;
-	if (!interruption_ok(r))
-		return ERROR_HV_INVALID_REGISTER_VALUE;
-	c->exc_valid = c->exc_triple = false;
-	c->inject_valid = r->InterruptionPending;
-	c->inject_type = (uint8_t)r->InterruptionType;
-	c->inject_vector = (uint8_t)r->InterruptionVector;
-	c->inject_has_error = r->DeliverErrorCode;
-	c->inject_error = r->DeliverErrorCode ? r->ErrorCode : 0;
-	c->inject_len = r->InterruptionType >= SOFTWARE ? (uint8_t)r->InstructionLength : 0;
-	return S_OK;
-}
-
-static HRESULT get_interrupt_state(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	v->InterruptState.InterruptShadow = vp->cpu->shadow != 0;
-	v->InterruptState.NmiMasked = vp->cpu->nmi_masked;
-	return S_OK;
-}
-
-/* The platform has one bit for both shadows; that of MOV SS also holds back what STI's does. */
-static HRESULT set_interrupt_state(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	if (v->InterruptState.Reserved)
-		return ERROR_HV_INVALID_REGISTER_VALUE;
-	if (v->InterruptState.InterruptShadow != (vp->cpu->shadow != 0))
-		vp->cpu->shadow = v->InterruptState.InterruptShadow ? 1 : 0;
-	vp->cpu->nmi_masked = v->InterruptState.NmiMasked;
-	return S_OK;
-}
-
-/* A pending exception is one that will be delivered, so it shows as an interruption as well once it is. */
-static HRESULT get_event(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	if (vp->extint_valid) {
-		v->ExtIntEvent.EventPending = 1;
-		v->ExtIntEvent.EventType = WHvX64PendingEventExtInt;
-		v->ExtIntEvent.Vector = vp->extint;
-	} else if (vp->exception.EventPending) {
-		v->ExceptionEvent = vp->exception;
-	}
-	return S_OK;
-}
-
-static HRESULT set_event(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
-{
-	const WHV_X64_PENDING_EXCEPTION_EVENT *e = &v->ExceptionEvent;
-	(void)row;
-	bool exception = e->EventPending && e->EventType == WHvX64PendingEventException;
-	bool extint = e->EventPending && e->EventType == WHvX64PendingEventExtInt;
-	if (e->EventPending && !exception && !extint)
-		return ERROR_HV_INVALID_REGISTER_VALUE;
-	if (exception && (e->Vector > 31 || e->Vector == 2))
-		return ERROR_HV_INVALID_REGISTER_VALUE;
-	vp->extint_valid = extint;
-	vp->extint = v->ExtIntEvent.Vector;
-	vp->exception = *e;
-	vp->exception.EventPending = exception;
-	return S_OK;
-}
-
-static HRESULT get_wanted(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	v->DeliverabilityNotifications = vp->wanted;
-	return S_OK;
-}
-
-static HRESULT set_wanted(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	if (v->DeliverabilityNotifications.Reserved)
-		return ERROR_HV_INVALID_REGISTER_VALUE;
-	vp->wanted = v->DeliverabilityNotifications;
-	return S_OK;
-}
-
-static HRESULT get_activity(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	v->InternalActivity.StartupSuspend = vp->wait_sipi;
-	v->InternalActivity.HaltSuspend = vp->halted;
-	return S_OK;
-}
-
-static HRESULT set_activity(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	if (v->InternalActivity.Reserved)
-		return ERROR_HV_INVALID_REGISTER_VALUE;
-	vp->wait_sipi = v->InternalActivity.StartupSuspend;
-	vp->halted = v->InternalActivity.HaltSuspend;
-	return S_OK;
-}
-
-static HRESULT get_pending_debug(struct whpsim_vp *vp, const struct row *row, WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	v->PendingDebugException = vp->pending_debug;
-	return S_OK;
-}
-
-static HRESULT set_pending_debug(struct whpsim_vp *vp, const struct row *row, const WHV_REGISTER_VALUE *v)
-{
-	(void)row;
-	if (v->PendingDebugException.Reserved0)
-		return ERROR_HV_INVALID_REGISTER_VALUE;
-	vp->pending_debug = v->PendingDebugException;
+	vp->synthetic[row->at] = v->Reg64;
 	return S_OK;
 }
 
@@ -413,7 +257,7 @@ static HRESULT set_pending_debug(struct whpsim_vp *vp, const struct row *row, co
 #define APIC(offset) {get_apic, read_only, offset, NOTHING}
 #define LOW(name) [WHvX64Register##name]
 
-static const struct row plain_rows[] = {
+static const struct whpsim_row plain_rows[] = {
 	LOW(Rax) = FIELD(r[0], NOTHING), LOW(Rcx) = FIELD(r[1], NOTHING), LOW(Rdx) = FIELD(r[2], NOTHING),
 	LOW(Rbx) = FIELD(r[3], NOTHING), LOW(Rsp) = FIELD(r[4], NOTHING), LOW(Rbp) = FIELD(r[5], NOTHING),
 	LOW(Rsi) = FIELD(r[6], NOTHING), LOW(Rdi) = FIELD(r[7], NOTHING), LOW(R8) = FIELD(r[8], NOTHING),
@@ -435,7 +279,7 @@ static const struct row plain_rows[] = {
 
 #define XMM(n) [0x000 + n] = {get_xmm, set_xmm, n, NOTHING}
 #define FP(n) [0x010 + n] = {get_fp, set_fp, n, NOTHING}
-static const struct row vector_rows[] = {
+static const struct whpsim_row vector_rows[] = {
 	XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12),
 	XMM(13), XMM(14), XMM(15), FP(0), FP(1), FP(2), FP(3), FP(4), FP(5), FP(6), FP(7),
 	[0x018] = {get_fpcs, set_fpcs, 0, NOTHING},
@@ -445,7 +289,7 @@ static const struct row vector_rows[] = {
 #define HIGH(name) [WHvX64Register##name - 0x2000]
 #define PHYS(n, digit) \
 	HIGH(MsrMtrrPhysBase##digit) = MSR(0x200 + 2 * n), HIGH(MsrMtrrPhysMask##digit) = MSR(0x201 + 2 * n)
-static const struct row msr_rows[] = {
+static const struct whpsim_row msr_rows[] = {
 	HIGH(Tsc) = MSR(0x10), HIGH(Efer) = FIELD(efer, TLB), HIGH(KernelGsBase) = MSR(0xc0000102),
 	HIGH(ApicBase) = {get_apic_base, set_apic_base, 0, NOTHING}, HIGH(Pat) = MSR(0x277),
 	HIGH(SysenterCs) = MSR(0x174), HIGH(SysenterEsp) = MSR(0x175), HIGH(SysenterEip) = MSR(0x176),
@@ -469,7 +313,7 @@ static const struct row msr_rows[] = {
 	PAGE(name##0) = APIC(offset), PAGE(name##1) = APIC(offset + 0x10), PAGE(name##2) = APIC(offset + 0x20), \
 	PAGE(name##3) = APIC(offset + 0x30), PAGE(name##4) = APIC(offset + 0x40), PAGE(name##5) = APIC(offset + 0x50), \
 	PAGE(name##6) = APIC(offset + 0x60), PAGE(name##7) = APIC(offset + 0x70)
-static const struct row apic_rows[] = {
+static const struct whpsim_row apic_rows[] = {
 	PAGE(Id) = APIC(0x20), PAGE(Version) = APIC(0x30), PAGE(Tpr) = APIC(0x80), PAGE(Ppr) = APIC(0xa0),
 	PAGE(Eoi) = APIC(0xb0), PAGE(Ldr) = APIC(0xd0), PAGE(Spurious) = APIC(0xf0), PAGE8(Isr, 0x100),
 	PAGE8(Tmr, 0x180), PAGE8(Irr, 0x200), PAGE(Ese) = APIC(0x280), PAGE(Icr) = APIC(0x300),
@@ -478,27 +322,30 @@ static const struct row apic_rows[] = {
 	PAGE(InitCount) = APIC(0x380), PAGE(CurrentCount) = APIC(0x390), PAGE(Divide) = APIC(0x3e0),
 };
 
-static const struct row event_rows[] = {
-	[0] = {get_interruption, set_interruption, 0, NOTHING},
-	[1] = {get_interrupt_state, set_interrupt_state, 0, NOTHING},
-	[2] = {get_event, set_event, 0, NOTHING},
-	[4] = {get_wanted, set_wanted, 0, NOTHING},
-	[5] = {get_activity, set_activity, 0, NOTHING},
-	[6] = {get_pending_debug, set_pending_debug, 0, NOTHING},
+#define KEPT(n) {get_synthetic, set_synthetic, n, NOTHING}
+#define SINT(n) [0x00 + n] = KEPT(n)
+static const struct whpsim_row synic_rows[] = {
+	SINT(0), SINT(1), SINT(2), SINT(3), SINT(4), SINT(5), SINT(6), SINT(7), SINT(8), SINT(9), SINT(10), SINT(11), SINT(12),
+	SINT(13), SINT(14), SINT(15), [0x10] = KEPT(16), [0x12] = KEPT(17), [0x13] = KEPT(18),
+};
+
+static const struct whpsim_row synthetic_rows[] = {
+	[0x01] = KEPT(19), [0x02] = KEPT(20), [0x13] = KEPT(21), [0x17] = KEPT(22),
 };
 
 #define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 static const struct {
 	uint32_t first, count;
-	const struct row *rows;
+	const struct whpsim_row *rows;
 } tables[] = {
 	{0, COUNT(plain_rows), plain_rows},           {0x1000, COUNT(vector_rows), vector_rows},
 	{0x2000, COUNT(msr_rows), msr_rows},          {0x3000, COUNT(apic_rows), apic_rows},
-	{0x80000000, COUNT(event_rows), event_rows},
+	{0x4000, COUNT(synic_rows), synic_rows},      {0x5000, COUNT(synthetic_rows), synthetic_rows},
+	{WHvRegisterPendingInterruption, WHPSIM_EVENT_ROWS, whpsim_event_rows},
 };
 
 /* NULL: no such name. */
-static const struct row *find(uint32_t name)
+static const struct whpsim_row *find(uint32_t name)
 {
 	for (unsigned t = 0; t < COUNT(tables); t++) {
 		uint32_t n = name - tables[t].first;
@@ -525,7 +372,7 @@ static HRESULT get(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_
 	vp->counts.get_names += count;
 	for (uint32_t i = 0; i < count; i++) {
 		WHV_REGISTER_VALUE v = {.Reg128 = {{0}}};
-		const struct row *row = find((uint32_t)names[i]);
+		const struct whpsim_row *row = find((uint32_t)names[i]);
 		HRESULT r = row ? row->get(vp, row, &v) : WHV_E_INVALID_VP_REGISTER_NAME;
 		if (r != S_OK)
 			return r;
@@ -552,7 +399,7 @@ HRESULT WHvGetVirtualProcessorRegisters(WHV_PARTITION_HANDLE Partition, uint32_t
 }
 
 /* Is there a register of this name here? Those of features that the processor has not are none. */
-static bool has(struct whpsim_vp *vp, const struct row *row)
+static bool has(struct whpsim_vp *vp, const struct whpsim_row *row)
 {
 	WHV_REGISTER_VALUE v;
 	if (!row)
@@ -597,7 +444,7 @@ static HRESULT set(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_
 		if (!has(vp, find((uint32_t)names[i])))
 			return WHV_E_INVALID_VP_REGISTER_NAME;
 	for (uint32_t i = 0; i < count && r == S_OK; i++) {
-		const struct row *row = find((uint32_t)names[i]);
+		const struct whpsim_row *row = find((uint32_t)names[i]);
 		r = row->set(vp, row, &values[i]);
 		effects |= row->effect;
 	}

@@ -3,7 +3,7 @@
  *
  * partition.c   handles, life cycle, virtual processors, stopping all of them
  * memory.c      the guest's memory: mapping, dirty log, accesses by the host
- * registers.c   names to fields of the CPU        check.c      is the state one that a processor enters?
+ * registers.c, reg_events.c  names to fields of the CPU        check.c  is the state one that a processor enters?
  * run.c         WHvRun.., WHvCancelRun..          exit.c       a stop of the CPU as an exit
  * env.c         what the CPU asks of its surroundings          apic.c  local APICs, interrupts, INIT and SIPI
  * translate.c   WHvTranslateGva                   time.c       partition time, TSC     counters.c
@@ -72,6 +72,7 @@ struct whpsim_vp {
 	bool bad_rflags;    /* bits were written that RFLAGS has not */
 	WHV_X64_PENDING_EXCEPTION_EVENT exception; /* PendingEvent's; meaningful while pending */
 	WHV_X64_PENDING_DEBUG_EXCEPTION pending_debug;
+	uint64_t synthetic[23]; /* SINTs, SCONTROL, SIEFP, SIMP, HYPERCALL, GUEST_OS_ID, VP_ASSIST_PAGE, REFERENCE_TSC */
 	WHV_X64_DELIVERABILITY_NOTIFICATIONS_REGISTER wanted;
 	bool halted;           /* InternalActivityState's HaltSuspend */
 	atomic_bool wait_sipi; /* its StartupSuspend */
@@ -84,6 +85,7 @@ struct whpsim_vp {
 
 struct whpsim_partition {
 	uint32_t magic;
+	struct whpsim_partition *next, **link; /* among all that there are */
 	bool setup;
 	struct whpsim_properties properties;
 	pthread_mutex_t lock;
@@ -122,6 +124,8 @@ bool whpsim_running(const struct whpsim_partition *p);
 /* A rule was broken that has no certain answer on the platform. */
 void whpsim_breach(const char *function, const char *what);
 uint64_t whpsim_breaches(void);
+/* Delete every partition that its owner has left behind, none of which runs: how many there were. */
+unsigned whpsim_delete_all(void);
 /* For tests. NULL: no such processor. */
 const struct whp_counts *whpsim_counts(WHV_PARTITION_HANDLE handle, uint32_t index);
 

@@ -43,6 +43,15 @@ static void after_the_setup(void **state)
 	rig_delete(1);
 }
 
+static void left_behind(void **state)
+{
+	(void)state;
+	make();
+	rig_begin("", 1);
+	assert_int_equal(whpsim_delete_all(), 2);
+	assert_int_equal(whpsim_delete_all(), 0);
+}
+
 static void personalities(void **state)
 {
 	WHV_PARTITION_HANDLE p, q;
@@ -268,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(before_the_setup), cmocka_unit_test(after_the_setup), cmocka_unit_test(personalities),
+		cmocka_unit_test(left_behind),
 		cmocka_unit_test(reset),            cmocka_unit_test(values),          cmocka_unit_test(partition_time),
 		cmocka_unit_test(translation),      cmocka_unit_test(host_access),     cmocka_unit_test(counters),
 		cmocka_unit_test(second_thread),    cmocka_unit_test(misaligned),

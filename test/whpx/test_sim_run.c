@@ -189,7 +189,7 @@ static void test_every_name(void **state)
 		{WHvX64RegisterSysenterEip, 0x1000, 0}, {WHvX64RegisterMsrMtrrPhysBase0, 6, 0},
 		{WHvX64RegisterTscAux, 7, 0}, {WHvRegisterInterruptState, 3, 0},
 		{WHvRegisterPendingInterruption, 0x1234000d0017ull, 0}, {WHvX64RegisterDeliverabilityNotifications, 2, 0},
-		{WHvX64RegisterPendingDebugException, 0x11, 0}, {WHvRegisterPendingEvent, 0x120000e0101ull, 0x7654321000},
+		{WHvX64RegisterPendingDebugException, 0x11, 0}, {WHvRegisterSint3, 0x10033, 0}, {WHvRegisterGuestOsId, 0x8100000000000000, 0}, {WHvRegisterPendingEvent, 0x120000e0101ull, 0x7654321000},
 	};
 	MACHINE(0xf4);
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
