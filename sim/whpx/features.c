@@ -1,5 +1,6 @@
 /* features.c - the feature banks and CPUID say the same in two languages. */
 #include <string.h>
+#include "config.h"
 #include "features.h"
 #include "x86/x86.h"
 
@@ -107,6 +108,8 @@ struct whpsim_features whpsim_features_max(void)
 		if (out[rows[i].reg] >> rows[i].at & 1)
 			*set_of(&f, rows[i].set) |= UINT64_C(1) << rows[i].bit;
 	}
+	if (whpsim_config()->version < WHPSIM_11) /* there is no such bank */
+		f.bank[BANK1] = 0;
 	return f;
 }
 

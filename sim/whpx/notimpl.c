@@ -1,5 +1,7 @@
 /* notimpl.c - the exports that are there in name only. */
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include "notimpl.h"
 
 static atomic_ullong calls;
@@ -20,6 +22,14 @@ uint64_t whpsim_unimplemented_calls(void)
 const char *whpsim_unimplemented_last(void)
 {
 	return atomic_load(&last);
+}
+
+/* Of the process, whatever it was; also when the DLL goes. */
+__attribute__((destructor)) static void say(void)
+{
+	uint64_t n = whpsim_unimplemented_calls();
+	if (n)
+		fprintf(stderr, "sim/whpx: %" PRIu64 " calls of what is not there; the last one: %s\n", n, whpsim_unimplemented_last());
 }
 
 /* What is missing: take the line away where a function gets a body of its own. */

@@ -257,6 +257,22 @@ static void cpuid_of_banks(void **state)
 	whpsim_properties_free(&p);
 }
 
+/* Before Windows 11 nobody can ask for the second bank, so no guest has it. */
+static void cpuid_of_one_bank(void **state)
+{
+	struct whpsim_properties p;
+	uint32_t out[4];
+	(void)state;
+	whpsim_properties_init(&p);
+	whpsim_cpuid(&p, 0, 1, 0, out);
+	assert_true(out[ECX] >> 24 & 1); /* TSC deadline */
+	assert_int_equal(whpsim_configure("2004"), 0);
+	whpsim_properties_init(&p);
+	whpsim_cpuid(&p, 0, 1, 0, out);
+	assert_false(out[ECX] >> 24 & 1);
+	assert_true(out[ECX] & 1);
+}
+
 static void cpuid_lists(void **state)
 {
 	struct whpsim_properties p;
@@ -320,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup(after_setup, fresh),
 		cmocka_unit_test_setup(of_other_windows, fresh),
 		cmocka_unit_test_setup(cpuid_of_banks, fresh),
+		cmocka_unit_test_setup(cpuid_of_one_bank, fresh),
 		cmocka_unit_test_setup(cpuid_lists, fresh),
 		cmocka_unit_test_setup(msr_list, fresh),
 	};
