@@ -5,7 +5,7 @@ SECONDS_EACH ?= own
 N ?= 100000000
 SEED ?= $(shell date +%s)
 
-.PHONY: all deps demo check bench fuzz rigs silicon install clean help
+.PHONY: all deps demo check check-all bench fuzz rigs silicon install clean help
 all:
 	@scripts/deps build
 	@scripts/build release
@@ -13,7 +13,8 @@ all:
 help:
 	@echo 'make            build/vmaccel, build/libvmaccel.a, build/libvmaccel.so'
 	@echo 'make demo       boot Debian'"'"'s kernel on the fastest accelerator of this machine'
-	@echo 'make check      build and run every test'
+	@echo 'make check      build and run the tests'
+	@echo 'make check-all  and those for Windows, under Wine'
 	@echo 'make bench      measure, each number beside its reference'
 	@echo 'make fuzz       fuzz each target for SECONDS_EACH seconds, or as long as it asks for: a minute, ten minutes'
 	@echo 'make rigs       the tests on a real kvm_amd, nested in a machine that QEMU emulates'
@@ -32,6 +33,10 @@ demo:
 check:
 	@scripts/deps build test guest userland arm64
 	@scripts/check
+
+check-all:
+	@scripts/deps build test guest userland arm64 windows
+	@VMA_CHECK=all scripts/check
 
 bench:
 	@scripts/deps build guest bench arm64
