@@ -81,7 +81,7 @@ static unsigned state_count, memory_count;
 static struct {
 	uint64_t key; /* 0: free */
 	double orders;
-} *table;
+} * table;
 static size_t table_size;
 
 static size_t table_place(uint64_t key)

@@ -54,6 +54,13 @@ uint64_t explored_exchange(const char *what, void *p, size_t size, bool add, uin
 	return saw(fault, old);
 }
 
+/* No step: a store that it makes visible might have become so before. */
+void explored_fence(const char *what)
+{
+	if (explore_fault(what) != FAULT_NOT_DONE)
+		explore_drain();
+}
+
 /* ------ locks ------ */
 
 static bool is_free(const void *m)
@@ -246,4 +253,39 @@ void os_free(void *p)
 {
 	if (p)
 		explore_free(p);
+}
+
+/* ------ the core's neighbours ------ */
+
+static int nothing(vma_vcpu *v)
+{
+	(void)v;
+	return 0;
+}
+
+static void free_nothing(vma_vcpu *v)
+{
+	(void)v;
+}
+
+const struct vma_arch_ops explored_arch = {.vcpu_alloc = nothing, .vcpu_free = free_nothing, .first_state = nothing};
+
+int vma_state_flush(vma_vcpu *v)
+{
+	return nothing(v);
+}
+
+int vma_state_completed(vma_vcpu *v)
+{
+	return nothing(v);
+}
+
+int vma_fail(int error, const char *format, ...)
+{
+	explore_fail("error %d: %s", error, format);
+}
+
+int vma_fail_os(long minus_errno, const char *call)
+{
+	explore_fail("error %ld: %s", minus_errno, call);
 }

@@ -6,12 +6,16 @@
 #include "core/internal.h"
 #include "explore.h"
 
+/* For a vCPU without registers. vma_fail and vma_fail_os are failures of the test. */
+extern const struct vma_arch_ops explored_arch;
+
 /* ------ atomics: an operation is known by its text ------ */
 
 uint64_t explored_load(const char *what, const void *p, size_t size);
 void explored_store(const char *what, void *p, size_t size, uint64_t value, memory_order order);
 /* Write `value`, or add it. What was there. */
 uint64_t explored_exchange(const char *what, void *p, size_t size, bool add, uint64_t value);
+void explored_fence(const char *what);
 
 #undef atomic_init
 #undef atomic_load
@@ -32,7 +36,7 @@ uint64_t explored_exchange(const char *what, void *p, size_t size, bool add, uin
 #define atomic_fetch_add(p, v) EXPLORED_AS(p, explored_exchange("add " #p, (p), sizeof(*(p)), true, (uint64_t)(v)))
 #define atomic_fetch_sub(p, v)                                                                                         \
 	EXPLORED_AS(p, explored_exchange("subtract " #p, (p), sizeof(*(p)), true, -(uint64_t)(v)))
-#define atomic_thread_fence(order) explore_drain()
+#define atomic_thread_fence(order) explored_fence("fence " #order)
 
 /* ------ os.h ------ */
 

@@ -1,6 +1,6 @@
-/* test_whpx_schedules.c - the kick on WHPX in every order: src/core's kick and run, src/whpx/whpx_kick.c, and a platform
- * that does with runs and cancels whatever it is allowed to, between owners that run and destroy their vCPUs and
- * kickers in threads and signal handlers. Each kick makes the current or the next run return CANCELED, once; nobody
+/* test_whpx_schedules.c - the kick on WHPX in every order: src/core's kick and run, src/whpx/whpx_kick.c, and a
+ * platform that does with runs and cancels whatever it is allowed to, between owners that run and destroy their vCPUs
+ * and kickers in threads and signal handlers. Each kick makes the current or the next run return CANCELED, once; nobody
  * sleeps for ever; nothing is touched after its end; a cancel meets no deletion. Then the same with faults put into
  * the code, each of which must be found.
  * test-labels: release */
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "whpx/whpx.h"
+#include "check.h"
 #include "explored.h"
 
 #include "core/kick.c"
@@ -221,35 +222,8 @@ static const struct vma_backend backend = {.vcpu_size = sizeof(struct whpx_vcpu)
 					   .run = run_once,
 					   .kick = whpx_kick};
 
-static int nothing(vma_vcpu *v)
-{
-	(void)v;
-	return 0;
-}
-static void free_nothing(vma_vcpu *v)
-{
-	(void)v;
-}
-static const struct vma_arch_ops arch = {.vcpu_alloc = nothing, .vcpu_free = free_nothing, .first_state = nothing};
-static vma_vm vm = {.be = &backend, .arch = &arch, .phase = VMA_VM_READY, .config.max_vcpus = OWNERS};
+static vma_vm vm = {.be = &backend, .arch = &explored_arch, .phase = VMA_VM_READY, .config.max_vcpus = OWNERS};
 static vma_vcpu *places[OWNERS];
-
-int vma_state_flush(vma_vcpu *v)
-{
-	return nothing(v);
-}
-int vma_state_completed(vma_vcpu *v)
-{
-	return nothing(v);
-}
-int vma_fail(int error, const char *format, ...)
-{
-	explore_fail("error %d: %s", error, format);
-}
-int vma_fail_os(long minus_errno, const char *call)
-{
-	explore_fail("error %ld: %s", minus_errno, call);
-}
 
 /* ------ those who take part ------ */
 
@@ -422,104 +396,51 @@ static const struct plan plans[] = {
 	{"two vCPUs, one is kicked", .owners = {{.lives = 1}, {.lives = 1, .idle = true}}, .kickers = {{.kicks = 1}}},
 };
 
-static void explore_plan(const struct plan *p, bool with_signals, const struct mutation *mutation,
-			 struct exploration *x)
+/* Each plan on a system with signals and on one without. */
+static const char *choose(size_t n)
 {
-	*x = (struct exploration){.setup = setup, .mutation = mutation};
-	plan = p;
-	signals = with_signals;
-	explore(x);
+	static char name[80];
+
+	plan = &plans[n / 2];
+	signals = !(n & 1);
+	if (plan->kickers[0].handler && !signals)
+		return NULL;
+	snprintf(name, sizeof(name), "%s, %ssignals", plan->name, signals ? "" : "no ");
+	return name;
 }
 
-/* The n-th plan on a system with or without signals, or NULL. */
-static const struct plan *nth_plan(size_t n, bool *with_signals)
-{
-	const struct plan *p = &plans[n / 2];
-
-	*with_signals = !(n & 1);
-	return p->kickers[0].handler && !*with_signals ? NULL : p;
-}
+static const struct checked checked = {.plans = 2 * VMA_COUNT(plans), .choose = choose, .setup = setup};
 
 static void every_order(void **state)
 {
-	struct exploration x;
-	bool with_signals;
-
 	(void)state;
-	for (size_t n = 0; n < 2 * VMA_COUNT(plans); n++) {
-		const struct plan *p = nth_plan(n, &with_signals);
-
-		if (!p)
-			continue;
-		explore_plan(p, with_signals, NULL, &x);
-		print_message("%s, %s: %lu states, %lu runs, %lu steps, for %.3g orders\n", p->name,
-			      with_signals ? "signals" : "no signals", x.states, x.runs, x.steps, x.orders);
-		if (x.failure[0])
-			fail_msg("%s: %s\n%s", p->name, x.failure, x.trace);
-	}
-}
-
-/* ------ faults ------ */
-
-static const struct {
-	struct mutation mutation;
-	const char *failure; /* what it begins with */
-} faults[] = {
-	{{"load &w->v->kick->attention", FAULT_READS_0}, "nobody can go on"},
-	{{"store &w->runner.running", FAULT_LATE}, "nobody can go on"},
-	{{"store &w->runner.running", FAULT_NOT_DONE}, "nobody can go on"},
-	{{"exchange &r->running", FAULT_LATE}, "nobody can go on"},
-	{{"store &r->running", FAULT_NOT_DONE}, "nobody can go on"},
-	{{"lock &canceller.lock", FAULT_NOT_DONE}, "the virtual processor is deleted in a cancel"},
-	{{"removed before it is deleted", FAULT_LATE}, "the virtual processor is deleted in a cancel"},
-	{{"set &canceller.wake", FAULT_NOT_DONE}, "nobody can go on"},
-	{{"there are signals", FAULT_READS_0}, "lock &canceller.lock: not in a signal handler"},
-	{{"join canceller.worker", FAULT_NOT_DONE}, "the helper thread outlives"},
-	{{"store &canceller.quit", FAULT_NOT_DONE}, "nobody can go on"},
-	{{"store &k->pending", FAULT_NOT_DONE}, "nobody can go on"},
-	{{"store &k->attention", FAULT_NOT_DONE}, "nobody can go on"},
-	{{"exchange &k->pending", FAULT_NOT_DONE}, "CANCELED more often"},
-	{{"exchange &k->pending", FAULT_READS_1}, "CANCELED more often"},
-	{{"subtract &k->refs", FAULT_READS_1}, "load &r->kick->attention: it has been freed"},
-	{{"a cancel is latched", FAULT_NOT_DONE}, "nobody can go on"},
-};
-
-/* The plan in which it was found, or NULL. */
-static const struct plan *find(const struct mutation *m, struct exploration *x)
-{
-	bool met = false, with_signals;
-
-	for (size_t n = 0; n < 2 * VMA_COUNT(plans); n++) {
-		const struct plan *p = nth_plan(n, &with_signals);
-
-		if (!p)
-			continue;
-		explore_plan(p, with_signals, m, x);
-		met |= x->mutated;
-		if (x->failure[0])
-			return p;
-	}
-	if (!met)
-		fail_msg("no operation has the text \"%s\"", m->operation);
-	return NULL;
+	check_every_order(&checked);
 }
 
 static void each_fault_is_found(void **state)
 {
-	struct exploration x;
+	static const struct planted faults[] = {
+		{{"load &w->v->kick->attention", FAULT_READS_0}, "nobody can go on"},
+		{{"store &w->runner.running", FAULT_LATE}, "nobody can go on"},
+		{{"store &w->runner.running", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"exchange &r->running", FAULT_LATE}, "nobody can go on"},
+		{{"store &r->running", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"lock &canceller.lock", FAULT_NOT_DONE}, "the virtual processor is deleted in a cancel"},
+		{{"removed before it is deleted", FAULT_LATE}, "the virtual processor is deleted in a cancel"},
+		{{"set &canceller.wake", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"there are signals", FAULT_READS_0}, "lock &canceller.lock: not in a signal handler"},
+		{{"join canceller.worker", FAULT_NOT_DONE}, "the helper thread outlives"},
+		{{"store &canceller.quit", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"store &k->pending", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"store &k->attention", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"exchange &k->pending", FAULT_NOT_DONE}, "CANCELED more often"},
+		{{"exchange &k->pending", FAULT_READS_1}, "CANCELED more often"},
+		{{"subtract &k->refs", FAULT_READS_1}, "load &r->kick->attention: it has been freed"},
+		{{"a cancel is latched", FAULT_NOT_DONE}, "nobody can go on"},
+	};
 
 	(void)state;
-	for (size_t n = 0; n < VMA_COUNT(faults); n++) {
-		const struct mutation *m = &faults[n].mutation;
-		const struct plan *p = find(m, &x);
-
-		if (!p)
-			fail_msg("not found: %s", m->operation);
-		print_message("%s: found by \"%s\", run %lu: %s\n", m->operation, p->name, x.runs, x.failure);
-		if (strncmp(x.failure, faults[n].failure, strlen(faults[n].failure)))
-			fail_msg("something else was found:\n%s", x.trace);
-		free(x.trace);
-	}
+	check_planted(&checked, faults, VMA_COUNT(faults));
 }
 
 int main(void)
