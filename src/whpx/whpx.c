@@ -37,7 +37,7 @@ static uint64_t own_tsc_hz(void)
 static void delete_partition(struct whpx_vm *wm)
 {
 	if (wm->partition)
-		whpx_api.DeletePartition(wm->partition);
+		WHPX(DeletePartition, wm->partition);
 	wm->partition = NULL;
 	wm->ready = false;
 }

@@ -60,6 +60,7 @@ struct whpx_host {
 	WHV_PROCESSOR_XSAVE_FEATURES xsave;
 	uint64_t tsc_hz; /* 0: not said */
 	uint32_t gpa_bits;
+	bool msr_actions; /* MsrActionList is known */
 };
 extern struct whpx_host whpx_host;
 enum { WHPX_DB = 1, WHPX_NMI = 2, WHPX_BP = 3, WHPX_GP = 13, WHPX_PF = 14 }; /* vectors (SDM vol. 3, 6.3.1) */

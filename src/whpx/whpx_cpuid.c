@@ -155,8 +155,10 @@ static void host_leaf(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 static uint32_t apic_bits(const struct vma_vm *vm)
 {
 	switch (vm->config.irqchip) {
-	case VMA_IRQCHIP_LIBRARY:
-		return vm->info.caps & VMA_CAP_MSR_EXIT ? ECX_X2APIC | ECX_TSC_DEADLINE : 0;
+	case VMA_IRQCHIP_LIBRARY: /* x2APIC mode is entered and left by IA32_APIC_BASE */
+		return !(vm->info.caps & VMA_CAP_MSR_EXIT) ? 0
+		       : whpx_host.msr_actions || whpx_host.msr_exits.ApicBaseMsrWrite ? ECX_X2APIC | ECX_TSC_DEADLINE
+										       : ECX_TSC_DEADLINE;
 	case VMA_IRQCHIP_PLATFORM:
 		return ECX_X2APIC | (whpx_host.processor.Bank1.TscDeadlineTmrSupport ? ECX_TSC_DEADLINE : 0);
 	default:

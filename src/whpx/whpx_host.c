@@ -80,24 +80,51 @@ static const char *absent(const char **remedy)
 	return text;
 }
 
-/* A partition is made and set up: access may be denied, and another product may own the processor although a hypervisor
- * is said to be present. NULL: it works. */
-static const char *try_partition(const char **remedy)
-{
-	WHV_PARTITION_HANDLE p = NULL;
-	uint32_t count = 1;
-	HRESULT hr = WHPX(CreatePartition, &p);
-	const char *call = "WHvCreatePartition";
+static _Alignas(4096) uint8_t page[WHPX_PAGE]; /* the probe's guest memory */
 
-	if (!hr) {
-		call = "WHvSetPartitionProperty";
-		hr = WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorCount, &count, sizeof(count));
-		if (!hr) {
-			call = "WHvSetupPartition";
-			hr = WHPX(SetupPartition, p);
-		}
-		whpx_api.DeletePartition(p);
-	}
+/* No capability tells of this property. */
+static bool knows_msr_actions(WHV_PARTITION_HANDLE p)
+{
+	const WHV_MSR_ACTION_ENTRY nothing = {.Index = 0x1b};
+
+	return WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeMsrActionList, &nothing, sizeof(nothing)) == S_OK;
+}
+
+/* The native call that failed, if one did. */
+static HRESULT make_one(WHV_PARTITION_HANDLE *p, const char **call)
+{
+	uint32_t count = 1;
+	HRESULT hr;
+
+	*call = "WHvCreatePartition";
+	hr = WHPX(CreatePartition, p);
+	if (hr)
+		return hr;
+	*call = "WHvSetPartitionProperty";
+	hr = WHPX(SetPartitionProperty, *p, WHvPartitionPropertyCodeProcessorCount, &count, sizeof(count));
+	if (hr)
+		return hr;
+	whpx_host.msr_actions = knows_msr_actions(*p);
+	*call = "WHvSetupPartition";
+	hr = WHPX(SetupPartition, *p);
+	if (hr)
+		return hr;
+	*call = "WHvMapGpaRange";
+	return WHPX(MapGpaRange, *p, page, 0, sizeof(page), WHvMapGpaRangeFlagRead);
+}
+
+/* A partition is made, set up and given memory: access may be denied, and another product may own the processor although a
+ * hypervisor is said to be present. And a second one, which some Windows refuses a process. NULL: it works. */
+static const char *try_partitions(const char **remedy, bool *only_one)
+{
+	WHV_PARTITION_HANDLE p[2] = {NULL, NULL};
+	const char *call, *second;
+	HRESULT hr = make_one(&p[0], &call);
+
+	*only_one = !hr && make_one(&p[1], &second) != S_OK;
+	for (int i = 0; i < 2; i++)
+		if (p[i])
+			WHPX(DeletePartition, p[i]);
 	return hr ? whpx_refusal(hr, call, remedy) : NULL;
 }
 
@@ -119,6 +146,7 @@ static uint32_t caps(const struct whpx_host *h)
 void whpx_probe(vma_platform_info *info)
 {
 	int32_t present = 0;
+	bool only_one;
 
 	info->version = "WinHvPlatform.dll";
 	info->proved = "simulated, never run on Windows";
@@ -128,13 +156,14 @@ void whpx_probe(vma_platform_info *info)
 		info->why = absent(&info->remedy);
 		return;
 	}
-	info->why = try_partition(&info->remedy);
+	learn(&whpx_host);
+	info->why = try_partitions(&info->remedy, &only_one);
 	if (info->why)
 		return;
-	learn(&whpx_host);
 	info->why = info->remedy = "";
 	info->available = 1;
 	info->caps = caps(&whpx_host);
+	info->max_vms = only_one;
 	info->max_vcpus = 64; /* one set of processors of the hypervisor's; x86_share has as many */
 	info->max_regions = 1024; /* the quota that Windows has is not told */
 	info->gpa_bits = whpx_host.gpa_bits;

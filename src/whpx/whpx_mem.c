@@ -236,7 +236,7 @@ static int remap(struct whpx_vm *wm, struct whpx_region *r, uint32_t flags)
 		return rc;
 	rc = map_in(wm, r->hva, r->gpa, r->size, flags);
 	if (rc)
-		whpx_api.MapGpaRange(wm->partition, r->hva, r->gpa, r->size, (WHV_MAP_GPA_RANGE_FLAGS)r->flags);
+		WHPX(MapGpaRange, wm->partition, r->hva, r->gpa, r->size, (WHV_MAP_GPA_RANGE_FLAGS)r->flags);
 	return rc;
 }
 

@@ -22,7 +22,7 @@ static int open_parts(struct whpx_vcpu *w)
 	if (!rc)
 		rc = whpx_runner_add(w);
 	if (rc)
-		whpx_api.DeleteVirtualProcessor(w->vm->partition, w->v->index);
+		WHPX(DeleteVirtualProcessor, w->vm->partition, w->v->index);
 	return rc;
 }
 
@@ -51,7 +51,7 @@ void whpx_vcpu_close(struct vma_vcpu *v)
 	if (w->vm->chips && !v->index)
 		whpx_chips_boot(w->vm, NULL);
 	whpx_runner_remove(w);
-	whpx_api.DeleteVirtualProcessor(w->vm->partition, v->index);
+	WHPX(DeleteVirtualProcessor, w->vm->partition, v->index);
 	close_parts(w);
 }
 

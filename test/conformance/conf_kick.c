@@ -344,7 +344,7 @@ static const struct guest_program halt_program = GUEST_PROGRAM(halt);
 
 static int kick_halted(struct conf *conf)
 {
-	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
+	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = guest_irqchip(conf)};
 
 	return guest_with_program(conf, &options, &halt_program, kick_halted_body);
 }
@@ -604,7 +604,7 @@ static int no_lost_wake_body(struct guest *g)
 
 static int no_lost_wake(struct conf *conf)
 {
-	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
+	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = guest_irqchip(conf)};
 
 	return guest_with(conf, &options, NULL, 0, no_lost_wake_body);
 }

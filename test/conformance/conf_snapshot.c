@@ -72,7 +72,7 @@ static int open_twin(struct guest *g, struct conf *conf, const struct guest *fro
 	vma_vm_config config = {.size = sizeof config, .accel = accel, .arch = conf->arch, .irqchip = irqchip, .cpu_model = model};
 
 	*g = (struct guest){.conf = conf, .isa = from->isa, .ram = from->ram};
-	CONF_OK(conf, vma_vm_create(&config, &g->vm));
+	CONF_TRY(guest_vm(conf, &config, &g->vm));
 	CONF_OK(conf, vma_vm_finalize(g->vm));
 	vma_mem_ref(from->mem);
 	g->mem = from->mem;
@@ -350,12 +350,18 @@ static int usable(vma_accel accel)
 	return vma_platform_find(accel, VMA_ARCH_X86_64, &info) == 0 && info.available;
 }
 
+/* With interrupt controllers too, which some bits of a model depend on. */
 static int offers(vma_accel accel, const char *model)
 {
-	vma_vm_config config = {.size = sizeof config, .accel = accel, .arch = VMA_ARCH_X86_64, .cpu_model = model};
+	vma_vm_config config = {
+		.size = sizeof config, .accel = accel, .arch = VMA_ARCH_X86_64, .cpu_model = model, .irqchip = VMA_IRQCHIP_PLATFORM};
 	vma_vm *vm;
 	int rc = vma_vm_create(&config, &vm);
 
+	if (rc == VMA_E_NO_ACCEL) {
+		config.irqchip = VMA_IRQCHIP_LIBRARY;
+		rc = vma_vm_create(&config, &vm);
+	}
 	return rc < 0 ? 0 : vma_vm_destroy(vm) == 0;
 }
 
@@ -402,7 +408,7 @@ static int t108(struct conf *conf)
 			continue;
 		others++;
 		CONF_TRY(between(conf, movers[i], VMA_IRQCHIP_NONE, &want));
-		CONF_TRY(between(conf, movers[i], VMA_IRQCHIP_PLATFORM, &want));
+		CONF_TRY(between(conf, movers[i], guest_irqchip(conf), &want));
 	}
 	return others ? CONF_PASS : conf_skip(conf, "no other accelerator works here to move the guest to; to another VM of %s it moved",
 					      conf->info.name);

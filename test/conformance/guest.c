@@ -90,6 +90,15 @@ int guest_set_mode(struct guest *g, vma_vcpu *v, enum guest_mode mode)
 	return CONF_PASS;
 }
 
+int guest_vm(struct conf *conf, const vma_vm_config *config, vma_vm **vm)
+{
+	int error = vma_vm_create(config, vm);
+
+	if (error == VMA_E_LIMIT && conf->info.max_vms == 1)
+		return conf_skip(conf, "two VMs at a time: %s", vma_why());
+	return error ? conf_fail(conf, "vma_vm_create: %s: %s", vma_error_name(error), vma_why()) : CONF_PASS;
+}
+
 static int open_vm(struct guest *g, const struct guest_options *o)
 {
 	struct conf *conf = g->conf;
@@ -105,7 +114,7 @@ static int open_vm(struct guest *g, const struct guest_options *o)
 		.hypercall_exits = o->hypercall_exits,
 		.insn_hz = o->insn_hz,
 	};
-	CONF_OK(conf, vma_vm_create(&config, &g->vm));
+	CONF_TRY(guest_vm(conf, &config, &g->vm));
 	if (o->configure)
 		CONF_OK(conf, o->configure(g->vm));
 	CONF_OK(conf, vma_vm_finalize(g->vm));
@@ -126,6 +135,11 @@ bool guest_offers(const struct conf *conf, vma_irqchip kind)
 	if (!error)
 		vma_vm_destroy(vm);
 	return error != VMA_E_NO_ACCEL;
+}
+
+vma_irqchip guest_irqchip(const struct conf *conf)
+{
+	return guest_offers(conf, VMA_IRQCHIP_PLATFORM) ? VMA_IRQCHIP_PLATFORM : VMA_IRQCHIP_LIBRARY;
 }
 
 int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size)

@@ -91,8 +91,11 @@ struct guest {
 /* Returns CONF_PASS, or CONF_FAIL with the reason noted. options may be NULL: long mode, no interrupt controllers.
  * On failure nothing is left open. */
 int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size);
+/* vma_vm_create. Skips where a second VM at a time is one too many for the process. */
+int guest_vm(struct conf *conf, const vma_vm_config *config, vma_vm **vm);
 /* Can VMs of this accelerator have that kind? */
 bool guest_offers(const struct conf *conf, vma_irqchip kind);
+vma_irqchip guest_irqchip(const struct conf *conf); /* the platform's, or else the library's */
 void guest_close(struct guest *g); /* twice is allowed */
 /* Open, run `body` (which may use the CONF_ macros with g->conf), close. */
 int guest_with(struct conf *conf, const struct guest_options *options, const void *code, size_t size,
