@@ -147,14 +147,20 @@ struct whpx_vcpu {
 	bool flags_known;          /* false: rflags, shadow, interruption are to be read first (whpx_learn_flags) */
 	uint8_t shadow_kind;       /* vma_x86_events.shadow: the platform has one bit for STI and MOV SS */
 
-	bool nmi_pending; /* latched, not handed over yet */
-	bool window_asked, nmi_asked; /* notifications that are outstanding */
+	/* What stands in the way of an entry, all of it one word. */
+	union {
+		struct {
+			bool nmi_pending; /* latched, not handed over yet */
+			bool window_asked, nmi_asked; /* notifications that are outstanding */
+			bool held;     /* an interrupt that waits for an exception to be delivered first */
+			bool shutdown; /* a triple fault was restored */
+			bool halted;   /* HALTED, without a local APIC in the platform */
+		};
+		uint64_t waiting;
+	};
 	uint8_t window_priority;
-	bool held;        /* an interrupt that waits for an exception to be delivered first */
 	uint8_t held_vector;
 	bool held_soft;
-	bool shutdown;    /* a triple fault was restored */
-	bool halted;      /* HALTED, without a local APIC in the platform */
 	bool fresh_events; /* v->x86.events as set by the caller, in `events`: nothing was entered or emulated since */
 	vma_x86_events events;
 	uint64_t apic_base;
@@ -164,7 +170,9 @@ struct whpx_vcpu {
 	struct x86_cpu *cpu;
 	struct x86_env env;
 	struct whpx_emu *emu; /* whpx_emu.c's own */
+	bool emu_loaded;      /* the software CPU has the vCPU's registers */
 
+	unsigned untimed; /* runs still to be timed, to know what an exit costs */
 	int stashed; /* the kind of an exit in v->exit's shape, in stashed_exit, that a completion ended in; 0: none */
 	vma_exit stashed_exit;
 	uint8_t *xsave; /* for the platform's form of the XSAVE image */
@@ -196,7 +204,20 @@ int whpx_set_property(struct whpx_vm *wm, WHV_PARTITION_PROPERTY_CODE code, cons
 
 /* whpx_batch.c */
 WHV_REGISTER_VALUE *whpx_add(struct whpx_batch *b, WHV_REGISTER_NAME name); /* zeroed, or the one that is there */
-void whpx_put(struct whpx_vcpu *w, WHV_REGISTER_NAME name, uint64_t value); /* into w->out */
+/* Into w->out. */
+static inline void whpx_put(struct whpx_vcpu *w, WHV_REGISTER_NAME name, uint64_t value)
+{
+	struct whpx_batch *b = &w->out;
+
+	if (b->count || (unsigned)name >= WHPX_PLACES) {
+		whpx_add(b, name)->Reg64 = value;
+		return;
+	}
+	b->place[name] = 0;
+	b->names[0] = name;
+	b->values[0].Reg128 = (WHV_UINT128){.Low64 = value};
+	b->count = 1;
+}
 int whpx_flush(struct whpx_vcpu *w);                                        /* write w->out */
 int whpx_get(struct whpx_vcpu *w, struct whpx_batch *b);                    /* read, after a flush */
 WHV_REGISTER_VALUE whpx_segment(const vma_x86_seg *s);
@@ -320,15 +341,21 @@ int whpx_emulate(struct whpx_vcpu *w);
 /* Has the instruction that exited done so again and again, and is it worth while to go on behind it? Then whpx_emulate it
  * where a shorter way would do. It counts: ask once an exit. */
 bool whpx_hot(struct whpx_vcpu *w);
-/* Instructions without a device after which the emulator stops; 0: it never goes on. For tests and bench; not while vCPUs
- * run. */
-extern unsigned whpx_burst_limit;
+/* Instructions without a device after which the emulator stops, 0: it never goes on; and what an exit must cost for that,
+ * in ns. For tests and bench; not while vCPUs run. */
+extern unsigned whpx_burst_limit, whpx_burst_exit_ns;
+/* A run took that long, of which an unknown part was the guest's. */
+void whpx_emu_timed(struct whpx_vcpu *w, uint64_t ns);
 /* WHPX_EMULATED has its answer in v->exit: as whpx_finish. What it ended in besides (a step of the caller's) is stashed. */
 int whpx_emu_finish(struct whpx_vcpu *w);
-/* In a run, after a finish, with nothing to inject or ask for: more instructions where that pays. As whpx_exit. */
+/* In a run, after a finish, with nothing to inject or ask for, while w->emu_loaded: more instructions where that pays. As
+ * whpx_exit. */
 int whpx_emu_continue(struct whpx_vcpu *w);
 /* The state changes behind its back (a commit, an entry): what it has loaded is void. */
-void whpx_emu_forget(struct whpx_vcpu *w);
+static inline void whpx_emu_forget(struct whpx_vcpu *w)
+{
+	w->emu_loaded = false;
+}
 /* v->debug changed. */
 void whpx_emu_debug(struct whpx_vcpu *w);
 

@@ -34,11 +34,6 @@ WHV_REGISTER_VALUE *whpx_add(struct whpx_batch *b, WHV_REGISTER_NAME name)
 	return &b->values[b->count++];
 }
 
-void whpx_put(struct whpx_vcpu *w, WHV_REGISTER_NAME name, uint64_t value)
-{
-	whpx_add(&w->out, name)->Reg64 = value;
-}
-
 int whpx_flush(struct whpx_vcpu *w)
 {
 	HRESULT hr;

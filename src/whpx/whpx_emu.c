@@ -1,6 +1,7 @@
 /* whpx_emu.c - instructions done here: what exits and is more than a plain access is executed by the software CPU
  * (cpu/x86) on the vCPU's registers and memory, one instruction a time. Where a place exits again and again it goes on
- * with the next ones while they meet devices, because an exit costs as much as hundreds of emulated instructions.
+ * with the next ones while they meet devices, if an exit costs more than a few emulated instructions: real ones cost as
+ * much as hundreds, the simulation's less than one.
  *
  * An access to a device stops the software CPU with nothing of the instruction done; its answer makes it execute the
  * instruction again (cpu/x86/x86.h). What earlier instructions did stands in w->out by then. */
@@ -8,12 +9,13 @@
 #include "whpx/whpx_emu.h"
 #include "whpx/whpx_insn.h"
 
-unsigned whpx_burst_limit = 32;
+unsigned whpx_burst_limit = 32, whpx_burst_exit_ns = 2000;
 
 enum { RFLAGS_TF = 1 << 8, RFLAGS_RF = 1 << 16, RFLAGS_VM = 1 << 17 };
 /* Exits of a place until it is worth a try; devices until the platform has its turn again, which may have interrupts of
  * its own; exits to let go by after tries in vain, at most. */
 enum { TRY_AT = 2, DEVICES = 64, BACKOFF_MAX = 64 };
+enum { TIMED = 64 };        /* runs until what an exit costs counts as known */
 enum { ITERATIONS = 4096 }; /* of a string instruction without a device, in one go */
 
 /* ------ what the software CPU asks ------ */
@@ -139,6 +141,8 @@ int whpx_emu_open(struct whpx_vcpu *w)
 	if (!w->cpu || whpx_emu_state_open(w))
 		return vma_fail(VMA_E_NOMEM, "no memory for the emulation of vCPU %u's instructions", w->v->index);
 	w->cpu->io_pages = true;
+	w->untimed = TIMED;
+	e->exit_ns = UINT64_MAX;
 	return 0;
 }
 
@@ -150,12 +154,6 @@ void whpx_emu_close(struct whpx_vcpu *w)
 	os_free(w->emu);
 	w->cpu = NULL;
 	w->emu = NULL;
-}
-
-void whpx_emu_forget(struct whpx_vcpu *w)
-{
-	w->emu->loaded = false;
-	w->emu->site = NULL;
 }
 
 void whpx_emu_debug(struct whpx_vcpu *w)
@@ -445,12 +443,26 @@ static struct whpx_site *site_of(struct whpx_vcpu *w, uint64_t rip)
 	return &w->emu->sites[(rip ^ rip >> 6) % WHPX_SITES];
 }
 
+/* The shortest of some runs is nearly all exit. */
+void whpx_emu_timed(struct whpx_vcpu *w, uint64_t ns)
+{
+	if (ns < w->emu->exit_ns)
+		w->emu->exit_ns = ns;
+	w->untimed--;
+}
+
+static bool pays(const struct whpx_vcpu *w)
+{
+	return whpx_burst_limit && w->emu->exit_ns >= whpx_burst_exit_ns && !w->debug_on;
+}
+
 bool whpx_hot(struct whpx_vcpu *w)
 {
 	uint64_t rip = w->ctx.VpContext.Rip;
 	struct whpx_site *s = site_of(w, rip);
 
-	if (!whpx_burst_limit || w->debug_on)
+	w->emu->site = NULL;
+	if (!pays(w))
 		return false;
 	if (s->rip != rip)
 		*s = (struct whpx_site){.rip = rip};
@@ -541,7 +553,7 @@ int whpx_emu_continue(struct whpx_vcpu *w)
 	struct whpx_emu *e = w->emu;
 	enum x86_stop_kind kind = X86_STOP_BUDGET;
 
-	if (!e->loaded || !(e->site || in_string(w)))
+	if (!(e->site || in_string(w)))
 		return 0;
 	if (e->devices < DEVICES || in_string(w))
 		kind = go_on(w);

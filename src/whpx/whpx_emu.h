@@ -16,10 +16,9 @@ enum { WHPX_SITES = 64 };
 struct whpx_emu {
 	atomic_uint attention; /* the software CPU's own: it is not to be interrupted */
 	bool opening;          /* no vCPU to ask yet */
-	bool loaded;           /* the software CPU has the vCPU's registers */
-	bool fresh;            /* ... since just now: nothing that it remembers of memory holds */
-	bool vectors;          /* ... and its extended state */
-	bool system;           /* ... and the registers that only system instructions use */
+	bool fresh;            /* loaded just now: nothing that the software CPU remembers of memory holds */
+	bool vectors;          /* loaded with extended state */
+	bool system;           /* ... with the registers that only system instructions use */
 	uint64_t generation;   /* of the mappings that it knows */
 	struct whpx_batch base; /* what the platform has, or will have once w->out is written */
 	uint8_t *image, *changed; /* extended state, the same; room to work in */
@@ -29,6 +28,7 @@ struct whpx_emu {
 	struct whpx_site *site;
 	unsigned insns, devices; /* since the last device; devices met behind the first */
 	struct whpx_site sites[WHPX_SITES];
+	uint64_t exit_ns; /* what one costs at most, so far */
 };
 
 /* Room for the extended state, and the list of registers. */

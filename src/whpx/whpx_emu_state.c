@@ -286,7 +286,7 @@ int whpx_emu_load(struct whpx_vcpu *w, bool system)
 	struct x86_cpu *c = w->cpu;
 	int rc;
 
-	if (e->loaded && (e->system || !system))
+	if (w->emu_loaded && (e->system || !system))
 		return 0;
 	e->base.count = row_count(system);
 	for (uint32_t i = 0; i < e->base.count; i++)
@@ -300,7 +300,7 @@ int whpx_emu_load(struct whpx_vcpu *w, bool system)
 	for (uint32_t i = 0; i < e->base.count; i++) /* as they would be written */
 		row_out(w, row_of(i), &e->base.values[i]);
 	x86_state_changed(c, false);
-	e->loaded = e->fresh = true;
+	w->emu_loaded = e->fresh = true;
 	e->system = system;
 	e->vectors = false;
 	/* protection keys of user pages are asked at every access */

@@ -387,13 +387,11 @@ static int events_wait(struct whpx_vcpu *w)
 
 int whpx_before_entry(struct whpx_vcpu *w)
 {
+	if (!(w->waiting | w->v->irq_window) && !watch_tpr(w) && !whpx_chips_intr(w))
+		return 0;
 	if (w->shutdown) {
 		w->shutdown = false;
 		return whpx_leave(w, VMA_EXIT_TRIPLE_FAULT);
 	}
-	if (w->halted)
-		return whpx_leave(w, VMA_EXIT_HLT);
-	if (w->nmi_pending | w->held | w->v->irq_window | w->window_asked | w->nmi_asked || watch_tpr(w) || whpx_chips_intr(w))
-		return events_wait(w);
-	return 0;
+	return w->halted ? whpx_leave(w, VMA_EXIT_HLT) : events_wait(w);
 }

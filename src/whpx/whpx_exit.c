@@ -205,7 +205,6 @@ static const struct {
 	WHV_RUN_VP_EXIT_REASON reason;
 	int (*fill)(struct whpx_vcpu *w);
 } reasons[] = {
-	{WHvRunVpExitReasonX64IoPortAccess, io_exit},
 	{WHvRunVpExitReasonMemoryAccess, memory_exit},
 	{WHvRunVpExitReasonX64MsrAccess, whpx_msr_exit},
 	{WHvRunVpExitReasonX64Cpuid, whpx_cpuid_exit},
@@ -237,6 +236,8 @@ int whpx_exit(struct whpx_vcpu *w)
 	note_flags(w);
 	if (w->ctx.ExitReason != WHvRunVpExitReasonMemoryAccess)
 		w->stuck = 0;
+	if (w->ctx.ExitReason == WHvRunVpExitReasonX64IoPortAccess)
+		return io_exit(w);
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
 		if (reasons[i].reason == w->ctx.ExitReason)
 			return reasons[i].fill(w);

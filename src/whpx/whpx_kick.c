@@ -6,8 +6,9 @@
  * there are no signals it cancels by itself first.
  *
  * No kick is lost: a vCPU says that it runs and then looks at its attention; a kick raises the attention and then looks
- * whether the vCPU runs. That takes one order of all four (memory_order_seq_cst). A run that has ended by itself leaves
- * the cancel to the next one, which comes back for no reason: one at most, since a run is cancelled once.
+ * whether the vCPU runs. That takes one order of all four (memory_order_seq_cst), which costs as much as the rest of an
+ * entry: so the vCPU says it once, and it stands over all exits until a kicker takes it. A cancel that comes between two
+ * runs ends the next one for no reason: one at most, since whoever takes `running` cancels once.
  * test/schedules goes through all orders of this file's steps. */
 #include "whpx/whpx.h"
 
@@ -63,13 +64,12 @@ void whpx_kick(struct vma_kick *k)
 
 HRESULT whpx_enter(struct whpx_vcpu *w)
 {
-	HRESULT hr = S_FALSE;
-
-	atomic_store(&w->runner.running, true);
-	if (!atomic_load(&w->v->kick->attention))
-		hr = WHPX(RunVirtualProcessor, w->vm->partition, w->v->index, &w->ctx, sizeof(w->ctx));
-	atomic_store_explicit(&w->runner.running, false, memory_order_relaxed);
-	return hr;
+	if (!atomic_load_explicit(&w->runner.running, memory_order_relaxed)) {
+		atomic_store(&w->runner.running, true);
+		if (atomic_load(&w->v->kick->attention))
+			return S_FALSE;
+	}
+	return WHPX(RunVirtualProcessor, w->vm->partition, w->v->index, &w->ctx, sizeof(w->ctx));
 }
 
 /* ------ the list; its ends are under the process's lock, which the thread never takes ------ */

@@ -101,9 +101,18 @@ static bool nothing_waits(const struct whpx_vcpu *w)
 	       !atomic_load_explicit(&w->v->kick->attention, memory_order_relaxed);
 }
 
+static HRESULT enter_timed(struct whpx_vcpu *w)
+{
+	uint64_t start = os_now_ns();
+	HRESULT hr = whpx_enter(w);
+
+	whpx_emu_timed(w, hr == S_OK ? os_now_ns() - start : UINT64_MAX);
+	return hr;
+}
+
 static int enter(struct whpx_vcpu *w)
 {
-	HRESULT hr = whpx_enter(w);
+	HRESULT hr = w->untimed ? enter_timed(w) : whpx_enter(w);
 
 	if (hr == S_FALSE)
 		return whpx_leave(w, VMA_EXIT_CANCELED);
@@ -129,7 +138,7 @@ static int prepare(struct whpx_vcpu *w, bool finished)
 	if (rc)
 		return rc;
 	if (!w->debug_on)
-		return finished && nothing_waits(w) ? whpx_emu_continue(w) : 0;
+		return finished && w->emu_loaded && nothing_waits(w) ? whpx_emu_continue(w) : 0;
 	rc = whpx_debug_enter(w);
 	if (!rc && w->v->debug.single_step)
 		return whpx_leave(w, VMA_EXIT_CANCELED); /* no instruction was completed: the core comes again */

@@ -31,6 +31,7 @@ static void count(struct guest *g, struct counts *c)
 static void open_guest(struct guest *g, unsigned limit, const void *code, size_t size)
 {
 	whpx_burst_limit = limit;
+	whpx_burst_exit_ns = 0;
 	if (guest_open(g, &conf, &(struct guest_options){.mode = GUEST_LONG}, code, size) != CONF_PASS)
 		fail_msg("%s", conf.reason);
 	guest_set(g, VMA_X86_RBX, GUEST_MMIO);

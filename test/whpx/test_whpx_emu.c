@@ -430,6 +430,7 @@ static void agree(void **state)
 	agree_run(VMA_ACCEL_SOFT, p, &soft);
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		whpx_burst_limit = limits[i];
+		whpx_burst_exit_ns = 0;
 		agree_run(VMA_ACCEL_WHPX, p, &whpx);
 		agree_compare(p, &soft, &whpx);
 	}
