@@ -213,10 +213,20 @@ HRESULT WHvGetPartitionProperty(WHV_PARTITION_HANDLE Partition, WHV_PARTITION_PR
 
 /* ------ virtual processors ------ */
 
+/* No document says what a new virtual processor has in them. */
+static void poison_registers(struct whpsim_vp *vp)
+{
+	struct x86_cpu *c = vp->cpu;
+	whpsim_hostile_poison(&vp->hostile, c->r, 16 * sizeof *c->r);
+	whpsim_hostile_poison(&vp->hostile, &c->cr2, sizeof c->cr2);
+	whpsim_hostile_poison(&vp->hostile, c->v, sizeof c->v);
+}
+
 /* What was seen on Windows to differ from a processor's own RESET: CS's base, RDX (virt86, StrikeBox). */
 static void reset(struct whpsim_vp *vp)
 {
 	x86_reset(vp->cpu);
+	poison_registers(vp);
 	vp->cpu->seg[X86_CS].base = 0xf0000;
 	vp->cpu->r[2] = 0x00100f62;
 	x86_state_changed(vp->cpu, true);

@@ -146,6 +146,20 @@ static void late_cancel(void **state)
 	}
 }
 
+/* Nothing is known of a new virtual processor's registers. */
+static void new_registers(void **state)
+{
+	(void)state;
+	rig_make("hostile=4", 2, 0);
+	assert_true(rig_get(0, WHvX64RegisterRax) && rig_get(0, WHvX64RegisterCr2));
+	assert_true(rig_value(0, WHvX64RegisterXmm5).Reg128.High64);
+	assert_true(rig_get(0, WHvX64RegisterRbx) != rig_get(1, WHvX64RegisterRbx));
+	rig_delete(2);
+	rig_make("", 1, 0);
+	assert_int_equal(rig_get(0, WHvX64RegisterRax), 0);
+	rig_delete(1);
+}
+
 /* The TSC jumps, and never back. */
 static void tsc(void **state)
 {
@@ -175,6 +189,7 @@ int main(void)
 		cmocka_unit_test(same_guest),
 		cmocka_unit_test(reproducible),
 		cmocka_unit_test(late_cancel),
+		cmocka_unit_test(new_registers),
 		cmocka_unit_test(tsc),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
