@@ -164,12 +164,21 @@ static void start(UINT64 rip)
 	CHECK(WHvSetVirtualProcessorRegisters(partition, VIRTUAL_PROCESSOR, names, 3, v) == S_OK);
 }
 
+/* Of no consequence: run again. */
+static BOOL spurious(const WHV_RUN_VP_EXIT_CONTEXT *x)
+{
+	return x->ExitReason == WHvRunVpExitReasonNone || x->ExitReason == WHvRunVpExitReasonCanceled ||
+	       (x->ExitReason == WHvRunVpExitReasonMemoryAccess && !x->MemoryAccess.AccessInfo.GpaUnmapped);
+}
+
 static void run_guest(WHV_EMULATOR_HANDLE emulator)
 {
 	WHV_RUN_VP_EXIT_CONTEXT x;
 	WHV_EMULATOR_STATUS status;
 	for (;;) {
 		CHECK(WHvRunVirtualProcessor(partition, VIRTUAL_PROCESSOR, &x, sizeof x) == S_OK);
+		if (spurious(&x))
+			continue;
 		switch (x.ExitReason) {
 		case WHvRunVpExitReasonX64IoPortAccess:
 			CHECK(WHvEmulatorTryIoEmulation(emulator, NULL, &x.VpContext, &x.IoPortAccess, &status) == S_OK);
@@ -190,7 +199,9 @@ static DWORD WINAPI spin(void *started)
 {
 	WHV_RUN_VP_EXIT_CONTEXT x;
 	SetEvent(started);
-	CHECK(WHvRunVirtualProcessor(partition, VIRTUAL_PROCESSOR, &x, sizeof x) == S_OK);
+	do
+		CHECK(WHvRunVirtualProcessor(partition, VIRTUAL_PROCESSOR, &x, sizeof x) == S_OK);
+	while (spurious(&x) && x.ExitReason != WHvRunVpExitReasonCanceled);
 	return x.ExitReason;
 }
 
