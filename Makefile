@@ -4,6 +4,7 @@ DESTDIR ?=
 SECONDS_EACH ?= own
 N ?= 100000000
 SEED ?= $(shell date +%s)
+VMA_CHECK ?=
 
 .PHONY: all deps demo check check-all bench fuzz rigs silicon install clean help
 all:
@@ -31,12 +32,11 @@ demo:
 	@scripts/demo
 
 check:
-	@scripts/deps build test guest userland arm64
-	@scripts/check
+	@scripts/deps build test guest userland arm64 $(if $(filter all,$(VMA_CHECK)),windows)
+	@VMA_CHECK=$(VMA_CHECK) scripts/check
 
 check-all:
-	@scripts/deps build test guest userland arm64 windows
-	@VMA_CHECK=all scripts/check
+	@$(MAKE) check VMA_CHECK=all
 
 bench:
 	@scripts/deps build guest bench arm64
