@@ -6,9 +6,9 @@
 #include <string.h>
 #include <ucontext.h>
 #include "explore.h"
+#include "seen.h"
 
 enum { THREADS = 10, STACK = 64 << 10, BUFFER = 4, DEPTH = 4096, OBJECTS = 128, RANGES = 16 };
-enum { HEAP = 1 << 16, BLOCKS = 64 };
 enum status { ABSENT, READY, ENDED };
 
 struct store {
@@ -73,67 +73,8 @@ static struct {
 } taken[DEPTH];
 static unsigned taken_count;
 
-static struct range states[RANGES], memories[RANGES];
-static unsigned state_count, memory_count;
-
-/* ------ states that have been seen, with the number of orders that go on from them ------ */
-
-static struct {
-	uint64_t key; /* 0: free */
-	double orders;
-} * table;
-static size_t table_size;
-
-static size_t table_place(uint64_t key)
-{
-	size_t i = key & (table_size - 1);
-
-	while (table[i].key && table[i].key != key)
-		i = (i + 1) & (table_size - 1);
-	return i;
-}
-
-static void table_add(uint64_t key, double orders)
-{
-	size_t i = table_place(key);
-
-	table[i].key = key;
-	table[i].orders = orders;
-}
-
-static void table_room(void)
-{
-	__typeof__(table) old = table;
-	size_t old_size = table_size;
-
-	if (e->states < old_size / 2)
-		return;
-	table_size = old_size ? old_size * 4 : 1 << 16;
-	table = calloc(table_size, sizeof(*table));
-	for (size_t i = 0; i < old_size; i++)
-		if (old[i].key)
-			table_add(old[i].key, old[i].orders);
-	free(old);
-}
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 29;
-}
-
-static uint64_t mix_bytes(uint64_t h, const uint8_t *p, size_t size)
-{
-	uint64_t v;
-
-	for (; size >= 8; p += 8, size -= 8) {
-		memcpy(&v, p, 8);
-		h = mix(h, v);
-	}
-	for (; size; size--)
-		h = mix(h, *p++);
-	return h;
-}
+static struct range states[RANGES];
+static unsigned state_count;
 
 static uint64_t plain_load(const void *p, size_t size)
 {
@@ -150,14 +91,14 @@ static uint64_t state_now(void)
 	for (int i = 0; i < thread_count; i++) {
 		const struct thread *t = &threads[i];
 
-		h = mix(h, t->seen + t->status + 8u * t->begun);
+		h = seen_mix(h, t->seen + t->status + 8u * t->begun);
 		for (unsigned n = 0; n < t->buffered; n++)
-			h = mix(mix(h, (uintptr_t)t->buffer[n].p), t->buffer[n].value);
+			h = seen_mix(seen_mix(h, (uintptr_t)t->buffer[n].p), t->buffer[n].value);
 	}
 	for (unsigned i = 0; i < object_count; i++)
-		h = mix(h, plain_load(objects[i].p, objects[i].size));
+		h = seen_mix(h, plain_load(objects[i].p, objects[i].size));
 	for (unsigned i = 0; i < state_count; i++)
-		h = mix_bytes(h, states[i].p, states[i].size);
+		h = seen_mix_bytes(h, states[i].p, states[i].size);
 	return h ? h : 1;
 }
 
@@ -182,7 +123,7 @@ void explore_fail(const char *format, ...)
 
 void explore_forget(uint64_t value)
 {
-	threads[self].seen = mix(value + 1, 2);
+	threads[self].seen = seen_mix(value + 1, 2);
 }
 
 static void thread_main(void)
@@ -242,11 +183,6 @@ void explore_state(const void *p, size_t size)
 	states[state_count++] = (struct range){p, size};
 }
 
-void explore_memory(const void *p, size_t size)
-{
-	memories[memory_count++] = (struct range){p, size};
-}
-
 /* ------ who goes on ------ */
 
 /* -1: t is no handler's victim now; else the handler. */
@@ -296,18 +232,15 @@ static bool enter_state(unsigned count, const uint8_t *ways)
 {
 	struct frame *f = &frames[depth];
 	uint64_t state = state_now();
-	size_t i;
 
 	if (depth == DEPTH - 1)
 		explore_fail("an order of more than %d steps", DEPTH);
-	table_room();
-	i = table_place(state);
-	if (table[i].key) {
+	if (seen(state)) {
 		if (depth)
-			f[-1].orders += table[i].orders;
+			f[-1].orders += *seen_orders(state);
 		return false;
 	}
-	table_add(state, 0);
+	seen_add(state);
 	*f = (struct frame){.state = state, .count = count};
 	memcpy(f->ways, ways, count);
 	e->states++;
@@ -395,7 +328,7 @@ static void schedule(void)
 	}
 	self = (int)way;
 	note(threads[self].name, threads[self].at);
-	threads[self].seen = mix(threads[self].seen, 1);
+	threads[self].seen = seen_mix(threads[self].seen, 1);
 	if (self != me && (me < 0 || !_setjmp(threads[me].rest)))
 		go_on();
 }
@@ -415,7 +348,7 @@ void explore_step(const char *what, bool (*ready)(const void *), const void *arg
 void explore_saw(uint64_t value)
 {
 	if (self >= 0)
-		threads[self].seen = mix(threads[self].seen, value);
+		threads[self].seen = seen_mix(threads[self].seen, value);
 }
 
 unsigned explore_choose(const char *what, unsigned count)
@@ -423,7 +356,7 @@ unsigned explore_choose(const char *what, unsigned count)
 	static const uint8_t ways[2 * THREADS] = {0, 1, 2, 3, 4, 5, 6, 7};
 	unsigned chosen;
 
-	threads[self].seen = mix(threads[self].seen, count);
+	threads[self].seen = seen_mix(threads[self].seen, count);
 	if (depth == known && !enter_state(count, ways))
 		stop();
 	chosen = take_way();
@@ -446,62 +379,6 @@ int explore_self(void)
 bool explore_ended(int thread)
 {
 	return threads[thread].status == ENDED;
-}
-
-/* ------ memory ------ */
-
-static uint8_t heap[HEAP] __attribute__((aligned(64)));
-static struct block {
-	size_t begin, size;
-	bool freed;
-} blocks[BLOCKS];
-static unsigned block_count;
-static size_t heap_end;
-
-void *explore_alloc(size_t size, size_t align)
-{
-	size_t begin = (heap_end + align - 1) & ~(align - 1);
-
-	if (begin + size > HEAP || block_count == BLOCKS)
-		explore_fail("the explorer's heap is full");
-	blocks[block_count++] = (struct block){begin, size, false};
-	heap_end = begin + size + 16;
-	memset(heap + begin, 0, size);
-	return heap + begin;
-}
-
-static struct block *block_of(const void *p)
-{
-	if ((const uint8_t *)p < heap || (const uint8_t *)p >= heap + heap_end)
-		return NULL;
-	for (unsigned i = 0; i < block_count; i++)
-		if ((const uint8_t *)p >= heap + blocks[i].begin &&
-		    (const uint8_t *)p < heap + blocks[i].begin + blocks[i].size)
-			return &blocks[i];
-	return NULL;
-}
-
-void explore_free(void *p)
-{
-	struct block *b = block_of(p);
-
-	if (!b || b->freed || heap + b->begin != p)
-		explore_fail("freed twice, or never allocated");
-	b->freed = true;
-	memset(p, 0, b->size); /* pointers in it are found out when they are used */
-}
-
-static void check_memory(const char *what, const void *p)
-{
-	const struct block *b = block_of(p);
-
-	if (b && b->freed)
-		explore_fail("%s: it has been freed", what);
-	for (unsigned i = 0; !b && i < memory_count; i++)
-		if ((const uint8_t *)p >= memories[i].p && (const uint8_t *)p < memories[i].p + memories[i].size)
-			return;
-	if (!b)
-		explore_fail("%s: a wild pointer", what);
 }
 
 /* ------ accesses ------ */
@@ -546,11 +423,11 @@ enum fault explore_access(const char *what, const void *object, size_t size, boo
 		return fault;
 	if (fault == FAULT_NOT_DONE)
 		ready = NULL;
-	check_memory(what, object);
+	explore_check(what, object);
 	if ((is_shared(object, size) && !threads[self].just_locked) || (ready && !ready(object)))
 		explore_step(what, ready, object);
 	threads[self].just_locked = false;
-	check_memory(what, object);
+	explore_check(what, object);
 	if (again)
 		stop();
 	return fault;
@@ -602,8 +479,8 @@ static void run_once(void)
 {
 	self = -1;
 	thread_count = 0;
-	state_count = memory_count = block_count = taken_count = 0;
-	heap_end = 0;
+	state_count = taken_count = 0;
+	explore_heap_empty();
 	depth = 0;
 	e->setup();
 	e->runs++;
@@ -619,7 +496,7 @@ static bool turn_back(void)
 
 		if (++f->chosen < f->count)
 			return true;
-		table[table_place(f->state)].orders = f->orders;
+		*seen_orders(f->state) = f->orders;
 		known--;
 		if (known)
 			f[-1].orders += f->orders;
@@ -632,9 +509,8 @@ static bool turn_back(void)
 static void forget(void)
 {
 	e->failure[0] = 0;
-	free(table);
-	table = NULL;
-	table_size = known = 0;
+	seen_none();
+	known = 0;
 	e->states = e->steps = e->runs = 0;
 	e->orders = 0;
 	again = false;
@@ -666,6 +542,5 @@ void explore(struct exploration *exploration)
 	} while (again || (!e->failure[0] && turn_back()));
 	if (e->failure[0])
 		e->trace = trace();
-	free(table);
-	table = NULL;
+	seen_none();
 }

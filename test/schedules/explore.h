@@ -80,5 +80,7 @@ void explore_locked(void);
 bool explore_ended(int thread);
 void *explore_alloc(size_t size, size_t align);
 void explore_free(void *p);
+void explore_check(const char *what, const void *p); /* it is memory that may be touched now, or explore_fail */
+void explore_heap_empty(void);
 
 #endif

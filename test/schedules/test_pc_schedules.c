@@ -1,7 +1,7 @@
-/* test_pc_schedules.c - the library's interrupt controllers in every order: src/core's kick and run, src/pc, and a back
- * end that does what docs/porting.md asks for and no more: its kick ends a run that is under way, and nothing else. An
- * owner runs, and halts; others raise an interrupt, an NMI, INIT and SIPI, or kick. Each arrives, once, and nobody
- * sleeps for ever. Then the same with faults put into the code, each of which must be found.
+/* test_pc_schedules.c - the library's interrupt controllers in every order: src/core's kick and run, src/pc, and below
+ * it WHPX's kick or a back end that does what docs/porting.md asks for and no more: its kick ends a run that is under
+ * way, and nothing else. An owner runs, and halts; others raise an interrupt, an NMI, INIT and SIPI, or kick. Each
+ * arrives, once, and nobody sleeps for ever. Then the same with faults put into the code, each of which must be found.
  * test-labels: release */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "whpx/whpx.h"
 #include "check.h"
 #include "explored.h"
 #include "pc/pc.h" /* after explored.h: irq.h has an atomic load of its own */
@@ -20,6 +21,7 @@
 #include "pc/pc.c"
 #include "pc/pc_run.c"
 #include "pc/pc_state.c"
+#include "whpx/whpx_kick.c"
 
 enum { VECTOR = 0x40, SIPI = 9, RESET = 0xf000, OTHERS = 3 };
 
@@ -34,45 +36,29 @@ struct plan {
 	unsigned halts; /* of the guest, after which it spins */
 	bool masked;    /* it begins with IF clear, and sets it some time */
 	bool leaves;    /* the owner waits for nothing */
+	bool bare;      /* on the bare back end alone: on WHPX it takes minutes, and tells nothing new */
 };
 static const struct plan *plan;
 
-/* ------ the vCPU of the bare back end ------ */
+/* ------ a vCPU ------ */
 
 static struct {
-	bool exists, inside, kicked;
+	bool inside, kicked;
 	bool iflag, interrupt, nmi; /* IF; what has been injected */
 	bool at_reset, at_sipi;     /* it starts there, and has not told yet */
 	bool last;                  /* it ends the run by itself */
 	unsigned halts;
 } cpu;
 
-static int bare_open(struct vma_vcpu *v)
+static bool goes_on(void)
 {
-	(void)v;
-	cpu.exists = true;
-	return 0;
+	return cpu.interrupt || cpu.nmi || cpu.at_reset || cpu.at_sipi || !cpu.iflag || cpu.halts || cpu.last;
 }
 
-static void bare_close(struct vma_vcpu *v)
-{
-	(void)v;
-	cpu.exists = false;
-}
-
-static void bare_kick(struct vma_kick *k)
-{
-	(void)k;
-	explore_step("the back end's kick", NULL, NULL);
-	if (cpu.inside)
-		cpu.kicked = true;
-}
-
-static bool guest_can_go_on(const void *unused)
+static bool goes_on_or_ends(const void *unused)
 {
 	(void)unused;
-	return cpu.kicked || cpu.interrupt || cpu.nmi || cpu.at_reset || cpu.at_sipi || !cpu.iflag || cpu.halts ||
-	       cpu.last;
+	return cpu.kicked || goes_on();
 }
 
 static int tells(struct vma_vcpu *v, enum event event)
@@ -91,6 +77,10 @@ static int take(struct vma_vcpu *v, bool *event, enum event which)
 /* One step in the guest: the kind of its exit, or 0. */
 static int guest(struct vma_vcpu *v)
 {
+	if (cpu.kicked && (!goes_on() || explore_choose("the kick first", 2))) {
+		cpu.kicked = false;
+		return VMA_EXIT_CANCELED;
+	}
 	if (cpu.at_reset)
 		return take(v, &cpu.at_reset, INIT);
 	if (cpu.at_sipi)
@@ -99,8 +89,6 @@ static int guest(struct vma_vcpu *v)
 		return take(v, &cpu.nmi, NMI);
 	if (cpu.interrupt)
 		return take(v, &cpu.interrupt, INTERRUPT);
-	if (cpu.kicked && (!guest_can_go_on(NULL) || explore_choose("the kick first", 2)))
-		return VMA_EXIT_CANCELED;
 	if (!cpu.iflag) {
 		cpu.iflag = true;
 		return v->irq_window ? VMA_EXIT_IRQ_WINDOW : 0;
@@ -109,25 +97,52 @@ static int guest(struct vma_vcpu *v)
 		cpu.halts--;
 		return VMA_EXIT_HLT;
 	}
-	return cpu.last ? tells(v, NO_EVENT) : VMA_EXIT_CANCELED;
+	return tells(v, NO_EVENT);
 }
 
-static int bare_run(struct vma_vcpu *v)
+static int run_guest(struct vma_vcpu *v)
 {
 	int kind = 0;
 
-	explore_step("enters", NULL, NULL);
 	cpu.inside = true;
-	cpu.kicked = false;
-	if (atomic_load(&v->kick->attention))
-		kind = VMA_EXIT_CANCELED;
 	while (!kind) {
-		explore_step("in the guest", guest_can_go_on, NULL);
+		explore_step("in the guest", goes_on_or_ends, NULL);
 		kind = guest(v);
 	}
 	cpu.inside = false;
 	explore_saw((uint64_t)kind);
 	return kind;
+}
+
+/* ------ the bare back end ------ */
+
+static int bare_open(struct vma_vcpu *v)
+{
+	(void)v;
+	return 0;
+}
+
+static void bare_close(struct vma_vcpu *v)
+{
+	(void)v;
+}
+
+static void bare_kick(struct vma_kick *k)
+{
+	(void)k;
+	explore_step("the back end's kick", NULL, NULL);
+	cpu.kicked = cpu.inside;
+}
+
+static int bare_run(struct vma_vcpu *v)
+{
+	explore_step("enters", NULL, NULL);
+	cpu.inside = true;
+	cpu.kicked = false;
+	if (!atomic_load(&v->kick->attention))
+		return run_guest(v);
+	cpu.inside = false;
+	return VMA_EXIT_CANCELED;
 }
 
 static int bare_complete(struct vma_vcpu *v)
@@ -188,33 +203,78 @@ static int bare_commit(struct vma_vcpu *v, uint32_t classes)
 	return 0;
 }
 
-static const struct vma_backend bare = {.vcpu_open = bare_open,
-					.vcpu_close = bare_close,
-					.run = bare_run,
-					.complete = bare_complete,
-					.fetch = bare_fetch,
-					.commit = bare_commit,
-					.interrupt = bare_interrupt,
-					.interrupt_ready = bare_interrupt_ready,
-					.nmi = bare_nmi,
-					.get_tpr = bare_tpr,
-					.set_tpr = bare_set_tpr,
-					.kick = bare_kick};
+/* ------ the same by WHPX's kick ------ */
+
+static HRESULT whpx_run_guest(WHV_PARTITION_HANDLE partition, uint32_t index, void *buffer, uint32_t size)
+{
+	struct vma_vcpu *v = partition;
+
+	(void)index, (void)buffer, (void)size;
+	explore_step("WHvRunVirtualProcessor", NULL, NULL);
+	v->exit.kind = (uint32_t)run_guest(v);
+	return S_OK;
+}
+
+static HRESULT whpx_cancel(WHV_PARTITION_HANDLE partition, uint32_t index, uint32_t flags)
+{
+	(void)partition, (void)index, (void)flags;
+	explore_step("WHvCancelRunVirtualProcessor", NULL, NULL);
+	cpu.kicked = true;
+	return S_OK;
+}
+
+struct whpx_api whpx_api = {.RunVirtualProcessor = whpx_run_guest, .CancelRunVirtualProcessor = whpx_cancel};
+
+HRESULT whpx_fault(const char *call)
+{
+	(void)call;
+	return S_OK;
+}
+
+static struct whpx_vm whpx_half;
+
+static int whpx_open(struct vma_vcpu *v)
+{
+	struct whpx_vcpu *w = v->priv;
+
+	w->v = v;
+	w->vm = &whpx_half;
+	whpx_half.partition = v;
+	return whpx_runner_add(w);
+}
+
+static void whpx_close(struct vma_vcpu *v)
+{
+	whpx_runner_remove(v->priv);
+}
+
+static int whpx_run_once(struct vma_vcpu *v)
+{
+	return whpx_enter(v->priv) == S_FALSE ? VMA_EXIT_CANCELED : (int)v->exit.kind;
+}
 
 /* ------ what else is wanted ------ */
 
-static const struct vma_backend front = {.vcpu_open = pc_vcpu_open,
-					 .vcpu_close = pc_vcpu_close,
-					 .run = pc_run,
-					 .complete = pc_complete,
-					 .kick = pc_kick,
-					 .bare = &bare};
+enum { ON_BARE, ON_WHPX, ON_WHPX_WITHOUT_SIGNALS, BACKENDS };
+static int backend;
+
+#define CPU                                                                                                            \
+	.complete = bare_complete, .fetch = bare_fetch, .commit = bare_commit, .interrupt = bare_interrupt,            \
+	.interrupt_ready = bare_interrupt_ready, .nmi = bare_nmi, .get_tpr = bare_tpr, .set_tpr = bare_set_tpr
+#define FRONT                                                                                                          \
+	.vcpu_open = pc_vcpu_open, .vcpu_close = pc_vcpu_close, .run = pc_run, .complete = pc_complete, .kick = pc_kick
+static const struct vma_backend bare = {CPU, .vcpu_open = bare_open, .vcpu_close = bare_close, .run = bare_run,
+					.kick = bare_kick};
+static const struct vma_backend whpx = {CPU, .vcpu_open = whpx_open, .vcpu_close = whpx_close, .run = whpx_run_once,
+					.kick = whpx_kick};
+static const struct vma_backend above_bare = {FRONT, .bare = &bare};
+static const struct vma_backend above_whpx = {FRONT, .vcpu_size = sizeof(struct whpx_vcpu), .bare = &whpx};
+
 static struct irq_lapic lapics[2];
 static struct pc_vcpu *pc_vcpus[2];
-static struct pc_vm pc = {.bare = &bare, .vcpus = pc_vcpus, .chips.lapic = lapics};
+static struct pc_vm pc = {.vcpus = pc_vcpus, .chips.lapic = lapics};
 static vma_vcpu *places[2];
-static vma_vm vm = {
-	.be = &front, .arch = &explored_arch, .phase = VMA_VM_READY, .config.max_vcpus = 2, .pc = &pc, .vcpus = places};
+static vma_vm vm = {.arch = &explored_arch, .phase = VMA_VM_READY, .config.max_vcpus = 2, .pc = &pc, .vcpus = places};
 
 int irq_pc_ack(struct irq_pc *chips, unsigned vcpu)
 {
@@ -374,10 +434,16 @@ static void setup(void)
 	memset(places, 0, sizeof(places));
 	os_mutex_init(&vm.lock);
 	os_mutex_init(&pc.lock);
+	memset(&canceller, 0, sizeof(canceller));
+	vm.be = backend == ON_BARE ? &above_bare : &above_whpx;
+	pc.bare = vm.be->bare;
 	pc.vm = &vm;
 	cpu.iflag = !plan->masked;
 	cpu.halts = plan->halts;
+	explored_signals = backend == ON_WHPX;
 	explored_setup();
+	explore_memory(&canceller, sizeof(canceller));
+	explore_state(&canceller, sizeof(canceller));
 	explore_memory(&vm, sizeof(vm));
 	explore_memory(&pc, sizeof(pc));
 	explore_memory(lapics, sizeof(lapics));
@@ -405,20 +471,29 @@ static const struct plan plans[] = {
 	{"INIT of the boot CPU, which halts", .others = {INIT}, .halts = 1},
 	{"INIT and SIPI", .others = {START}},
 	{"a kick, the guest halts", .others = {KICK}, .halts = 1},
-	{"an interrupt and a kick", .others = {INTERRUPT, KICK}, .halts = 1},
-	{"an NMI and a kick", .others = {NMI, KICK}, .halts = 1},
-	{"an interrupt and an NMI", .others = {INTERRUPT, NMI}, .masked = true, .halts = 1},
-	{"INIT and SIPI and a kick", .others = {START, KICK}},
+	{"an interrupt and a kick", .others = {INTERRUPT, KICK}},
+	{"an interrupt and a kick, the guest halts", .others = {INTERRUPT, KICK}, .halts = 1, .bare = true},
+	{"an NMI and a kick", .others = {NMI, KICK}, .halts = 1, .bare = true},
+	{"an interrupt and an NMI", .others = {INTERRUPT, NMI}, .masked = true, .halts = 1, .bare = true},
+	{"INIT and SIPI and a kick", .others = {START, KICK}, .bare = true},
 	{"an interrupt and a kick, the vCPU goes away", .others = {INTERRUPT, KICK}, .leaves = true},
 };
 
+/* Each plan on each back end. */
 static const char *choose(size_t n)
 {
-	plan = &plans[n];
-	return plan->name;
+	static const char *const names[BACKENDS] = {"a bare back end", "WHPX", "WHPX without signals"};
+	static char name[100];
+
+	plan = &plans[n / BACKENDS];
+	backend = n % BACKENDS;
+	if (plan->bare && backend != ON_BARE)
+		return NULL;
+	snprintf(name, sizeof(name), "%s, on %s", plan->name, names[backend]);
+	return name;
 }
 
-static const struct checked checked = {.plans = VMA_COUNT(plans), .choose = choose, .setup = setup};
+static const struct checked checked = {.plans = BACKENDS * VMA_COUNT(plans), .choose = choose, .setup = setup};
 
 static void every_order(void **state)
 {

@@ -421,6 +421,7 @@ static void each_fault_is_found(void **state)
 {
 	static const struct planted faults[] = {
 		{{"load &w->v->kick->attention", FAULT_READS_0}, "nobody can go on"},
+		{{"load &w->runner.running", FAULT_READS_1}, "nobody can go on"},
 		{{"store &w->runner.running", FAULT_LATE}, "nobody can go on"},
 		{{"store &w->runner.running", FAULT_NOT_DONE}, "nobody can go on"},
 		{{"exchange &r->running", FAULT_LATE}, "nobody can go on"},
