@@ -324,7 +324,7 @@ const struct x86_itlbe *x86_fetch_page(struct x86_cpu *c, uint64_t lin)
 	uint64_t gpa = t.gpa & ~(uint64_t)0xfff;
 	uint8_t *hva = c->env->page(c->env_opaque, gpa, &flags);
 	if (hva && !(flags & X86_PAGE_X)) {
-		c->stop.addr = gpa;
+		c->stop.addr = gpa | (lin & 0xfff);
 		c->stop.gva = lin;
 		c->stop.fetch = true;
 		x86_leave(c, X86_STOP_INTERNAL); /* memory that its owner forbids to execute */

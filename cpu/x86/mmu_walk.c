@@ -16,6 +16,7 @@ struct walk {
 	bool wide; /* entries of 8 bytes */
 	uint64_t leaf, nx;
 	bool user, writable, changed; /* changed: the tables were written while being read; once more */
+	bool missing;                 /* a table is no memory, and that is told */
 	uint8_t *at[5];
 	uint64_t gpa[5], seen[5];
 	unsigned n;
@@ -27,13 +28,30 @@ static uint64_t reserved_high(const struct x86_cpu *c)
 	return PTE_ADDR & ~(((uint64_t)1 << c->gpa_bits) - 1);
 }
 
+static uint64_t no_table(struct walk *w, uint64_t gpa)
+{
+	struct x86_stop *s = &w->c->stop;
+	if (!w->c->env->table_exits)
+		return 0;
+	w->missing = true;
+	if (w->access & X86_ACC_LOOK)
+		return 0;
+	s->kind = X86_STOP_MMIO;
+	s->addr = gpa;
+	s->len = w->wide ? 8 : 4;
+	s->count = 1;
+	s->write = s->fetch = false;
+	s->gva = w->gva;
+	return 0;
+}
+
 /* The entry at gpa; tables outside memory read as not present. */
 static uint64_t read_entry(struct walk *w, uint64_t gpa)
 {
 	unsigned flags = X86_PAGE_TABLE;
 	uint8_t *page = w->c->env->page(w->c->env_opaque, gpa & ~(uint64_t)0xfff, &flags);
 	if (!page || !(flags & X86_PAGE_R))
-		return 0;
+		return no_table(w, gpa);
 	uint8_t *p = page + (gpa & 0xfff);
 	uint64_t v = host_get(p, w->wide ? 8 : 4);
 	w->at[w->n] = flags & X86_PAGE_W ? p : NULL;
@@ -213,7 +231,7 @@ bool x86_translate(struct x86_cpu *c, uint64_t gva, unsigned access, struct x86_
 	struct walk w = {.c = c, .gva = gva, .access = access};
 	do {
 		if (!attempt(&w, t)) {
-			*error = error_code(&w);
+			*error = w.missing ? X86_NO_TABLE : error_code(&w);
 			return false;
 		}
 	} while (w.changed);

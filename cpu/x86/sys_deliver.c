@@ -102,6 +102,8 @@ void x86_raise(struct x86_cpu *c, const struct x86_op *op, int vector, int error
 
 void x86_page_fault(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, unsigned error)
 {
+	if (unlikely(error == X86_NO_TABLE))
+		x86_stop_before(c, op);
 	if (unlikely(c->env->exceptions >> X86_PF & 1)) {
 		if (op)
 			c->rip = x86_op_rip(c, op);

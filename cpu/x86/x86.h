@@ -77,6 +77,9 @@ struct x86_env {
 	uint32_t exceptions;
 	bool tsc_exits;  /* RDTSC and RDTSCP stop with X86_STOP_TSC */
 	bool task_exits; /* task switches stop with X86_STOP_TASK, before anything of them */
+	/* A page table that is no memory stops with X86_STOP_MMIO, a read at the entry's address with gva what was to be
+	 * translated, which needs no answer; else it reads as not present. */
+	bool table_exits;
 };
 
 enum x86_stop_kind {
@@ -357,6 +360,7 @@ enum {
 	X86_ACC_SYSTEM = 8 /* implicit supervisor: ignores EFLAGS.AC */,
 	X86_ACC_LOOK = 16 /* changes nothing in the tables */
 };
+#define X86_NO_TABLE (~0u) /* the error with env->table_exits, c->stop filled but for X86_ACC_LOOK */
 bool x86_walk(struct x86_cpu *c, uint64_t gva, unsigned access, uint64_t *gpa, unsigned *error);
 
 /* What this CPU can do, as CPUID leaves (the most it can show). *count in: room, out: number. */

@@ -1,5 +1,6 @@
-/* apic.c - local APICs in the hypervisor (LocalApicEmulationMode XApic and X2Apic): the guest's accesses, interrupts that the
- * host requests, HLT, INIT and SIPI inside, and the thread that owns the timers. There is no I/O APIC and no PIC. */
+/* apic.c - local APICs in the hypervisor (LocalApicEmulationMode XApic and X2Apic): the guest's accesses, interrupts
+ * that the host requests, HLT, INIT and SIPI inside, and the thread that owns the timers. There is no I/O APIC and no
+ * PIC. */
 #include <errno.h>
 #include <time.h>
 #include <string.h>
@@ -122,7 +123,8 @@ static void *timers(void *o)
 
 int whpsim_apic_start(struct whpsim_partition *p)
 {
-	static const struct irq_ops ops = {ops_now, ops_tsc, ops_wake, ops_init, ops_sipi, ops_nmi, ops_deadline, ops_eoi};
+	static const struct irq_ops ops = {ops_now,  ops_tsc, ops_wake,     ops_init,
+					   ops_sipi, ops_nmi, ops_deadline, ops_eoi};
 	const struct irq_config config = {.vcpus = p->properties.processor_count,
 					  .tsc_hz = p->properties.tsc_hz,
 					  .phys_bits = whpsim_config()->gpa_bits,
@@ -182,7 +184,8 @@ static void take_init_sipi(struct whpsim_vp *vp)
 static bool halt_ends(struct whpsim_vp *vp)
 {
 	const struct x86_cpu *c = vp->cpu;
-	bool interrupt = vp->extint_valid || (whpsim_has_apic(vp->partition) && irq_pc_pending(&vp->partition->pc, vp->index));
+	bool interrupt =
+		vp->extint_valid || (whpsim_has_apic(vp->partition) && irq_pc_pending(&vp->partition->pc, vp->index));
 	return (interrupt && c->eflags & 0x200) || atomic_load(&vp->nmi) || (c->nmi_pending && !c->nmi_window) ||
 	       c->inject_valid || c->exc_valid;
 }
@@ -253,7 +256,8 @@ bool whpsim_apic_traps(struct whpsim_vp *vp, uint32_t reg, uint64_t value)
 	enum { ICR = 0x30 };
 	unsigned mode = value >> 8 & 7;
 	if (reg == ICR && exits->X64ApicInitSipiExitTrap && (mode == IRQ_INIT || mode == IRQ_SIPI))
-		vp->trap = (struct whpsim_trap){.reason = WHvRunVpExitReasonX64ApicInitSipiTrap, .value = icr(vp, value)};
+		vp->trap =
+			(struct whpsim_trap){.reason = WHvRunVpExitReasonX64ApicInitSipiTrap, .value = icr(vp, value)};
 	for (unsigned i = 0; i < sizeof writes / sizeof *writes; i++)
 		if (reg == writes[i].reg && writes[i].wanted)
 			vp->trap = (struct whpsim_trap){WHvRunVpExitReasonX64ApicWriteTrap, writes[i].type, value};
@@ -326,17 +330,11 @@ bool whpsim_apic_register(struct whpsim_vp *vp, uint32_t offset, uint64_t *value
 
 /* ------ WHvRequestInterrupt ------ */
 
-/* Types that have a message of their own on the APICs' bus. */
-static bool mode_of(unsigned type, uint8_t *mode)
+/* Types are the delivery modes of the APICs' bus, but for the last. */
+static bool is_mode(unsigned type)
 {
-	switch (type) {
-	case WHvX64InterruptTypeFixed: *mode = IRQ_FIXED; return true;
-	case WHvX64InterruptTypeLowestPriority: *mode = IRQ_LOWEST; return true;
-	case WHvX64InterruptTypeNmi: *mode = IRQ_NMI; return true;
-	case WHvX64InterruptTypeInit: *mode = IRQ_INIT; return true;
-	case WHvX64InterruptTypeSipi: *mode = IRQ_SIPI; return true;
-	default: return false;
-	}
+	enum { KNOWN = 1 << IRQ_FIXED | 1 << IRQ_LOWEST | 1 << IRQ_NMI | 1 << IRQ_INIT | 1 << IRQ_SIPI };
+	return type < 8 && KNOWN >> type & 1;
 }
 
 static HRESULT check_request(const struct whpsim_partition *p, const WHV_INTERRUPT_CONTROL *i, struct irq_msg *msg)
@@ -346,10 +344,10 @@ static HRESULT check_request(const struct whpsim_partition *p, const WHV_INTERRU
 	if (i->Reserved || i->DestinationMode > WHvX64InterruptDestinationModeLogical ||
 	    i->TriggerMode > WHvX64InterruptTriggerModeLevel || i->Vector > 255)
 		return E_INVALIDARG;
-	if (i->Type == WHvX64InterruptTypeLocalInt1)
-		msg->mode = IRQ_NMI; /* what LINT1 is for; its entry in the table is not looked at */
-	else if (!mode_of((unsigned)i->Type, &msg->mode))
+	if (!is_mode((unsigned)i->Type) && i->Type != WHvX64InterruptTypeLocalInt1)
 		return E_INVALIDARG;
+	/* LINT1 is for NMIs; its entry in the table is not looked at */
+	msg->mode = i->Type == WHvX64InterruptTypeLocalInt1 ? IRQ_NMI : (uint8_t)i->Type;
 	bool vectored = msg->mode == IRQ_FIXED || msg->mode == IRQ_LOWEST;
 	return vectored && i->Vector < 16 ? ERROR_HV_INVALID_PARAMETER : S_OK;
 }

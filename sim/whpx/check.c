@@ -1,5 +1,5 @@
-/* check.c - would a processor enter the guest with this state? SDM vol. 3, "Checking and Loading Guest State" (26.3.1), as
- * far as it concerns registers that have names here; with unrestricted guests. */
+/* check.c - would a processor enter the guest with this state? SDM vol. 3, "Checking and Loading Guest State" (26.3.1),
+ * as far as it concerns registers that have names here; with unrestricted guests. */
 #include "whpsim.h"
 
 enum {
@@ -75,7 +75,8 @@ static bool stack_segment(const struct x86_cpu *c)
 	const struct x86_seg *s = &c->seg[X86_SS];
 	if (s->attr & UNUSABLE)
 		return true;
-	return s->attr & SYSTEM_NOT && rights(s) && !(s->base >> 32) && (s->attr & (CODE | WRITABLE | ACCESSED)) == (WRITABLE | ACCESSED);
+	return s->attr & SYSTEM_NOT && rights(s) && !(s->base >> 32) &&
+	       (s->attr & (CODE | WRITABLE | ACCESSED)) == (WRITABLE | ACCESSED);
 }
 
 static bool data_segment(const struct x86_cpu *c, unsigned n)

@@ -1,4 +1,5 @@
-/* env.c - what the software CPU asks of its surroundings: memory that is none, ports, CPUID, MSRs, what came from outside. */
+/* env.c - what the software CPU asks of its surroundings: memory that is none, ports, CPUID, MSRs, what came from
+ * outside. */
 #include "whpsim.h"
 
 enum {
@@ -35,11 +36,16 @@ static bool bitmap_exits(const struct whpsim_properties *p, uint32_t index, bool
 	if (!p->exits.X64MsrExit)
 		return false;
 	switch (index) {
-	case MSR_TSC: return write ? p->msr_exits.TscMsrWrite : p->msr_exits.TscMsrRead;
-	case MSR_APIC_BASE: return write && p->msr_exits.ApicBaseMsrWrite;
-	case MSR_MISC_ENABLE: return !write && p->msr_exits.MiscEnableMsrRead;
-	case MSR_MICROCODE: return !write && p->msr_exits.McUpdatePatchLevelMsrRead;
-	default: return false;
+	case MSR_TSC:
+		return write ? p->msr_exits.TscMsrWrite : p->msr_exits.TscMsrRead;
+	case MSR_APIC_BASE:
+		return write && p->msr_exits.ApicBaseMsrWrite;
+	case MSR_MISC_ENABLE:
+		return !write && p->msr_exits.MiscEnableMsrRead;
+	case MSR_MICROCODE:
+		return !write && p->msr_exits.McUpdatePatchLevelMsrRead;
+	default:
+		return false;
 	}
 }
 
@@ -55,7 +61,8 @@ static WHV_MSR_ACTION action_of(const struct whpsim_properties *p, uint32_t inde
 
 static bool env_msr_exits(void *o, uint32_t index, bool write)
 {
-	return action_of(&((struct whpsim_vp *)o)->partition->properties, index, write) != WHvMsrActionArchitectureDefault;
+	return action_of(&((struct whpsim_vp *)o)->partition->properties, index, write) !=
+	       WHvMsrActionArchitectureDefault;
 }
 
 /* Of an MSR that the hypervisor does not know. */
@@ -63,8 +70,9 @@ static int unhandled(const struct whpsim_properties *p)
 {
 	if (p->exits.X64MsrExit && p->msr_exits.UnhandledMsrs)
 		return X86_DEFER;
-	return p->unimplemented_msr == WHvMsrActionExit ? X86_DEFER
-	     : p->unimplemented_msr == WHvMsrActionIgnoreWriteReadZero ? X86_DONE : X86_GP;
+	return p->unimplemented_msr == WHvMsrActionExit                  ? X86_DEFER
+	       : p->unimplemented_msr == WHvMsrActionIgnoreWriteReadZero ? X86_DONE
+									 : X86_GP;
 }
 
 static int apic_msr(struct whpsim_vp *vp, uint32_t index, bool write, uint64_t *value)
@@ -213,7 +221,8 @@ static void env_tsc_changed(void *o)
 	pthread_mutex_unlock(&vp->partition->irq_lock);
 }
 
-/* For one instruction of a processor. It stands outside meanwhile, so that two that want this do not wait for each other. */
+/* For one instruction of a processor. It stands outside meanwhile, so that two that want this do not wait for each
+ * other. */
 static void env_alone(void *o, bool begin)
 {
 	struct whpsim_vp *vp = o;
@@ -256,6 +265,7 @@ void whpsim_env_init(struct whpsim_vp *vp)
 		.pause = many ? env_yield : NULL,
 		.alone = many ? env_alone : NULL,
 		.task_exits = true,
+		.table_exits = true,
 	};
 }
 

@@ -4,7 +4,8 @@
 
 /* ------ instruction bytes ------ */
 
-/* Those from RIP on, up to 16, as far as they are in memory; needs: so many are the instruction's, known to be there. */
+/* Those from RIP on, up to 16, as far as they are in memory; needs: so many are the instruction's, known to be there.
+ */
 static uint8_t insn_bytes(struct whpsim_vp *vp, unsigned needs, uint8_t out[16])
 {
 	struct x86_cpu *c = vp->cpu;
@@ -74,7 +75,7 @@ static void fill_memory(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 					      : WHvMemoryAccessRead;
 	m->AccessInfo.GpaUnmapped = !whpsim_region_at(vp->partition, s->addr);
 	m->AccessInfo.GvaValid = 1;
-	m->Gpa = s->addr | (s->gva & (WHPSIM_PAGE - 1));
+	m->Gpa = s->addr;
 	m->Gva = s->gva;
 }
 

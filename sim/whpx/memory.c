@@ -1,5 +1,5 @@
-/* memory.c - the guest's memory: ranges mapped from the host's, their dirty log, accesses on the host's behalf, and stopping
- * every virtual processor so that the map may change. */
+/* memory.c - the guest's memory: ranges mapped from the host's, their dirty log, accesses on the host's behalf, and
+ * stopping every virtual processor so that the map may change. */
 #include <stdlib.h>
 #include <string.h>
 #include "whpsim.h"
@@ -159,7 +159,8 @@ static void take_out(struct whpsim_partition *p, size_t at)
 /* Part of a range as one of its own, with its log. False: no memory. */
 static bool piece(const struct whpsim_region *r, uint64_t gpa, uint64_t end, struct whpsim_region *part)
 {
-	*part = (struct whpsim_region){.gpa = gpa, .size = end - gpa, .hva = r->hva + (gpa - r->gpa), .flags = r->flags};
+	*part = (struct whpsim_region){
+		.gpa = gpa, .size = end - gpa, .hva = r->hva + (gpa - r->gpa), .flags = r->flags};
 	if (!r->dirty)
 		return true;
 	part->dirty = new_log(part->size);
@@ -374,8 +375,8 @@ bool whpsim_guest_read(struct whpsim_partition *p, uint64_t gpa, void *data, uin
 	return copy(p, gpa, data, size, false);
 }
 
-static HRESULT access_gpa(WHV_PARTITION_HANDLE Partition, uint32_t index, uint64_t gpa, WHV_ACCESS_GPA_CONTROLS controls,
-			  void *data, uint32_t size, bool write)
+static HRESULT access_gpa(WHV_PARTITION_HANDLE Partition, uint32_t index, uint64_t gpa,
+			  WHV_ACCESS_GPA_CONTROLS controls, void *data, uint32_t size, bool write)
 {
 	struct whpsim_vp *vp;
 	HRESULT r = whpsim_acquire(Partition, index, write ? "WHvWriteGpaRange" : "WHvReadGpaRange", &vp);
@@ -427,8 +428,9 @@ static HRESULT check_populate(const WHV_ADVISE_GPA_RANGE_POPULATE *populate, uin
 }
 
 /* Memory is always populated here; the hostile mode asks to be told. */
-HRESULT WHvAdviseGpaRange(WHV_PARTITION_HANDLE Partition, const WHV_MEMORY_RANGE_ENTRY *GpaRanges, uint32_t GpaRangesCount,
-			  WHV_ADVISE_GPA_RANGE_CODE Advice, const void *AdviceBuffer, uint32_t AdviceBufferSizeInBytes)
+HRESULT WHvAdviseGpaRange(WHV_PARTITION_HANDLE Partition, const WHV_MEMORY_RANGE_ENTRY *GpaRanges,
+			  uint32_t GpaRangesCount, WHV_ADVISE_GPA_RANGE_CODE Advice, const void *AdviceBuffer,
+			  uint32_t AdviceBufferSizeInBytes)
 {
 	struct whpsim_partition *p = whpsim_partition(Partition);
 	if (!p)

@@ -290,13 +290,15 @@ static struct whpsim_vp *new_vp(struct whpsim_partition *p, uint32_t index)
 		free(vp);
 		return NULL;
 	}
-	vp->cpu->exact = whpsim_has_apic(p); /* what the APIC is told ends the block: an EOI's exit is right behind it */
+	vp->cpu->exact =
+		whpsim_has_apic(p); /* what the APIC is told ends the block: an EOI's exit is right behind it */
 	reset(vp);
 	reset_apic(p, index);
 	return vp;
 }
 
-/* The others' CPUs learn of a new one while they stand still; alone until now, a CPU kept no account of what it may write. */
+/* The others' CPUs learn of a new one while they stand still; alone until now, a CPU kept no account of what it may
+ * write. */
 static HRESULT add_vp(struct whpsim_partition *p, uint32_t index)
 {
 	if (p->vps[index])

@@ -25,7 +25,8 @@ static HRESULT get_interruption(struct whpsim_vp *vp, const struct whpsim_row *r
 	return S_OK;
 }
 
-/* A software interrupt of no length is one whose return address is in RIP already (SDM vol. 3, IA32_VMX_MISC bit 30). */
+/* A software interrupt of no length is one whose return address is in RIP already (SDM vol. 3, IA32_VMX_MISC bit 30).
+ */
 static bool interruption_ok(const WHV_X64_PENDING_INTERRUPTION_REGISTER *r)
 {
 	unsigned type = r->InterruptionType;

@@ -1,5 +1,5 @@
-/* time.c - partition time, which stands still from WHvSuspendPartitionTime to the next run or WHvResumePartitionTime, and the
- * TSC that is made of it. */
+/* time.c - partition time, which stands still from WHvSuspendPartitionTime to the next run or WHvResumePartitionTime,
+ * and the TSC that is made of it. */
 #include <sched.h>
 #include <time.h>
 #include "whpsim.h"
@@ -34,7 +34,8 @@ void whpsim_time_resume(struct whpsim_partition *p)
 uint64_t whpsim_tsc(void *o)
 {
 	struct whpsim_vp *vp = o;
-	__extension__ unsigned __int128 v = (unsigned __int128)whpsim_time_ns(vp->partition) * vp->partition->properties.tsc_hz;
+	__extension__ unsigned __int128 v =
+		(unsigned __int128)whpsim_time_ns(vp->partition) * vp->partition->properties.tsc_hz;
 	return (uint64_t)(v / 1000000000) + whpsim_hostile_tsc(&vp->hostile);
 }
 

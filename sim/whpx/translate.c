@@ -2,9 +2,9 @@
 #include "whpsim.h"
 
 enum {
-	KNOWN = WHvTranslateGvaFlagValidateRead | WHvTranslateGvaFlagValidateWrite | WHvTranslateGvaFlagValidateExecute |
-		WHvTranslateGvaFlagPrivilegeExempt | WHvTranslateGvaFlagSetPageTableBits |
-		WHvTranslateGvaFlagEnforceSmap | WHvTranslateGvaFlagOverrideSmap
+	KNOWN = WHvTranslateGvaFlagValidateRead | WHvTranslateGvaFlagValidateWrite |
+		WHvTranslateGvaFlagValidateExecute | WHvTranslateGvaFlagPrivilegeExempt |
+		WHvTranslateGvaFlagSetPageTableBits | WHvTranslateGvaFlagEnforceSmap | WHvTranslateGvaFlagOverrideSmap
 };
 enum { CR4_SMAP = 1 << 21 };
 
@@ -37,6 +37,8 @@ static bool walk(struct x86_cpu *c, uint64_t gva, uint32_t flags, uint64_t *gpa,
 static WHV_TRANSLATE_GVA_RESULT_CODE failed(unsigned error)
 {
 	enum { P = 1, RESERVED = 8 };
+	if (error == X86_NO_TABLE)
+		return WHvTranslateGvaResultGpaUnmapped;
 	if (!(error & P))
 		return WHvTranslateGvaResultPageNotPresent;
 	return error & RESERVED ? WHvTranslateGvaResultInvalidPageTableFlags : WHvTranslateGvaResultPrivilegeViolation;
@@ -56,7 +58,8 @@ static WHV_TRANSLATE_GVA_RESULT_CODE mapped(struct whpsim_partition *p, uint64_t
 	return WHvTranslateGvaResultSuccess;
 }
 
-static void translate(struct whpsim_vp *vp, uint64_t gva, uint32_t flags, WHV_TRANSLATE_GVA_RESULT *result, uint64_t *gpa)
+static void translate(struct whpsim_vp *vp, uint64_t gva, uint32_t flags, WHV_TRANSLATE_GVA_RESULT *result,
+		      uint64_t *gpa)
 {
 	unsigned error = 0;
 	uint64_t at = 0;

@@ -139,6 +139,22 @@ static void test_execute(void **state)
 	delete();
 }
 
+/* Page tables where nothing is mapped: the walk's access, not the instruction's. */
+static void test_tables_unmapped(void **state)
+{
+	MACHINE(0xf4);
+	rig_protected(0);
+	rig_set(0, WHvX64RegisterCr3, 0x80000000);
+	rig_set(0, WHvX64RegisterCr0, 0x80000031);
+	assert_int_equal(run(), WHvRunVpExitReasonMemoryAccess);
+	assert_int_equal(x.MemoryAccess.AccessInfo.AccessType, WHvMemoryAccessRead);
+	assert_int_equal(x.MemoryAccess.AccessInfo.GpaUnmapped, 1);
+	assert_int_equal(x.MemoryAccess.Gpa, 0x80000000);
+	assert_int_equal(x.MemoryAccess.Gva, 0x1000);
+	assert_int_equal(x.VpContext.Rip, 0x1000);
+	delete();
+}
+
 static void test_map_arguments(void **state)
 {
 	MACHINE(0xf4);
@@ -322,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_mmio),
 		cmocka_unit_test(test_read_only_and_remap),
 		cmocka_unit_test(test_execute),
+		cmocka_unit_test(test_tables_unmapped),
 		cmocka_unit_test(test_map_arguments),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_every_name),
