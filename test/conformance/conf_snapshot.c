@@ -293,7 +293,7 @@ static void *kick_at(void *arg)
 	const struct timespec moment = {0, 20000};
 
 	while (!atomic_load(&k->stop)) {
-		uint32_t now = *k->counter;
+		uint32_t now = __atomic_load_n(k->counter, __ATOMIC_RELAXED);
 		if (now && now <= k->at) {
 			vma_kick_send(k->kick);
 			break;
