@@ -222,7 +222,12 @@ int whpx_interrupt(struct vma_vcpu *v, uint8_t vector)
 {
 	struct whpx_vcpu *w = whpx_vcpu(v);
 
-	put_interruption(w, TYPE_INTERRUPT, vector, false, 0);
+	/* What is half done comes first, and may change what is in flight and whether it is open. */
+	w->held = v->exit.pending;
+	w->held_vector = vector;
+	w->held_soft = false;
+	if (!w->held)
+		put_interruption(w, TYPE_INTERRUPT, vector, false, 0);
 	w->halted = false;
 	w->events.interrupt_injected = 1;
 	w->events.interrupt_vector = vector;
