@@ -177,7 +177,9 @@ static void judge(const struct child *child, uint32_t timeout_ms, struct outcome
 	else if (child->signal)
 		snprintf(out->reason, sizeof(out->reason), "its process was ended by signal %d", child->signal);
 	else if (child->status)
-		snprintf(out->reason, sizeof(out->reason), "its process ended with status %" PRId64, child->status);
+		/* Windows: a crash is a status, one whose number is known in hexadecimal */
+		snprintf(out->reason, sizeof(out->reason), child->status > 255 ? "its process ended with status %#" PRIx64 :
+			 "its process ended with status %" PRId64, child->status);
 	else
 		read_outcome(child, out);
 }
