@@ -50,13 +50,18 @@ const struct x86_log_entry *x86_replay(struct x86_cpu *c, char kind, uint64_t ad
 	return c->replay ? log_next(c, (uint8_t)kind, addr, write) : NULL;
 }
 
-static _Noreturn void stop_before(struct x86_cpu *c, const struct x86_op *op, bool needs_answer)
+static void note_stop(struct x86_cpu *c, const struct x86_op *op, bool needs_answer)
 {
 	if (op)
 		c->rip = x86_op_rip(c, op);
 	c->stop.insn_len = op ? op->len : 0;
 	c->stop.needs_answer = needs_answer;
 	c->stop.pc = c->rip;
+}
+
+static _Noreturn void stop_before(struct x86_cpu *c, const struct x86_op *op, bool needs_answer)
+{
+	note_stop(c, op, needs_answer);
 	x86_leap(c, X86_JMP_DEFER);
 }
 
@@ -70,8 +75,8 @@ _Noreturn void x86_stop_before(struct x86_cpu *c, const struct x86_op *op)
 	stop_before(c, op, false);
 }
 
-static _Noreturn void defer_data(struct x86_cpu *c, const struct x86_op *op, enum x86_stop_kind kind, uint64_t addr,
-				 unsigned len, uint32_t count, bool write, const uint8_t *data)
+static void note_data(struct x86_cpu *c, const struct x86_op *op, enum x86_stop_kind kind, uint64_t addr, unsigned len,
+		      uint32_t count, bool write, const uint8_t *data)
 {
 	struct x86_stop *s = &c->stop;
 	s->kind = kind;
@@ -84,7 +89,7 @@ static _Noreturn void defer_data(struct x86_cpu *c, const struct x86_op *op, enu
 		memcpy(s->data, data, (size_t)len * count);
 	else
 		memset(s->data, 0, (size_t)len * count);
-	x86_defer(c, op);
+	note_stop(c, op, true);
 }
 
 /* Accesses that it has made already (INS to a device) are replayed. */
@@ -107,8 +112,10 @@ void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned
 		return;
 	}
 	x86_fp_leave(c);
-	if (c->env->mmio(c->env_opaque, gpa, len, write, data) == X86_DEFER)
-		defer_data(c, op, X86_STOP_MMIO, gpa, len, 1, write, data);
+	if (c->env->mmio(c->env_opaque, gpa, len, write, data) == X86_DEFER) {
+		note_data(c, op, X86_STOP_MMIO, gpa, len, 1, write, data);
+		x86_leap(c, X86_JMP_DEFER);
+	}
 	e = log_add(c, 'M', gpa, write);
 	if (e) {
 		c->log_pos = c->log_len;
@@ -131,39 +138,58 @@ static void io_answer(const struct x86_cpu *c, const struct x86_log_entry *e, ui
 }
 
 /* aux of INS and OUTS is the address size, of IN and OUT 0 or 1. */
-static _Noreturn void defer_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, uint32_t count,
-			       bool write, const uint8_t *data)
+static void note_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, uint32_t count, bool write,
+		    const uint8_t *data)
 {
 	c->stop.string = op && op->aux > 1;
 	c->stop.rep = op && op->flags & (X86_OPF_REP | X86_OPF_REPNE);
-	defer_data(c, op, X86_STOP_IO, port, width, count, write, data);
+	note_data(c, op, X86_STOP_IO, port, width, count, write, data);
+}
+
+/* False: it waits for an answer. */
+static bool io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data,
+	       uint32_t *count)
+{
+	log_begin(c, op);
+	struct x86_log_entry *e = log_next(c, 'I', port, write);
+	if (e) {
+		if (!write)
+			io_answer(c, e, data, width, *count);
+		*count = e->count > *count ? *count : e->count;
+		return true;
+	}
+	uint32_t done = *count;
+	x86_fp_leave(c);
+	if (c->env->io(c->env_opaque, port, width, write, data, &done) == X86_DEFER) {
+		note_io(c, op, port, width, *count, write, data);
+		return false;
+	}
+	if (done < *count)
+		*count = done;
+	e = *count * width <= sizeof e->value ? log_add(c, 'I', port, write) : NULL;
+	if (e) {
+		c->log_pos = c->log_len;
+		e->count = *count;
+		memcpy(e->value, data, (size_t)*count * width);
+	}
+	return true;
 }
 
 uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data,
 		uint32_t count)
 {
-	log_begin(c, op);
-	struct x86_log_entry *e = log_next(c, 'I', port, write);
 	if (count > sizeof c->stop.data / width)
 		count = sizeof c->stop.data / width;
-	if (e) {
-		if (!write)
-			io_answer(c, e, data, width, count);
-		return e->count > count ? count : e->count;
-	}
-	uint32_t done = count;
-	x86_fp_leave(c);
-	if (c->env->io(c->env_opaque, port, width, write, data, &done) == X86_DEFER)
-		defer_io(c, op, port, width, count, write, data);
-	if (done > count)
-		done = count;
-	e = done * width <= sizeof e->value ? log_add(c, 'I', port, write) : NULL;
-	if (e) {
-		c->log_pos = c->log_len;
-		e->count = done;
-		memcpy(e->value, data, (size_t)done * width);
-	}
-	return done;
+	if (!io(c, op, port, width, write, data, &count))
+		x86_leap(c, X86_JMP_DEFER);
+	return count;
+}
+
+bool x86_io_one(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data)
+{
+	uint32_t one = 1;
+	c->deferred = !io(c, op, port, width, write, data, &one);
+	return !c->deferred;
 }
 
 static void answer_cpuid(const struct x86_stop *s, struct x86_log_entry *e)

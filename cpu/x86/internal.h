@@ -251,6 +251,9 @@ void x86_probe_sys(struct x86_cpu *c, const struct x86_op *op, uint64_t gva, uns
 void x86_mmio(struct x86_cpu *c, const struct x86_op *op, uint64_t gpa, unsigned len, bool write, uint8_t *data);
 uint32_t x86_io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data,
 		uint32_t count);
+/* IN and OUT, which have nothing to undo: false: it waits for its answer, and the handler returns NULL. A leap would cost
+ * them the processor's predictions of all returns up to the user. */
+bool x86_io_one(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsigned width, bool write, uint8_t *data);
 
 /* An instruction whose accesses so far are committed (an iteration of REP) starts with an empty log. */
 void x86_log_reset(struct x86_cpu *c);

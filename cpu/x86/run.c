@@ -112,7 +112,8 @@ static void one_block(struct x86_cpu *c)
 	do
 		op = op->fn(c, op);
 	while (op);
-	c->block = NULL;
+	if (likely(!c->deferred))
+		c->block = NULL;
 }
 
 static void be_alone(struct x86_cpu *c, bool begin)
@@ -150,6 +151,8 @@ static bool single(struct x86_cpu *c)
 		be_alone(c, false);
 	}
 	c->once = once;
+	if (unlikely(c->deferred))
+		return false;
 	if (c->shadow & 0x80)
 		c->shadow = 0;
 	if (c->replay)
@@ -198,6 +201,13 @@ static void left(struct x86_cpu *c, int how)
 	}
 	if (unlikely(c->alone))
 		be_alone(c, false);
+}
+
+/* As if the handler had left by a leap. */
+static void leave_deferred(struct x86_cpu *c)
+{
+	c->deferred = false;
+	left(c, X86_JMP_DEFER);
 }
 
 static void enter(struct x86_cpu *c)
@@ -249,8 +259,13 @@ enum x86_stop_kind x86_run(struct x86_cpu *c)
 				break;
 		} else {
 			blocks(c);
+			if (unlikely(c->deferred))
+				break;
 		}
 	}
+	if (c->deferred)
+		leave_deferred(c);
+	c->once = false;
 	return leave(c);
 }
 
@@ -277,6 +292,8 @@ static enum x86_stop_kind run_once(struct x86_cpu *c, bool events)
 			look_around(c);
 		if (running && c->stop.kind == 0)
 			single(c);
+		if (c->deferred)
+			leave_deferred(c);
 		if (c->stop.kind == 0)
 			stop(c, X86_STOP_BUDGET);
 	}

@@ -41,7 +41,8 @@ const struct x86_op *x86_sys_in(struct x86_cpu *c, const struct x86_op *op)
 	uint64_t v = 0;
 	uint16_t port = port_of(c, op);
 	check_port(c, op, port, op->size);
-	x86_io(c, op, port, op->size, false, data, 1);
+	if (!x86_io_one(c, op, port, op->size, false, data))
+		return NULL;
 	memcpy(&v, data, op->size);
 	x86_put_reg(c, 0, op->size, v);
 	return x86_end(c, op);
@@ -53,7 +54,8 @@ const struct x86_op *x86_sys_out(struct x86_cpu *c, const struct x86_op *op)
 	uint16_t port = port_of(c, op);
 	check_port(c, op, port, op->size);
 	memcpy(data, &c->r[0], 8);
-	x86_io(c, op, port, op->size, true, data, 1);
+	if (!x86_io_one(c, op, port, op->size, true, data))
+		return NULL;
 	return x86_end(c, op);
 }
 

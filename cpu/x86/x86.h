@@ -255,6 +255,7 @@ struct x86_cpu {
 	const struct x86_op
 	    *block; /* head of the running block, for the count of instructions when it is left early; NULL: none */
 	uint64_t code_tag;           /* what a jump-cache entry must carry: generation of translations and block key */
+	bool deferred;               /* the block ended in a handler that waits for its answer (x86_io_one) */
 	bool replay;                 /* the log belongs to the next instruction or delivery */
 	bool once;                   /* x86_step, x86_complete, code in a device: leave after one iteration of REP */
 	bool io_pages;               /* the user's wish: x86_step hands over REP INS and OUTS as x86_run does, up to a page */
