@@ -286,7 +286,7 @@ static bool set_ours(struct pc_vcpu *pv, uint32_t index, uint64_t value)
 	struct pc_vm *pc = pv->v->vm->pc;
 	int r = IRQ_OK;
 
-	if (index == PC_TSC_DEADLINE && pc_anchor_tsc(pv))
+	if (index == PC_TSC_DEADLINE && value && pc_anchor_tsc(pv))
 		return false;
 	os_lock(&pc->lock);
 	if (index == PC_TSC_DEADLINE)

@@ -98,7 +98,7 @@ static uint64_t env_tsc(void *o)
 	const uint32_t index = 0x10;
 	uint64_t tsc = 0;
 
-	if (!w->emu->opening)
+	if (!w->emu->opening && whpx_msr_has_register(w->vm, index))
 		whpx_get_msrs(w->v, &index, &tsc, 1);
 	return tsc;
 }

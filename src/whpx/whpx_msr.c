@@ -41,40 +41,50 @@ bool whpx_msr_has_register(const struct whpx_vm *wm, uint32_t index)
 	return find(wm, index) != NULL;
 }
 
-static bool readable(struct whpx_vcpu *w, struct whpx_batch *b)
+/* 1: they can be read, 0: this Windows has not got all of them, or an error: of the host's moment, not of the names. */
+static int readable(struct whpx_vcpu *w, struct whpx_batch *b)
 {
-	return WHPX(GetVirtualProcessorRegisters, w->vm->partition, w->v->index, b->names, b->count, b->values) == S_OK;
+	HRESULT hr = WHPX(GetVirtualProcessorRegisters, w->vm->partition, w->v->index, b->names, b->count, b->values);
+
+	if (hr == E_OUTOFMEMORY || hr == WHV_E_INVALID_VP_STATE || hr == WHV_E_VP_DOES_NOT_EXIST)
+		return whpx_fail(hr, "WHvGetVirtualProcessorRegisters");
+	return hr == S_OK;
 }
 
 /* A batch with one name that is not known fails as a whole. */
-static void learn(struct whpx_vcpu *w)
+static int learn(struct whpx_vcpu *w)
 {
 	struct whpx_vm *wm = w->vm;
 	struct whpx_batch b;
-	bool all;
+	int all, one;
 
 	b.count = 0;
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].name != NONE)
 			whpx_add(&b, (WHV_REGISTER_NAME)rows[i].name);
-	all = readable(w, &b);
-	for (size_t i = 0; i < ROWS; i++) {
+	all = one = readable(w, &b);
+	for (size_t i = 0; i < ROWS && one >= 0; i++) {
 		b.count = 0;
-		if (rows[i].name != NONE)
-			whpx_add(&b, (WHV_REGISTER_NAME)rows[i].name);
-		if (b.count && (all || readable(w, &b)))
+		if (rows[i].name == NONE)
+			continue;
+		whpx_add(&b, (WHV_REGISTER_NAME)rows[i].name);
+		one = all ? all : readable(w, &b);
+		if (one > 0)
 			wm->msr_registers[i / 64] |= UINT64_C(1) << i % 64;
 	}
+	return one < 0 ? one : 0;
 }
 
 int whpx_msr_open(struct whpx_vcpu *w)
 {
+	int rc = 0;
+
 	os_process_lock();
 	if (!w->vm->msrs_known)
-		learn(w);
-	w->vm->msrs_known = true;
+		rc = learn(w);
+	w->vm->msrs_known = !rc;
 	os_process_unlock();
-	return 0;
+	return rc;
 }
 
 /* ------ from outside ------ */
@@ -239,13 +249,11 @@ static int actions_of(const struct vma_vm *vm, WHV_MSR_ACTION_ENTRY *list)
 /* False: this Windows has no such list. */
 static bool set_actions(struct whpx_vm *wm)
 {
-	WHV_MSR_ACTION_ENTRY *list = os_calloc(ACTIONS, sizeof(*list));
-	int n = list ? actions_of(wm->vm, list) : -1;
-	bool done = n > 0 && !WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeMsrActionList, list,
-				   (uint32_t)n * (uint32_t)sizeof(*list));
+	WHV_MSR_ACTION_ENTRY list[ACTIONS];
+	int n = actions_of(wm->vm, list);
 
-	os_free(list);
-	return done;
+	return n > 0 && !WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeMsrActionList, list,
+			      (uint32_t)n * (uint32_t)sizeof(*list));
 }
 
 static WHV_X64_MSR_EXIT_BITMAP bitmap_of(const struct vma_vm *vm)

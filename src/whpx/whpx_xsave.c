@@ -183,7 +183,9 @@ static int native_image(struct whpx_vcpu *w, uint32_t *size)
 	if (!w->xsave_size) {
 		uint32_t need = 0;
 
-		WHPX(GetVirtualProcessorXsaveState, w->vm->partition, w->v->index, NULL, 0, &need);
+		hr = WHPX(GetVirtualProcessorXsaveState, w->vm->partition, w->v->index, NULL, 0, &need);
+		if (!need)
+			return whpx_fail(hr ? hr : E_FAIL, "WHvGetVirtualProcessorXsaveState");
 		need = need < 4096 ? 4096 : need;
 		w->xsave = os_aligned(64, need);
 		if (!w->xsave)

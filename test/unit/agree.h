@@ -8,11 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "accels.h"
 #include "conformance/guest.h"
 
+struct agree_record;
 struct agree_program {
 	const char *name;
 	enum guest_mode mode;
@@ -25,8 +27,8 @@ struct agree_program {
 	vma_msr_policy msr_policy;
 	uint32_t cpuid_exits;
 	void (*prepare)(struct guest *g, const struct agree_program *p);
-	/* What the host does with exit number n besides answering it; returns how it is to be noted. May be NULL. */
-	uint64_t (*host)(struct guest *g, const struct agree_program *p, int n, int kind);
+	/* What the host does at an exit besides answering it; what it returns is noted. May be NULL. */
+	uint64_t (*host)(struct guest *g, const struct agree_program *p, struct agree_record *r, int kind);
 	uint64_t seed; /* the program's own */
 };
 
@@ -39,7 +41,7 @@ enum { AGREE_STEPS = 2048 };
 struct agree_record {
 	vma_accel accel;
 	struct agree_step steps[AGREE_STEPS];
-	int count, exits;
+	int count;
 	vma_x86_regs regs;
 	vma_x86_sregs sregs;
 	vma_x86_fpu_regs fpu;
@@ -117,15 +119,36 @@ static inline void agree_note_exit(struct agree_record *r, int kind, vma_exit *e
 	}
 }
 
-/* RCX, RSI, RDI and the flags of an I/O exit depend on how a string instruction is handed over; RF on nothing that a guest asks for. */
+/* Complete the exit, with what else its instruction does. */
+static inline void agree_complete(struct guest *g, struct agree_record *r)
+{
+	int rc;
+
+	while ((rc = vma_vcpu_complete(g->v)) == 1)
+		agree_note_exit(r, (int)g->exit->kind, g->exit);
+	if (rc < 0)
+		fail_msg("complete on %s: %s", vma_accel_name(r->accel), vma_why());
+}
+
+/* INS or OUTS, behind its prefixes. */
+static inline bool agree_is_string(const struct guest *g, uint64_t rip)
+{
+	const uint8_t *code = g->ram + rip, *end = g->ram + GUEST_RAM;
+
+	while (code < end && (*code == 0x66 || *code == 0x67 || *code == 0xf2 || *code == 0xf3 || (*code & 0xf0) == 0x40))
+		code++;
+	return code < end && *code >= 0x6c && *code <= 0x6f;
+}
+
+/* Of a string instruction's I/O they depend on whether it is handed over whole or by elements. RF: on nothing that a guest asks for. */
 static inline uint64_t agree_look(struct guest *g, int kind)
 {
 	vma_x86_regs regs;
 
 	assert_int_equal(vma_x86_get_regs(g->v, &regs), 0);
+	if (kind == VMA_EXIT_IO && agree_is_string(g, regs.rip))
+		return 0;
 	regs.rflags &= ~0x10000u;
-	if (kind == VMA_EXIT_IO)
-		regs.rcx = regs.rsi = regs.rdi = regs.rflags = 0;
 	return agree_digest(&regs, sizeof regs);
 }
 
@@ -162,12 +185,22 @@ static inline void agree_run(vma_accel accel, const struct agree_program *p, str
 		if (p->look)
 			last->registers = agree_look(&g, kind);
 		if (p->host)
-			last->host = p->host(&g, p, r->exits, kind);
-		r->exits++;
+			last->host = p->host(&g, p, r, kind);
 	}
 	assert_true(r->count < AGREE_STEPS);
 	agree_end(&g, p, r);
 	guest_close(&g);
+}
+
+/* For whoever looks for the cause: VMA_AGREE_LOG shows both lists. */
+static inline void agree_show(const struct agree_record *r)
+{
+	for (int i = 0; i < r->count; i++) {
+		const struct agree_step *s = &r->steps[i];
+		print_message("%s %3d: %-10s %#18llx size %llu data %#llx registers %#llx host %#llx\n", vma_accel_name(r->accel), i,
+			      vma_exit_name(s->kind), (unsigned long long)s->where, (unsigned long long)s->size, (unsigned long long)s->data,
+			      (unsigned long long)s->registers, (unsigned long long)s->host);
+	}
 }
 
 static inline void agree_compare_steps(const struct agree_program *p, const struct agree_record *a, const struct agree_record *b)
@@ -187,6 +220,10 @@ static inline void agree_compare_steps(const struct agree_program *p, const stru
 
 static inline void agree_compare(const struct agree_program *p, const struct agree_record *a, const struct agree_record *b)
 {
+	if (getenv("VMA_AGREE_LOG")) {
+		agree_show(a);
+		agree_show(b);
+	}
 	agree_compare_steps(p, a, b);
 #define VMA_X(NAME, field, ...)                                                                                        \
 	if (a->regs.field != b->regs.field)                                                                            \

@@ -346,11 +346,11 @@ static void prepare(struct guest *g, const struct agree_program *p)
 	guest_set(g, VMA_X86_RDX, 0xfedcba9876543210);
 }
 
-static uint64_t serve(struct guest *g, const struct agree_program *p, int n, int kind)
+static uint64_t serve(struct guest *g, const struct agree_program *p, struct agree_record *r, int kind)
 {
 	uint64_t at = g->exit->mmio.gpa - GUEST_STOP;
 
-	(void)p, (void)n;
+	(void)p, (void)r;
 	if (kind == VMA_EXIT_MMIO && !g->exit->mmio.write && at < sizeof rom - 8)
 		memcpy(g->exit->mmio.data, rom + at, g->exit->mmio.length);
 	return 0;

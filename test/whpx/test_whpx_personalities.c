@@ -1,0 +1,100 @@
+/* test_whpx_personalities.c - what the probe says of each Windows that the simulation can be: those that are too old and those that do not let us are
+ * refused with words that help, the others are there with what they have. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <vmaccel/vmaccel.h>
+
+static const struct {
+	const char *personality, *why, *remedy; /* why NULL: available; "": the host's processor decides */
+	uint32_t caps, lacks;
+} rows[] = {
+	{"1803", "older than Windows 10 version 2004", "update Windows", 0, 0},
+	{"1809", "older than Windows 10 version 2004", "update Windows", 0, 0},
+	{"11,absent", "no WinHvPlatform.dll", "HypervisorPlatform", 0, 0},
+	{"11,disabled", "", "HypervisorPlatform", 0, 0},
+	{"11,denied", "0x80070005", "Hyper-V Administrators", 0, 0},
+	{"2004,disabled", "", "HypervisorPlatform", 0, 0},
+	{"2004", NULL, NULL, VMA_CAP_PARTIAL_UNMAP | VMA_CAP_DIRTY_LOG | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_SINGLE_STEP, 0},
+	{"11", NULL, NULL, VMA_CAP_PARTIAL_UNMAP | VMA_CAP_DIRTY_LOG | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_SINGLE_STEP, 0},
+	{"24h2", NULL, NULL, VMA_CAP_PARTIAL_UNMAP | VMA_CAP_DIRTY_LOG, 0},
+	{"2004,invalidarg", NULL, NULL, VMA_CAP_DIRTY_LOG, 0},
+	{"11,one-partition", NULL, NULL, VMA_CAP_DIRTY_LOG, 0},
+	{"11,no-dirty", NULL, NULL, VMA_CAP_PARTIAL_UNMAP, VMA_CAP_DIRTY_LOG},
+	{"11,no-partial-unmap", NULL, NULL, VMA_CAP_DIRTY_LOG, VMA_CAP_PARTIAL_UNMAP},
+	{"11,no-cpuid-exit", NULL, NULL, VMA_CAP_MSR_EXIT, VMA_CAP_CPUID_EXIT},
+	{"11,no-msr-exit", NULL, NULL, VMA_CAP_CPUID_EXIT, VMA_CAP_MSR_EXIT},
+	{"11,no-exception-exit", NULL, NULL, VMA_CAP_CPUID_EXIT, VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK},
+	{"24h2,gpa36", NULL, NULL, VMA_CAP_DIRTY_LOG, 0},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+/* In a process of its own: the probe is done once. Says what is wrong, or nothing. */
+static void judge(size_t i, FILE *out)
+{
+	vma_platform_info info = {.size = sizeof info};
+
+	setenv("VMA_WHPX_SIM", rows[i].personality, 1);
+	if (vma_platform_find(VMA_ACCEL_WHPX, VMA_ARCH_X86_64, &info))
+		fprintf(out, "%s", vma_why());
+	else if (!info.available != !!rows[i].why)
+		fprintf(out, "%s", info.available ? "it is available" : info.why);
+	else if (rows[i].why && !strstr(info.why, rows[i].why))
+		fprintf(out, "why: %s", info.why);
+	else if (rows[i].why && !strstr(info.remedy, rows[i].remedy))
+		fprintf(out, "remedy: %s", info.remedy);
+	else if ((info.caps & rows[i].caps) != rows[i].caps || info.caps & rows[i].lacks)
+		fprintf(out, "capabilities %#x", info.caps);
+	else if (strstr(rows[i].personality, "gpa36") && info.gpa_bits != 36)
+		fprintf(out, "%u-bit guest addresses", info.gpa_bits);
+}
+
+static void probed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS; i++) {
+		FILE *out = tmpfile();
+		char text[500] = "";
+		int status;
+		pid_t child = fork();
+
+		assert_true(child >= 0);
+		if (!child) {
+			judge(i, out);
+			fflush(out);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		rewind(out);
+		if (fgets(text, sizeof text, out) || status)
+			fail_msg("%s: status %d: %s", rows[i].personality, status, text);
+		fclose(out);
+	}
+}
+
+/* Asked for by name, it is refused with the same words. */
+static void asked_for(void **state)
+{
+	vma_vm_config c = {.size = sizeof c, .accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64};
+	vma_vm *vm;
+
+	(void)state;
+	setenv("VMA_WHPX_SIM", "1809", 1);
+	assert_int_equal(vma_vm_create(&c, &vm), VMA_E_NO_HOST);
+	assert_non_null(strstr(vma_why(), "older than Windows 10 version 2004"));
+	assert_non_null(strstr(vma_why(), "update Windows"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(probed), cmocka_unit_test(asked_for)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
