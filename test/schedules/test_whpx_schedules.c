@@ -3,7 +3,8 @@
  * and kickers in threads and signal handlers. Each kick makes the current or the next run return CANCELED, once; nobody
  * sleeps for ever; nothing is touched after its end; a cancel meets no deletion. Then the same with faults put into
  * the code, each of which must be found.
- * test-labels: release */
+ * test-labels: release
+ * test-timeout: 300 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -238,12 +239,18 @@ static struct {
 	unsigned owners;          /* that are still there */
 } all;
 
+static bool is_for(const struct kicker_plan *p, unsigned me, unsigned life)
+{
+	return p->kicks && p->owner == me && p->life == life;
+}
+
 static void hand_out(unsigned me, unsigned life, vma_vcpu *v)
 {
-	explore_step("gives handles away", NULL, NULL);
 	for (unsigned i = 0; i < KICKERS; i++)
-		if (plan->kickers[i].kicks && plan->kickers[i].owner == me && plan->kickers[i].life == life)
+		if (is_for(&plan->kickers[i], me, life)) {
+			explore_step("gives a handle away", NULL, NULL);
 			vma_vcpu_kick_handle(v, &all.kicks[i]);
+		}
 }
 
 /* One run. A kick that was sent before it began, and after what the last CANCELED stands for, ends it. */
