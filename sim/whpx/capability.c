@@ -106,8 +106,8 @@ static const struct capability *find(WHV_CAPABILITY_CODE code)
 	return NULL;
 }
 
-HRESULT WHvGetCapability(WHV_CAPABILITY_CODE CapabilityCode, void *CapabilityBuffer, uint32_t CapabilityBufferSizeInBytes,
-			 uint32_t *WrittenSizeInBytes)
+HRESULT WHvGetCapability(WHV_CAPABILITY_CODE CapabilityCode, void *CapabilityBuffer,
+			 uint32_t CapabilityBufferSizeInBytes, uint32_t *WrittenSizeInBytes)
 {
 	WHV_CAPABILITY value;
 	uint32_t size = sizeof value.HypervisorPresent;

@@ -17,8 +17,8 @@ static const struct {
 	{"1803", WHPSIM_1803}, {"1809", WHPSIM_1809}, {"2004", WHPSIM_2004}, {"11", WHPSIM_11}, {"24h2", WHPSIM_24H2},
 };
 
-/* What this simulation does of WHV_CAPABILITY_FEATURES and WHV_EXTENDED_VM_EXITS, by bit number, and since when Windows has
- * it. A row goes here when what it says is there. */
+/* What this simulation does of WHV_CAPABILITY_FEATURES and WHV_EXTENDED_VM_EXITS, by bit number, and since when Windows
+ * has it. A row goes here when what it says is there. */
 struct bit {
 	char name[20];
 	unsigned since, bit;
@@ -28,17 +28,10 @@ static const struct bit features[] = {
 	{"dirty", WHPSIM_1809, 3},         {"speculation", WHPSIM_1809, 4},
 };
 static const struct bit exits[] = {
-	{"cpuid-exit", WHPSIM_1803, 0},
-	{"msr-exit", WHPSIM_1803, 1},
-	{"exception-exit", WHPSIM_1803, 2},
-	{"rdtsc-exit", WHPSIM_11, 3},
-	{"hypercall-exit", WHPSIM_11, 5},
-	{"init-sipi-exit", WHPSIM_11, 6},
-	{"lint0-exit", WHPSIM_11, 7},
-	{"lint1-exit", WHPSIM_11, 8},
-	{"svr-exit", WHPSIM_11, 9},
-	{"ldr-exit", WHPSIM_11, 12},
-	{"dfr-exit", WHPSIM_11, 13},
+	{"cpuid-exit", WHPSIM_1803, 0}, {"msr-exit", WHPSIM_1803, 1},     {"exception-exit", WHPSIM_1803, 2},
+	{"rdtsc-exit", WHPSIM_11, 3},   {"hypercall-exit", WHPSIM_11, 5}, {"init-sipi-exit", WHPSIM_11, 6},
+	{"lint0-exit", WHPSIM_11, 7},   {"lint1-exit", WHPSIM_11, 8},     {"svr-exit", WHPSIM_11, 9},
+	{"ldr-exit", WHPSIM_11, 12},    {"dfr-exit", WHPSIM_11, 13},
 };
 enum { FEATURES = sizeof features / sizeof *features, EXITS = sizeof exits / sizeof *exits };
 

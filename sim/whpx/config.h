@@ -1,5 +1,5 @@
-/* config.h - which Windows, on which host, the simulated Windows Hypervisor Platform is: chosen by a text before its first
- * use. Nothing here was compared with a real Windows; the versions follow the documents' requirement tables. */
+/* config.h - which Windows, on which host, the simulated Windows Hypervisor Platform is: chosen by a text before its
+ * first use. Nothing here was compared with a real Windows; the versions follow the documents' requirement tables. */
 #ifndef WHPX_SIM_CONFIG_H
 #define WHPX_SIM_CONFIG_H
 
@@ -16,9 +16,9 @@ enum {
 	WHPSIM_24H2 = 2400
 };
 enum {
-	WHPSIM_MAX_VPS = 64,        /* of one partition: as many as x86_share has */
-	WHPSIM_HZ = 1000000000,     /* TSC and local APIC timer where nothing else was asked for */
-	WHPSIM_GPA_BITS = 46        /* what cpu/x86 has */
+	WHPSIM_MAX_VPS = 64,    /* of one partition: as many as x86_share has */
+	WHPSIM_HZ = 1000000000, /* TSC and local APIC timer where nothing else was asked for */
+	WHPSIM_GPA_BITS = 46    /* what cpu/x86 has */
 };
 
 struct whpsim_config {

@@ -1,9 +1,9 @@
 /* emulation.c - WinHvEmulation.dll: one instruction of port or memory-mapped I/O on registers and memory that are the
  * caller's, reached through callbacks, by the software CPU.
  *
- * The CPU sees the guest's linear addresses as its physical ones: the page tables it walks are made up here while it walks
- * them and map each address to itself. So each access arrives as a linear address, with its direction known, and is asked
- * of the caller's translation; bytes of the instruction that came with the exit are not asked for at all. */
+ * The CPU sees the guest's linear addresses as its physical ones: the page tables it walks are made up here while it
+ * walks them and map each address to itself. So each access arrives as a linear address, with its direction known, and
+ * is asked of the caller's translation; bytes of the instruction that came with the exit are not asked for at all. */
 #include <Zydis/Zydis.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ struct emulator {
 	uint64_t code; /* linear address of the instruction */
 	const uint8_t *bytes;
 	unsigned byte_count; /* 0: not all of it is here */
-	bool fault; /* a translation was refused: page fault at fault_gva */
+	bool fault;          /* a translation was refused: page fault at fault_gva */
 	uint64_t fault_gva;
 	uint32_t fault_error;
 	bool user;
@@ -68,16 +68,17 @@ static bool refused(struct emulator *e, uint64_t gva, WHV_TRANSLATE_GVA_RESULT_C
 {
 	e->fault = true;
 	e->fault_gva = gva;
-	e->fault_error = (code == WHvTranslateGvaResultPageNotPresent ? 0 : 1) | (kind == WHvMemoryAccessWrite ? 2 : 0) |
-			 (e->user ? 4 : 0) | (code == WHvTranslateGvaResultInvalidPageTableFlags ? 8 : 0) |
+	e->fault_error = (code == WHvTranslateGvaResultPageNotPresent ? 0 : 1) |
+			 (kind == WHvMemoryAccessWrite ? 2 : 0) | (e->user ? 4 : 0) |
+			 (code == WHvTranslateGvaResultInvalidPageTableFlags ? 8 : 0) |
 			 (kind == WHvMemoryAccessExecute ? 16 : 0);
 	return false;
 }
 
 static bool translate(struct emulator *e, uint64_t gva, unsigned kind, uint64_t *gpa)
 {
-	static const WHV_TRANSLATE_GVA_FLAGS flags[] = {WHvTranslateGvaFlagValidateRead, WHvTranslateGvaFlagValidateWrite,
-							WHvTranslateGvaFlagValidateExecute};
+	static const WHV_TRANSLATE_GVA_FLAGS flags[] = {
+		WHvTranslateGvaFlagValidateRead, WHvTranslateGvaFlagValidateWrite, WHvTranslateGvaFlagValidateExecute};
 	WHV_TRANSLATE_GVA_RESULT_CODE code = WHvTranslateGvaResultSuccess;
 	*gpa = 0;
 	if (e->call.WHvEmulatorTranslateGvaPage(e->context, gva & ~(uint64_t)(PAGE - 1),
@@ -113,7 +114,10 @@ static int mmio(void *o, uint64_t at, unsigned len, bool write, uint8_t *data)
 		fetch(e, into, len, data);
 		return X86_DONE;
 	}
-	if (!translate(e, gva, write ? WHvMemoryAccessWrite : e->cpu->stop.fetch ? WHvMemoryAccessExecute : WHvMemoryAccessRead,
+	if (!translate(e, gva,
+		       write                ? WHvMemoryAccessWrite
+		       : e->cpu->stop.fetch ? WHvMemoryAccessExecute
+					    : WHvMemoryAccessRead,
 		       &access.GpaAddress))
 		return X86_DEFER;
 	if (write)
@@ -204,8 +208,18 @@ static uint64_t tsc(void *o)
 }
 
 static const struct x86_env surroundings = {
-	.page = page, .mmio = mmio, .io = io, .rdmsr = no_rdmsr, .wrmsr = no_wrmsr, .msr_exits = every_msr,
-	.cpuid = cpuid, .poll = poll, .intr_ack = intr_ack, .tsc = tsc, .exceptions = UINT32_MAX, .vmcall_exits = true,
+	.page = page,
+	.mmio = mmio,
+	.io = io,
+	.rdmsr = no_rdmsr,
+	.wrmsr = no_wrmsr,
+	.msr_exits = every_msr,
+	.cpuid = cpuid,
+	.poll = poll,
+	.intr_ack = intr_ack,
+	.tsc = tsc,
+	.exceptions = UINT32_MAX,
+	.vmcall_exits = true,
 };
 
 /* ------ one call ------ */
@@ -218,7 +232,8 @@ static bool get_registers(struct emulator *e)
 	return false;
 }
 
-static bool set_registers(struct emulator *e, const WHV_REGISTER_NAME *name, uint32_t count, const WHV_REGISTER_VALUE *value)
+static bool set_registers(struct emulator *e, const WHV_REGISTER_NAME *name, uint32_t count,
+			  const WHV_REGISTER_VALUE *value)
 {
 	if (e->call.WHvEmulatorSetVirtualProcessorRegisters(e->context, name, count, value) >= 0)
 		return true;
@@ -233,11 +248,13 @@ static bool whole(const struct x86_cpu *c, const uint8_t *bytes, unsigned count)
 	ZydisDecoder decoder;
 	ZydisDecodedInstruction i;
 	ZydisDecoderInit(&decoder,
-			 wide           ? ZYDIS_MACHINE_MODE_LONG_64
+			 wide            ? ZYDIS_MACHINE_MODE_LONG_64
 			 : !(c->cr0 & 1) ? ZYDIS_MACHINE_MODE_REAL_16
-			 : d            ? ZYDIS_MACHINE_MODE_LEGACY_32
-					: ZYDIS_MACHINE_MODE_LEGACY_16,
-			 wide ? ZYDIS_STACK_WIDTH_64 : d ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+			 : d             ? ZYDIS_MACHINE_MODE_LEGACY_32
+					 : ZYDIS_MACHINE_MODE_LEGACY_16,
+			 wide ? ZYDIS_STACK_WIDTH_64
+			 : d  ? ZYDIS_STACK_WIDTH_32
+			      : ZYDIS_STACK_WIDTH_16);
 	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, count, &i));
 }
 
@@ -431,7 +448,8 @@ HRESULT WHvEmulatorTryIoEmulation(WHV_EMULATOR_HANDLE Emulator, void *Context, c
 	if (width != 1 && width != 2 && width != 4)
 		return E_INVALIDARG;
 	if (x->AccessInfo.StringOp || !VpContext->InstructionLength)
-		return emulate(e, Context, VpContext, x->InstructionBytes, x->InstructionByteCount, EmulatorReturnStatus);
+		return emulate(e, Context, VpContext, x->InstructionBytes, x->InstructionByteCount,
+			       EmulatorReturnStatus);
 	e->context = Context;
 	e->status.AsUINT32 = 0;
 	e->status.EmulationSuccessful = plain_port(e, VpContext, x);

@@ -2,19 +2,19 @@
 #include <string.h>
 #include "emulation.h"
 
-/* What is asked for, once a call. */
+/* What is asked for, once a call. Rip is followed by Rflags and Es to Gs, Ldtr by Tr, Idtr, Gdtr and Cr0 to Cr4. */
+#define EIGHT(first) first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7
 const WHV_REGISTER_NAME whpsim_emulation_names[WHPSIM_EMULATION_NAMES] = {
-#define GPR(n) (WHV_REGISTER_NAME)(WHvX64RegisterRax + n)
-	GPR(0), GPR(1), GPR(2), GPR(3), GPR(4), GPR(5), GPR(6), GPR(7), GPR(8), GPR(9), GPR(10), GPR(11), GPR(12), GPR(13),
-	GPR(14), GPR(15), WHvX64RegisterRip, WHvX64RegisterRflags, WHvX64RegisterEs, WHvX64RegisterCs, WHvX64RegisterSs,
-	WHvX64RegisterDs, WHvX64RegisterFs, WHvX64RegisterGs, WHvX64RegisterLdtr, WHvX64RegisterTr, WHvX64RegisterIdtr,
-	WHvX64RegisterGdtr, WHvX64RegisterCr0, WHvX64RegisterCr2, WHvX64RegisterCr3, WHvX64RegisterCr4, WHvX64RegisterCr8,
+	EIGHT(WHvX64RegisterRax),
+	EIGHT(WHvX64RegisterR8),
+	EIGHT(WHvX64RegisterRip),
+	EIGHT(WHvX64RegisterLdtr),
+	WHvX64RegisterCr8,
 	WHvX64RegisterEfer,
-#define XMM(n) (WHV_REGISTER_NAME)(WHvX64RegisterXmm0 + n)
-	XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13),
-	XMM(14), XMM(15),
-#define FP(n) (WHV_REGISTER_NAME)(WHvX64RegisterFpMmx0 + n)
-	FP(0), FP(1), FP(2), FP(3), FP(4), FP(5), FP(6), FP(7), WHvX64RegisterFpControlStatus,
+	EIGHT(WHvX64RegisterXmm0),
+	EIGHT(WHvX64RegisterXmm8),
+	EIGHT(WHvX64RegisterFpMmx0),
+	WHvX64RegisterFpControlStatus,
 	WHvX64RegisterXmmControlStatus,
 };
 

@@ -1,6 +1,6 @@
-/* hostile.h - the platform at its worst, on request (hostile=SEED): what documents leave open is poisoned, and what they
- * allow happens now and then. The same seed gives the same sequence on each virtual processor; one branch each when off.
- * By the thread that runs the processor alone. */
+/* hostile.h - the platform at its worst, on request (hostile=SEED): what documents leave open is poisoned, and what
+ * they allow happens now and then. The same seed gives the same sequence on each virtual processor; one branch each
+ * when off. By the thread that runs the processor alone. */
 #ifndef WHPX_SIM_HOSTILE_H
 #define WHPX_SIM_HOSTILE_H
 
@@ -8,11 +8,11 @@
 #include "whpx/whp.h"
 
 struct whpsim_hostile {
-	uint64_t random;     /* 0: off */
-	uint64_t tsc;        /* jumped by so much */
-	uint64_t page;       /* the page that was not populated when last asked for, + 1 */
-	uint32_t populated;  /* so many faults are left out: the host was advised */
-	uint32_t late;       /* polls that a cancel is still to be kept back */
+	uint64_t random;    /* 0: off */
+	uint64_t tsc;       /* jumped by so much */
+	uint64_t page;      /* the page that was not populated when last asked for, + 1 */
+	uint32_t populated; /* so many faults are left out: the host was advised */
+	uint32_t late;      /* polls that a cancel is still to be kept back */
 };
 
 void whpsim_hostile_init(struct whpsim_hostile *h, uint32_t vp_index);
@@ -26,8 +26,8 @@ uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h);
 uint32_t whpsim_hostile_xsave(void);
 void whpsim_hostile_poison(struct whpsim_hostile *h, void *at, size_t size); /* if hostile */
 
-/* At the start of a run: *x (zero) is a spurious None or Canceled, to be returned instead of running; the rest of it is the
- * caller's to fill in. */
+/* At the start of a run: *x (zero) is a spurious None or Canceled, to be returned instead of running; the rest of it is
+ * the caller's to fill in. */
 static inline bool whpsim_hostile_early(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
 	return h->random && whpsim_hostile_early_(h, x);
@@ -38,8 +38,8 @@ static inline void whpsim_hostile_exit(struct whpsim_hostile *h, WHV_RUN_VP_EXIT
 	if (h->random)
 		whpsim_hostile_exit_(h, x);
 }
-/* Mapped memory at gpa is to be touched: it is not populated now, so the run ends with MemoryAccess and GpaUnmapped 0. The
- * next time it is. */
+/* Mapped memory at gpa is to be touched: it is not populated now, so the run ends with MemoryAccess and GpaUnmapped 0.
+ * The next time it is. */
 static inline bool whpsim_hostile_unpopulated(struct whpsim_hostile *h, uint64_t gpa)
 {
 	return h->random && whpsim_hostile_unpopulated_(h, gpa);

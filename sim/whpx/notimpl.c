@@ -29,7 +29,8 @@ __attribute__((destructor)) static void say(void)
 {
 	uint64_t n = whpsim_unimplemented_calls();
 	if (n)
-		fprintf(stderr, "sim/whpx: %" PRIu64 " calls of what is not there; the last one: %s\n", n, whpsim_unimplemented_last());
+		fprintf(stderr, "sim/whpx: %" PRIu64 " calls of what is not there; the last one: %s\n", n,
+			whpsim_unimplemented_last());
 }
 
 /* What is missing: take the line away where a function gets a body of its own. */

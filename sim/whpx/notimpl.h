@@ -5,7 +5,7 @@
 #include "whpx/whp.h"
 
 HRESULT whpsim_not_implemented(const char *what);
-uint64_t whpsim_unimplemented_calls(void); /* so far, in the process */
+uint64_t whpsim_unimplemented_calls(void);   /* so far, in the process */
 const char *whpsim_unimplemented_last(void); /* what the last one asked for; NULL: none */
 
 #endif

@@ -98,7 +98,8 @@ static HRESULT check_apic_mode(const void *value, uint32_t count)
 	uint32_t mode;
 	(void)count;
 	memcpy(&mode, value, sizeof mode);
-	return when(mode <= WHvX64LocalApicEmulationModeX2Apic && (!mode || whpsim_config()->features.LocalApicEmulation));
+	return when(mode <= WHvX64LocalApicEmulationModeX2Apic &&
+		    (!mode || whpsim_config()->features.LocalApicEmulation));
 }
 
 static HRESULT check_never(const void *value, uint32_t count)
@@ -294,7 +295,8 @@ HRESULT whpsim_property_set(struct whpsim_properties *p, bool after_setup, WHV_P
 	if (after_setup && !(r->flags & LATE && whpsim_config()->version >= WHPSIM_1909))
 		return E_INVALIDARG;
 	if (r->flags & LIST)
-		return buffer || !size ? set_list((struct whpsim_list *)((char *)p + r->field), r, buffer, size) : E_POINTER;
+		return buffer || !size ? set_list((struct whpsim_list *)((char *)p + r->field), r, buffer, size)
+				       : E_POINTER;
 	if (!buffer)
 		return E_POINTER;
 	return size < r->size ? E_INVALIDARG : set_value(p, r, buffer);

@@ -1,5 +1,5 @@
-/* property.h - the properties of a partition, as set before (some of them after) its setup, and what follows from the lists
- * among them: which CPUID leaf exits, what it shows, what an MSR does. */
+/* property.h - the properties of a partition, as set before (some of them after) its setup, and what follows from the
+ * lists among them: which CPUID leaf exits, what it shows, what an MSR does. */
 #ifndef WHPX_SIM_PROPERTY_H
 #define WHPX_SIM_PROPERTY_H
 
@@ -8,10 +8,11 @@
 #include "whpx/whp.h"
 
 enum {
-	WHPSIM_EXCEPTIONS = 0x000b7dfb, /* vectors of exceptions that can exit: those that processors have, but not NMI */
-	WHPSIM_MSR_EXITS = 7,           /* UnhandledMsrs, TscMsrWrite, TscMsrRead */
-	WHPSIM_CLFLUSH = 8,             /* in CPUID's units of 8 bytes */
-	WHPSIM_LIST = 1024              /* most elements of a list */
+	WHPSIM_EXCEPTIONS =
+		0x000b7dfb,   /* vectors of exceptions that can exit: those that processors have, but not NMI */
+	WHPSIM_MSR_EXITS = 7, /* UnhandledMsrs, TscMsrWrite, TscMsrRead */
+	WHPSIM_CLFLUSH = 8,   /* in CPUID's units of 8 bytes */
+	WHPSIM_LIST = 1024    /* most elements of a list */
 };
 
 struct whpsim_list {
@@ -29,7 +30,7 @@ struct whpsim_properties {
 	uint64_t tsc_hz, apic_hz;
 	uint8_t clflush;
 	int32_t separate_security_domain, nested, apic_remote_read, no_smt, device_assignment;
-	uint64_t scheduling[5];           /* NUMA node, reserve, cap, weight, group */
+	uint64_t scheduling[5]; /* NUMA node, reserve, cap, weight, group */
 	uint32_t frequency_cap;
 	WHV_SYNTHETIC_PROCESSOR_FEATURES_BANKS synthetic;
 	uint64_t perfmon;
@@ -52,7 +53,8 @@ void whpsim_cpuid(const struct whpsim_properties *p, uint32_t vp, uint32_t leaf,
 /* What MsrActionList says of an MSR; listed: it is in the list, else the architecture's own. */
 WHV_MSR_ACTION whpsim_msr_action(const struct whpsim_properties *p, uint32_t index, bool write, bool *listed);
 
-/* An answer of `size` bytes into a caller's buffer; *written, where asked for, is set even if the buffer is too small. */
+/* An answer of `size` bytes into a caller's buffer; *written, where asked for, is set even if the buffer is too small.
+ */
 HRESULT whpsim_give(const void *value, uint32_t size, void *buffer, uint32_t room, uint32_t *written);
 
 #endif

@@ -1,5 +1,5 @@
-/* state.c - what a virtual processor has beside its named registers: the XSAVE area, compacted as the host's XSAVES leaves
- * it (SDM vol. 1, 13.4.3), and the local APIC's registers. */
+/* state.c - what a virtual processor has beside its named registers: the XSAVE area, compacted as the host's XSAVES
+ * leaves it (SDM vol. 1, 13.4.3), and the local APIC's registers. */
 #include <string.h>
 #include "config.h"
 #include "notimpl.h"
@@ -199,8 +199,8 @@ static HRESULT with_vp_read(WHV_PARTITION_HANDLE h, uint32_t index, const char *
 	return hr;
 }
 
-static HRESULT with_vp_write(WHV_PARTITION_HANDLE h, uint32_t index, const char *what, writer *write, const void *buffer,
-			     uint32_t size)
+static HRESULT with_vp_write(WHV_PARTITION_HANDLE h, uint32_t index, const char *what, writer *write,
+			     const void *buffer, uint32_t size)
 {
 	struct whpsim_vp *vp;
 	HRESULT hr = whpsim_acquire(h, index, what, &vp);
@@ -249,8 +249,8 @@ HRESULT WHvSetVirtualProcessorInterruptControllerState2(WHV_PARTITION_HANDLE Par
 
 /* SynIC's pages and timers are the types that are not here. */
 HRESULT WHvGetVirtualProcessorState(WHV_PARTITION_HANDLE Partition, uint32_t VpIndex,
-				    WHV_VIRTUAL_PROCESSOR_STATE_TYPE StateType, void *Buffer, uint32_t BufferSizeInBytes,
-				    uint32_t *BytesWritten)
+				    WHV_VIRTUAL_PROCESSOR_STATE_TYPE StateType, void *Buffer,
+				    uint32_t BufferSizeInBytes, uint32_t *BytesWritten)
 {
 	if (StateType <= WHvVirtualProcessorStateTypeSynicTimerState)
 		return whpsim_not_implemented("WHvGetVirtualProcessorState(SynIC)");

@@ -10,8 +10,7 @@ static const struct {
 	void (*function)(void);
 } functions[] = {
 #define ROW(name, since, arguments) {#name, since, (void (*)(void))name},
-	WHP_PLATFORM_FUNCTIONS(ROW) WHP_EMULATION_FUNCTIONS(ROW)
-};
+	WHP_PLATFORM_FUNCTIONS(ROW) WHP_EMULATION_FUNCTIONS(ROW)};
 
 /* A library's name is asked for in the same way; its address is that of nothing in particular. */
 static bool is_library(const char *name)

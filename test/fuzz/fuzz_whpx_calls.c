@@ -1,6 +1,6 @@
-/* fuzz_whpx_calls.c - the simulated platform's functions with any registers, properties, states and instructions: nothing
- * crashes, what is refused changes nothing, and the emulator keeps to its contract with whatever its callbacks answer.
- * fuzz-seconds: 15 300 */
+/* fuzz_whpx_calls.c - the simulated platform's functions with any registers, properties, states and instructions:
+ * nothing crashes, what is refused changes nothing, and the emulator keeps to its contract with whatever its callbacks
+ * answer. fuzz-seconds: 15 300 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,8 +137,7 @@ static WHV_REGISTER_NAME register_name(void)
 {
 	static const WHV_REGISTER_NAME names[] = {
 #define NAME(name, value) name,
-		WHP_REGISTER_NAMES(NAME)
-	};
+		WHP_REGISTER_NAMES(NAME)};
 	unsigned n = (unsigned)number(2);
 	return n < sizeof names / sizeof *names ? names[n] : names[n % 64];
 }
@@ -238,7 +237,8 @@ static void make(void)
 	CHECK(!whpsim_configure(""));
 	CHECK(WHvCreatePartition(&partition) == S_OK);
 	CHECK(WHvSetPartitionProperty(partition, WHvPartitionPropertyCodeProcessorCount, &one, sizeof one) == S_OK);
-	CHECK(WHvSetPartitionProperty(partition, WHvPartitionPropertyCodeLocalApicEmulationMode, &apic, sizeof apic) == S_OK);
+	CHECK(WHvSetPartitionProperty(partition, WHvPartitionPropertyCodeLocalApicEmulationMode, &apic, sizeof apic) ==
+	      S_OK);
 	CHECK(WHvSetupPartition(partition) == S_OK);
 	CHECK(WHvMapGpaRange(partition, ram, 0, RAM, WHvMapGpaRangeFlagRead | WHvMapGpaRangeFlagWrite) == S_OK);
 	CHECK(WHvCreateVirtualProcessor(partition, 0, 0) == S_OK);

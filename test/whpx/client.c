@@ -1,6 +1,6 @@
 /* client.c - a program of somebody else's on Windows: compiled with mingw-w64's own headers and linked with its import
- * libraries, so that what is called, and how, comes from there. client BUILD EXPORTS: of the WinHvPlatform.dll that should be
- * found. */
+ * libraries, so that what is called, and how, comes from there. client BUILD EXPORTS: of the WinHvPlatform.dll that
+ * should be found. */
 #include <windows.h>
 #include <winhvplatform.h>
 #include <winhvemulation.h>
@@ -20,8 +20,8 @@ enum { RAM = 0x10000, DEVICE = 0x20000, VIRTUAL_PROCESSOR = 0 };
 /* Real mode: "h" and "i" by OUT, "there" by REP OUTSB, a store to a device, HLT; and, at 1100h, a loop for ever. */
 static const BYTE code[] = {
 	0xba, 0xf8, 0x03,             /* mov dx, 3f8h */
-	0xb0, 'h', 0xee,              /* mov al, 'h'; out dx, al */
-	0xb0, 'i', 0xee,
+	0xb0, 'h',  0xee,             /* mov al, 'h'; out dx, al */
+	0xb0, 'i',  0xee,             /* mov al, 'i'; out dx, al */
 	0xbe, 0x00, 0x20,             /* mov si, 2000h */
 	0xb9, 0x05, 0x00,             /* mov cx, 5 */
 	0xf3, 0x6e,                   /* rep outsb */
@@ -66,7 +66,8 @@ static HRESULT CALLBACK on_get(VOID *context, const WHV_REGISTER_NAME *names, UI
 	return WHvGetVirtualProcessorRegisters(partition, VIRTUAL_PROCESSOR, names, count, values);
 }
 
-static HRESULT CALLBACK on_set(VOID *context, const WHV_REGISTER_NAME *names, UINT32 count, const WHV_REGISTER_VALUE *values)
+static HRESULT CALLBACK on_set(VOID *context, const WHV_REGISTER_NAME *names, UINT32 count,
+			       const WHV_REGISTER_VALUE *values)
 {
 	(void)context;
 	return WHvSetVirtualProcessorRegisters(partition, VIRTUAL_PROCESSOR, names, count, values);
@@ -136,7 +137,8 @@ static void make(void)
 	WHV_CAPABILITY c;
 	WHV_PARTITION_PROPERTY p;
 	UINT32 written;
-	CHECK(WHvGetCapability(WHvCapabilityCodeHypervisorPresent, &c, sizeof c, &written) == S_OK && c.HypervisorPresent);
+	CHECK(WHvGetCapability(WHvCapabilityCodeHypervisorPresent, &c, sizeof c, &written) == S_OK &&
+	      c.HypervisorPresent);
 	CHECK(WHvCreatePartition(&partition) == S_OK);
 	memset(&p, 0, sizeof p);
 	p.ProcessorCount = 1;
@@ -144,8 +146,8 @@ static void make(void)
 	CHECK(WHvSetupPartition(partition) == S_OK);
 	ram = VirtualAlloc(NULL, RAM, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
 	CHECK(ram);
-	CHECK(WHvMapGpaRange(partition, ram, 0, RAM, WHvMapGpaRangeFlagRead | WHvMapGpaRangeFlagWrite |
-						    WHvMapGpaRangeFlagExecute) == S_OK);
+	CHECK(WHvMapGpaRange(partition, ram, 0, RAM,
+			     WHvMapGpaRangeFlagRead | WHvMapGpaRangeFlagWrite | WHvMapGpaRangeFlagExecute) == S_OK);
 	CHECK(WHvCreateVirtualProcessor(partition, VIRTUAL_PROCESSOR, 0) == S_OK);
 	memcpy(ram + 0x1000, code, sizeof code);
 	memcpy(ram + 0x1100, "\xeb\xfe", 2);
@@ -181,11 +183,13 @@ static void run_guest(WHV_EMULATOR_HANDLE emulator)
 			continue;
 		switch (x.ExitReason) {
 		case WHvRunVpExitReasonX64IoPortAccess:
-			CHECK(WHvEmulatorTryIoEmulation(emulator, NULL, &x.VpContext, &x.IoPortAccess, &status) == S_OK);
+			CHECK(WHvEmulatorTryIoEmulation(emulator, NULL, &x.VpContext, &x.IoPortAccess, &status) ==
+			      S_OK);
 			CHECK(status.EmulationSuccessful);
 			break;
 		case WHvRunVpExitReasonMemoryAccess:
-			CHECK(WHvEmulatorTryMmioEmulation(emulator, NULL, &x.VpContext, &x.MemoryAccess, &status) == S_OK);
+			CHECK(WHvEmulatorTryMmioEmulation(emulator, NULL, &x.VpContext, &x.MemoryAccess, &status) ==
+			      S_OK);
 			CHECK(status.EmulationSuccessful);
 			break;
 		default:

@@ -1,5 +1,5 @@
-/* The simulated platform before any partition: personalities and the text that chooses them, capabilities, properties, what
- * CPUID follows from them, the exports of each Windows. */
+/* The simulated platform before any partition: personalities and the text that chooses them, capabilities, properties,
+ * what CPUID follows from them, the exports of each Windows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -26,9 +26,10 @@ static int fresh(void **state)
 
 static void texts(void **state)
 {
-	static const char *const bad[] = {"2005", "11,2004", "gpa53", "gpa", "gpa46x", "hostile", "hostile=", "hostile=0",
-					  "hostile=1x", "no-", "no-such", "no-xsave-", "denied!", " 11",
-					  "a-word-that-is-longer-than-any-of-them-could-be"};
+	static const char *const bad[] = {
+		"2005",    "11,2004",   "gpa53",     "gpa",        "gpa46x",
+		"hostile", "hostile=",  "hostile=0", "hostile=1x", "no-",
+		"no-such", "no-xsave-", "denied!",   " 11",        "a-word-that-is-longer-than-any-of-them-could-be"};
 	(void)state;
 	assert_int_equal(whpsim_configure("2004,hostile=0x10,gpa36,one-partition,no-xsave,no-msr-exit"), 0);
 	assert_int_equal(whpsim_config()->version, WHPSIM_2004);
@@ -57,8 +58,7 @@ static size_t exported(const char *text)
 	size_t n = 0;
 	assert_int_equal(whpsim_configure(text), 0);
 #define COUNT(name, since, arguments) n += vma_whpx_sim_symbol(#name) != NULL;
-	WHP_PLATFORM_FUNCTIONS(COUNT) WHP_EMULATION_FUNCTIONS(COUNT)
-	return n;
+	WHP_PLATFORM_FUNCTIONS(COUNT) WHP_EMULATION_FUNCTIONS(COUNT) return n;
 }
 
 static void exports(void **state)
@@ -111,11 +111,13 @@ static void capabilities(void **state)
 	assert_int_equal(capability(WHvCapabilityCodeFeatures, 8), whpsim_config()->features.AsUINT64);
 	assert_int_equal(capability(WHvCapabilityCodeProcessorVendor, 4), WHvProcessorVendorIntel);
 	assert_int_equal(capability(WHvCapabilityCodeProcessorClFlushSize, 1), 8);
-	assert_int_equal(WHvGetCapability(WHvCapabilityCodeHypervisorPresent, small, 3, &written), WHV_E_INSUFFICIENT_BUFFER);
+	assert_int_equal(WHvGetCapability(WHvCapabilityCodeHypervisorPresent, small, 3, &written),
+			 WHV_E_INSUFFICIENT_BUFFER);
 	assert_int_equal(written, 4);
 	assert_int_equal(WHvGetCapability(WHvCapabilityCodeHypervisorPresent, NULL, 4, NULL), E_POINTER);
 	assert_int_equal(WHvGetCapability(0x7777, small, 3, NULL), WHV_E_UNKNOWN_CAPABILITY);
-	assert_int_equal(WHvGetCapability(WHvCapabilityCodePhysicalAddressWidth, &written, 4, NULL), WHV_E_UNKNOWN_CAPABILITY);
+	assert_int_equal(WHvGetCapability(WHvCapabilityCodePhysicalAddressWidth, &written, 4, NULL),
+			 WHV_E_UNKNOWN_CAPABILITY);
 	assert_int_equal(whpsim_configure("24h2,gpa39"), 0);
 	assert_int_equal(capability(WHvCapabilityCodePhysicalAddressWidth, 4), 39);
 }
@@ -127,10 +129,12 @@ static void capabilities_of_others(void **state)
 	assert_int_equal(whpsim_configure("1803"), 0);
 	assert_int_equal(capability(WHvCapabilityCodeFeatures, 8), 0);
 	assert_int_equal(capability(WHvCapabilityCodeExceptionExitBitmap, 8), 0);
-	assert_int_equal(WHvGetCapability(WHvCapabilityCodeProcessorClockFrequency, &v, 8, NULL), WHV_E_UNKNOWN_CAPABILITY);
+	assert_int_equal(WHvGetCapability(WHvCapabilityCodeProcessorClockFrequency, &v, 8, NULL),
+			 WHV_E_UNKNOWN_CAPABILITY);
 	assert_int_equal(whpsim_configure("2004"), 0);
 	assert_int_equal(capability(WHvCapabilityCodeProcessorClockFrequency, 8), WHPSIM_HZ);
-	assert_int_equal(WHvGetCapability(WHvCapabilityCodeProcessorFeaturesBanks, &v, 8, NULL), WHV_E_UNKNOWN_CAPABILITY);
+	assert_int_equal(WHvGetCapability(WHvCapabilityCodeProcessorFeaturesBanks, &v, 8, NULL),
+			 WHV_E_UNKNOWN_CAPABILITY);
 	assert_int_equal(whpsim_configure("disabled"), 0);
 	assert_int_equal(capability(WHvCapabilityCodeHypervisorPresent, 4), 0);
 	assert_int_equal(WHvGetCapability(WHvCapabilityCodeFeatures, &v, 8, NULL), WHV_E_UNKNOWN_CAPABILITY);
@@ -166,7 +170,8 @@ static void values(void **state)
 	assert_int_equal(written, 4);
 	assert_int_equal(whpsim_property_get(&p, CODE(ProcessorCount), &v, sizeof v, NULL), S_OK);
 	assert_int_equal(v, 3);
-	assert_int_equal(set64(&p, false, CODE(ExtendedVmExits), 1 << 4), E_INVALIDARG); /* not among the capabilities */
+	assert_int_equal(set64(&p, false, CODE(ExtendedVmExits), 1 << 4),
+			 E_INVALIDARG); /* not among the capabilities */
 	assert_int_equal(set64(&p, false, CODE(ExtendedVmExits), 3), S_OK);
 	assert_int_equal(set64(&p, false, CODE(ExceptionExitBitmap), 1 << 2), E_INVALIDARG); /* NMI */
 	assert_int_equal(set64(&p, false, CODE(ExceptionExitBitmap), 1 << 13), S_OK);
@@ -179,7 +184,8 @@ static void values(void **state)
 	assert_int_equal(set64(&p, false, CODE(ProcessorClockFrequency), 2500000000), S_OK);
 	assert_int_equal(p.tsc_hz, 2500000000);
 	assert_int_equal(set32(&p, false, (WHV_PARTITION_PROPERTY_CODE)0x777, 1), WHV_E_UNKNOWN_PROPERTY);
-	assert_int_equal(whpsim_property_get(&p, (WHV_PARTITION_PROPERTY_CODE)0x777, &v, 8, NULL), WHV_E_UNKNOWN_PROPERTY);
+	assert_int_equal(whpsim_property_get(&p, (WHV_PARTITION_PROPERTY_CODE)0x777, &v, 8, NULL),
+			 WHV_E_UNKNOWN_PROPERTY);
 	whpsim_properties_free(&p);
 }
 
@@ -213,7 +219,8 @@ static void of_other_windows(void **state)
 	assert_int_equal(whpsim_property_set(&p, false, CODE(ProcessorFeaturesBanks), &b, sizeof b), E_INVALIDARG);
 	assert_int_equal(whpsim_configure("2004"), 0);
 	b.BanksCount = 2;
-	assert_int_equal(whpsim_property_set(&p, false, CODE(ProcessorFeaturesBanks), &b, sizeof b), WHV_E_UNKNOWN_PROPERTY);
+	assert_int_equal(whpsim_property_set(&p, false, CODE(ProcessorFeaturesBanks), &b, sizeof b),
+			 WHV_E_UNKNOWN_PROPERTY);
 	assert_int_equal(whpsim_configure("2004,invalidarg"), 0);
 	assert_int_equal(whpsim_property_set(&p, false, CODE(ProcessorFeaturesBanks), &b, sizeof b), E_INVALIDARG);
 	assert_int_equal(whpsim_configure("no-lapic"), 0);
@@ -249,7 +256,7 @@ static void cpuid_of_banks(void **state)
 	assert_int_equal(whpsim_property_set(&p, false, CODE(ProcessorXsaveFeatures), &none, sizeof none), S_OK);
 	whpsim_cpuid(&p, 0, 1, 0, out);
 	assert_int_equal(out[ECX] & ~(1u << 31 | 1u << 21), 1 | 1 << 24); /* TSC deadline is of the second bank */
-	assert_true(out[EDX] & 1); /* what has no bit stays */
+	assert_true(out[EDX] & 1);                                        /* what has no bit stays */
 	whpsim_cpuid(&p, 0, 7, 0, out);
 	assert_int_equal((out[EBX] & ~2u) | out[ECX] | out[EDX], 0); /* TSC_ADJUST is of the second bank */
 	whpsim_cpuid(&p, 0, 0x40000000, 0, out);
@@ -278,8 +285,16 @@ static void cpuid_lists(void **state)
 	struct whpsim_properties p;
 	WHV_X64_CPUID_RESULT whole[] = {{.Function = 7, .Eax = 1, .Ebx = 2, .Ecx = 3, .Edx = 4}};
 	WHV_X64_CPUID_RESULT2 part[] = {
-		{.Function = 7, .Index = 1, .Flags = WHvX64CpuidResult2FlagSubleafSpecific, .Output.Ebx = 0xff00, .Mask.Ebx = 0xf000},
-		{.Function = 0xb, .VpIndex = 1, .Flags = WHvX64CpuidResult2FlagVpSpecific, .Output.Edx = 9, .Mask.Edx = UINT32_MAX},
+		{.Function = 7,
+		 .Index = 1,
+		 .Flags = WHvX64CpuidResult2FlagSubleafSpecific,
+		 .Output.Ebx = 0xff00,
+		 .Mask.Ebx = 0xf000},
+		{.Function = 0xb,
+		 .VpIndex = 1,
+		 .Flags = WHvX64CpuidResult2FlagVpSpecific,
+		 .Output.Edx = 9,
+		 .Mask.Edx = UINT32_MAX},
 	};
 	uint32_t out[4], leaves[] = {7};
 	(void)state;
@@ -309,7 +324,8 @@ static void cpuid_lists(void **state)
 static void msr_list(void **state)
 {
 	struct whpsim_properties p;
-	WHV_MSR_ACTION_ENTRY a[] = {{.Index = 0x123, .ReadAction = WHvMsrActionExit, .WriteAction = WHvMsrActionIgnoreWriteReadZero}};
+	WHV_MSR_ACTION_ENTRY a[] = {
+		{.Index = 0x123, .ReadAction = WHvMsrActionExit, .WriteAction = WHvMsrActionIgnoreWriteReadZero}};
 	bool listed;
 	(void)state;
 	whpsim_properties_init(&p);

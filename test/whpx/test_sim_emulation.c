@@ -188,10 +188,12 @@ static bool mmio(struct vmm *v, const uint8_t *code, unsigned size, unsigned giv
 	assert_int_equal(WHvEmulatorTryMmioEmulation(v->emulator, v, &c, &m, &v->status), S_OK);
 	return v->status.EmulationSuccessful;
 }
-#define MMIO(v, ...) mmio(v, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), \
-			  sizeof((const uint8_t[]){__VA_ARGS__}))
+#define MMIO(v, ...)                                                                                                   \
+	mmio(v, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}),                                \
+	     sizeof((const uint8_t[]){__VA_ARGS__}))
 
-static bool port(struct vmm *v, const uint8_t *code, unsigned size, uint16_t number, unsigned width, bool write, bool string)
+static bool port(struct vmm *v, const uint8_t *code, unsigned size, uint16_t number, unsigned width, bool write,
+		 bool string)
 {
 	WHV_VP_EXIT_CONTEXT c = vp_context(v, string ? 0 : size);
 	WHV_X64_IO_PORT_ACCESS_CONTEXT x;
@@ -207,7 +209,7 @@ static bool port(struct vmm *v, const uint8_t *code, unsigned size, uint16_t num
 	assert_int_equal(WHvEmulatorTryIoEmulation(v->emulator, v, &c, &x, &v->status), S_OK);
 	return v->status.EmulationSuccessful;
 }
-#define PORT(v, number, width, write, string, ...) \
+#define PORT(v, number, width, write, string, ...)                                                                     \
 	port(v, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), number, width, write, string)
 
 static uint64_t get(struct vmm *v, WHV_REGISTER_NAME name)
@@ -350,7 +352,8 @@ static void protected_mode(void **state)
 	assert_true(MMIO(v, 0x88, 0x4b, 0x01)); /* mov [ebx+1], cl */
 	assert_access(&v->log[0], DEVICE + 0x101, 1, true);
 	assert_int_equal(get(v, WHvX64RegisterRip), CODE + 3);
-	v->regs[WHvX64RegisterCr0].Reg64 |= 0x80000000; /* 32-bit paging: the translation is the caller's all the same */
+	v->regs[WHvX64RegisterCr0].Reg64 |=
+		0x80000000; /* 32-bit paging: the translation is the caller's all the same */
 	v->regs[WHvX64RegisterRbx].Reg64 = 0xc0400000 - 0x100;
 	assert_true(MMIO(v, 0x88, 0x0b));
 	assert_access(&v->log[0], 0xc0400000 - VIRTUAL, 1, true);
@@ -384,8 +387,8 @@ static void callbacks_fail(void **state)
 		bool *what;
 		uint32_t status;
 	} rows[] = {
-		{&v->memory_fails, 8},  {&v->translate_fails, 16}, {&v->unaligned, 32},
-		{&v->get_fails, 64}, {&v->set_fails, 128},
+		{&v->memory_fails, 8}, {&v->translate_fails, 16}, {&v->unaligned, 32},
+		{&v->get_fails, 64},   {&v->set_fails, 128},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		*rows[i].what = true;
@@ -491,9 +494,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 	const struct CMUnitTest tests[] = {
-		TEST(in_and_out), TEST(rep_outs), TEST(ins), TEST(loads_and_stores), TEST(wide_and_crossing), TEST(strings),
-		TEST(protected_mode), TEST(instruction_bytes), TEST(callbacks_fail), TEST(page_fault), TEST(exceptions),
-		TEST(not_for_emulators), TEST(given_up), TEST(arguments),
+		TEST(in_and_out),       TEST(rep_outs),          TEST(ins),
+		TEST(loads_and_stores), TEST(wide_and_crossing), TEST(strings),
+		TEST(protected_mode),   TEST(instruction_bytes), TEST(callbacks_fail),
+		TEST(page_fault),       TEST(exceptions),        TEST(not_for_emulators),
+		TEST(given_up),         TEST(arguments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,8 @@ static struct event handle(const WHV_RUN_VP_EXIT_CONTEXT *x, struct tally *t)
 		e.where = x->IoPortAccess.PortNumber;
 		e.value = (uint8_t)x->IoPortAccess.Rax;
 		t->no_bytes += !x->IoPortAccess.InstructionByteCount;
-		assert_memory_equal(x->IoPortAccess.InstructionBytes, "\xe6\x80", x->IoPortAccess.InstructionByteCount ? 2 : 0);
+		assert_memory_equal(x->IoPortAccess.InstructionBytes, "\xe6\x80",
+				    x->IoPortAccess.InstructionByteCount ? 2 : 0);
 		rig_set(0, WHvX64RegisterRip, x->VpContext.Rip + x->VpContext.InstructionLength);
 	} else {
 		assert_int_equal(x->ExitReason, WHvRunVpExitReasonMemoryAccess);
@@ -109,8 +110,8 @@ static void same_guest(void **state)
 		sum.none += t.none, sum.canceled += t.canceled, sum.windows += t.windows;
 		sum.unpopulated += t.unpopulated, sum.no_bytes += t.no_bytes, sum.odd_lengths += t.odd_lengths;
 	}
-	print_message("of %d exits each: %u none, %u canceled, %u windows, %u not populated, %u without bytes\n", SEEDS * EVENTS,
-		      sum.none, sum.canceled, sum.windows, sum.unpopulated, sum.no_bytes);
+	print_message("of %d exits each: %u none, %u canceled, %u windows, %u not populated, %u without bytes\n",
+		      SEEDS * EVENTS, sum.none, sum.canceled, sum.windows, sum.unpopulated, sum.no_bytes);
 	assert_true(sum.none && sum.canceled && sum.windows && sum.unpopulated && sum.no_bytes && sum.odd_lengths);
 }
 
@@ -173,7 +174,8 @@ static void tsc(void **state)
 		WHV_RUN_VP_EXIT_CONTEXT x = run();
 		if (spurious(&x, &t))
 			continue;
-		uint64_t now = (uint32_t)rig_value(0, WHvX64RegisterRax).Reg64 | rig_value(0, WHvX64RegisterRdx).Reg64 << 32;
+		uint64_t now = (uint32_t)rig_value(0, WHvX64RegisterRax).Reg64 | rig_value(0, WHvX64RegisterRdx).Reg64
+											 << 32;
 		assert_true(now >= before);
 		most = before && now - before > most ? now - before : most;
 		before = now;
@@ -186,11 +188,8 @@ static void tsc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(same_guest),
-		cmocka_unit_test(reproducible),
-		cmocka_unit_test(late_cancel),
-		cmocka_unit_test(new_registers),
-		cmocka_unit_test(tsc),
+		cmocka_unit_test(same_guest),    cmocka_unit_test(reproducible), cmocka_unit_test(late_cancel),
+		cmocka_unit_test(new_registers), cmocka_unit_test(tsc),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,8 +53,11 @@ static void compacted(void **state)
 	assert_int_equal(area[160 + 16 * 3], 0x13);
 	for (unsigned i = 0; i < 256; i++)
 		area[576 + i] = (uint8_t)(i ^ 0x5a); /* the upper halves of the YMM registers */
-	assert_int_equal(WHvSetVirtualProcessorState(rig.p, 0, WHvVirtualProcessorStateTypeXsaveState, area, size), S_OK);
-	assert_int_equal(WHvGetVirtualProcessorState(rig.p, 0, WHvVirtualProcessorStateTypeXsaveState, again, AREA, &size), S_OK);
+	assert_int_equal(WHvSetVirtualProcessorState(rig.p, 0, WHvVirtualProcessorStateTypeXsaveState, area, size),
+			 S_OK);
+	assert_int_equal(
+		WHvGetVirtualProcessorState(rig.p, 0, WHvVirtualProcessorStateTypeXsaveState, again, AREA, &size),
+		S_OK);
 	assert_memory_equal(area, again, size);
 	put(area, XSTATE_BV, 1); /* the vectors become initial */
 	assert_int_equal(WHvSetVirtualProcessorXsaveState(rig.p, 0, area, size), S_OK);
@@ -71,13 +74,13 @@ static void refused(void **state)
 		unsigned at;
 		uint64_t value;
 	} bad[] = {
-		{XCOMP_BV, 7},                              /* standard */
-		{XCOMP_BV, 3 | UINT64_C(1) << 63},          /* no room for what XSTATE_BV says is there */
-		{XCOMP_BV, 0x207 | UINT64_C(1) << 63},      /* what the host has not */
+		{XCOMP_BV, 7},                         /* standard */
+		{XCOMP_BV, 3 | UINT64_C(1) << 63},     /* no room for what XSTATE_BV says is there */
+		{XCOMP_BV, 0x207 | UINT64_C(1) << 63}, /* what the host has not */
 		{XSTATE_BV, 0xf},
 		{XCOMP_BV + 8, 1},
 		{XSTATE_BV + 56, 1},
-		{24, UINT64_C(0xffff00001f80) | 1 << 16},   /* MXCSR */
+		{24, UINT64_C(0xffff00001f80) | 1 << 16}, /* MXCSR */
 	};
 	(void)state;
 	rig_make("", 1, 0);
@@ -138,15 +141,16 @@ static void local_apic(void **state)
 			 WHV_E_INSUFFICIENT_BUFFER);
 	assert_int_equal(written, AREA);
 	assert_int_equal(WHvGetVirtualProcessorInterruptControllerState2(rig.p, 1, page, AREA, &written), S_OK);
-	assert_int_equal(page[0x23], 1);      /* the id */
-	assert_int_equal(page[0xf0], 0xff);   /* SVR after reset */
-	page[0xf1] = 1;                       /* enabled */
-	page[0x80] = page[0xa0] = 0x30;       /* TPR, and with it PPR */
-	page[0x320] = 0x44;                   /* LVT timer */
+	assert_int_equal(page[0x23], 1);    /* the id */
+	assert_int_equal(page[0xf0], 0xff); /* SVR after reset */
+	page[0xf1] = 1;                     /* enabled */
+	page[0x80] = page[0xa0] = 0x30;     /* TPR, and with it PPR */
+	page[0x320] = 0x44;                 /* LVT timer */
 	assert_int_equal(WHvSetVirtualProcessorInterruptControllerState2(rig.p, 1, page, 1024), E_INVALIDARG);
 	assert_int_equal(WHvSetVirtualProcessorInterruptControllerState2(rig.p, 1, page, AREA), S_OK);
-	assert_int_equal(WHvGetVirtualProcessorState(rig.p, 1, WHvVirtualProcessorStateTypeInterruptControllerState2, again,
-						     AREA, NULL), S_OK);
+	assert_int_equal(WHvGetVirtualProcessorState(rig.p, 1, WHvVirtualProcessorStateTypeInterruptControllerState2,
+						     again, AREA, NULL),
+			 S_OK);
 	assert_memory_equal(page, again, AREA);
 	assert_int_equal(rig_value(1, WHvX64RegisterCr8).Reg64, 3);
 	assert_int_equal(WHvGetVirtualProcessorInterruptControllerState(rig.p, 0, again, AREA, NULL), S_OK);
@@ -154,7 +158,8 @@ static void local_apic(void **state)
 	assert_int_equal(again[0xf1], 0);
 	rig_delete(2);
 	rig_make("", 1, 0);
-	assert_int_equal(WHvGetVirtualProcessorInterruptControllerState2(rig.p, 0, page, AREA, NULL), WHV_E_INVALID_VP_STATE);
+	assert_int_equal(WHvGetVirtualProcessorInterruptControllerState2(rig.p, 0, page, AREA, NULL),
+			 WHV_E_INVALID_VP_STATE);
 	assert_int_equal(WHvSetVirtualProcessorInterruptControllerState2(rig.p, 0, page, AREA), WHV_E_INVALID_VP_STATE);
 	rig_delete(1);
 }
