@@ -256,15 +256,20 @@ static int measure_all(struct lib *lib, struct raw *raw, cJSON *list)
 	return STATUS_OK;
 }
 
-static int open_all(struct lib *lib, struct raw **raw)
+static int open_lib(struct lib *lib)
 {
-	char why[256] = "";
-
 	if (lib_open(lib) < 0 || vma_mem_anon(BENCH_MAP, &lib->spare) < 0 ||
 	    vma_vcpu_kick_handle(lib->vcpu, &lib->kick) < 0 || lib->guest->get(lib->vcpu, &lib->regs) < 0) {
 		fprintf(stderr, "vmaccel bench: %s\n", vma_why());
 		return STATUS_VMM;
 	}
+	return STATUS_OK;
+}
+
+static int open_raw(const struct lib *lib, struct raw **raw)
+{
+	char why[256] = "";
+
 	if (!raw_available(vma_accel_name(lib->accel), lib->guest->arch))
 		return STATUS_OK;
 	*raw = raw_open(why, sizeof(why));
@@ -280,8 +285,10 @@ static int bench(vma_accel accel, vma_arch arch, int json)
 	struct lib lib = {.accel = accel, .guest = bench_guest(arch)};
 	struct raw *raw = NULL;
 	cJSON *out = json ? cJSON_CreateObject() : NULL, *list = NULL;
-	int status = open_all(&lib, &raw);
+	int status = open_lib(&lib);
 
+	if (!status)
+		status = open_raw(&lib, &raw);
 	if (json) {
 		cJSON_AddStringToObject(out, "accel", vma_accel_name(accel));
 		list = cJSON_AddArrayToObject(out, "results");
@@ -291,6 +298,18 @@ static int bench(vma_accel accel, vma_arch arch, int json)
 	if (json)
 		cli_print_json(out, 1);
 	raw_close(raw);
+	vma_mem_unref(lib.spare);
+	lib_close(&lib);
+	return status;
+}
+
+int bench_rows(vma_accel accel, vma_arch arch, cJSON *list)
+{
+	struct lib lib = {.accel = accel, .guest = bench_guest(arch)};
+	int status = open_lib(&lib);
+
+	if (!status)
+		status = measure_all(&lib, NULL, list);
 	vma_mem_unref(lib.spare);
 	lib_close(&lib);
 	return status;

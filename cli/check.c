@@ -1,23 +1,20 @@
-/* check.c - vmaccel check: the conformance suite, each check in a process of its own (this command again, with --one), so that one that
- * crashes or hangs costs the others nothing. */
+/* check.c - vmaccel check: the conformance suite, as a list, as a report to be sent, or again by somebody's report. */
 #include "cli.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
-#include <uv.h>
 
 #include "conformance.h"
-
-enum { CHECK_SECONDS = 60, OUTPUT_MAX = 1024, PATH_SIZE = 4096 };
+#include "report.h"
+#include "suite.h"
 
 struct check_options {
 	struct arg_common common;
 	int accel, arch, json, list;
 	uint32_t one, only, timeout_ms;
+	const char *report, *replay;
 };
 
 #define AT(member) offsetof(struct check_options, member)
@@ -28,264 +25,27 @@ static const struct arg args[] = {
 	{"--list", NULL, ARG_FLAG, AT(list), 0, 0, NULL, "name the checks, run none", NULL, 0},
 	{"--timeout", NULL, ARG_SECONDS, AT(timeout_ms), 1, UINT32_MAX, "S", "of each check (60)", NULL, 0},
 	{"--json", NULL, ARG_FLAG, AT(json), 0, 0, NULL, "as JSON", NULL, 0},
+	{"--report", NULL, ARG_TEXT, AT(report), 0, 0, "FILE", "write what this host is and all that was found, to be sent", NULL, 0},
+	{"--replay", NULL, ARG_TEXT, AT(replay), 0, 0, "FILE", "a report's Windows, simulated, and what differs from it", NULL, 0},
 	{"--one", NULL, ARG_COUNT, AT(one), 1, 9999, "N", "run check N in this process: for a debugger", NULL, 0},
 	{NULL, NULL, ARG_FLAG, 0, 0, 0, NULL, NULL, NULL, 0},
 };
 #undef AT
 
-/* In the order of enum conf_result: for people, and for programs (JSON, and the line a child prints). */
-static const char *const result_words[] = {"pass", "FAIL", "skip", "known difference", "not yet"};
-static const char *const result_keys[] = {"pass", "fail", "skip", "known-difference", "not-yet"};
-enum { RESULTS = 5 };
-
-struct outcome {
-	int result;
-	char reason[OUTPUT_MAX];
-};
-
-/* What is checked. */
-struct subject {
-	vma_accel accel;
-	vma_arch arch;
-};
-
-/* ------ one check in this process: prints "result reason" on its last line ------ */
-
-static int run_one(int number, const struct subject *s)
-{
-	struct conf conf = {.accel = s->accel, .arch = s->arch};
-	const struct conf_check *check = conf_find(number);
-	int result;
-
-	if (!check) {
-		fprintf(stderr, "vmaccel check: T%03d: no such check\n", number);
-		return STATUS_USAGE;
-	}
-	result = conf_run(check, &conf);
-	printf("%s %s\n", result >= 0 && result < RESULTS ? result_keys[result] : "fail", conf.reason);
-	return STATUS_OK;
-}
-
-/* ------ one check in a child ------ */
-
-struct child {
-	uv_process_t process;
-	uv_pipe_t pipe;
-	uv_timer_t timer;
-	char output[OUTPUT_MAX];
-	size_t used;
-	int64_t status;
-	int signal, timed_out;
-};
-
-static void on_end(uv_process_t *process, int64_t status, int signal)
-{
-	struct child *child = process->data;
-
-	child->status = status;
-	child->signal = signal;
-	uv_close((uv_handle_t *)process, NULL);
-	uv_close((uv_handle_t *)&child->timer, NULL);
-}
-
-static void on_timeout(uv_timer_t *timer)
-{
-	struct child *child = timer->data;
-
-	child->timed_out = 1;
-	uv_process_kill(&child->process, 9);
-}
-
-/* The end of the output is what counts: the first half goes when the room is full. */
-static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-	struct child *child = handle->data;
-
-	(void)suggested;
-	if (child->used >= sizeof(child->output) - 2) {
-		child->used /= 2;
-		memmove(child->output, child->output + sizeof(child->output) / 2, child->used);
-	}
-	*buf = uv_buf_init(child->output + child->used, (unsigned)(sizeof(child->output) - 1 - child->used));
-}
-
-static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-	struct child *child = stream->data;
-
-	(void)buf;
-	if (n > 0)
-		child->used += (size_t)n;
-	else if (n < 0)
-		uv_close((uv_handle_t *)stream, NULL);
-}
-
-static int spawn(uv_loop_t *loop, struct child *child, int number, const struct subject *s)
-{
-	static char path[PATH_SIZE];
-	size_t size = sizeof(path);
-	char text[16];
-	char *arch = s->arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64";
-	char *argv[] = {path, "check", "--accel", (char *)vma_accel_name(s->accel), "--arch", arch, "--one", text, NULL};
-	uv_stdio_container_t stdio[3] = {
-		{.flags = UV_IGNORE},
-		{.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE), .data.stream = (uv_stream_t *)&child->pipe},
-		{.flags = UV_INHERIT_FD, .data.fd = 2},
-	};
-	uv_process_options_t options = {.exit_cb = on_end, .file = path, .args = argv, .stdio_count = 3, .stdio = stdio};
-	/* under an emulator for user programs (cmake/run.cmake) the own file is not what can be started */
-	int error = uv_os_getenv("VMACCEL_SELF", path, &size);
-
-	if (error == UV_ENOENT) {
-		size = sizeof(path);
-		error = uv_exepath(path, &size);
-	}
-	snprintf(text, sizeof(text), "%d", number);
-	return error < 0 ? error : uv_spawn(loop, &child->process, &options);
-}
-
-/* The child's last line: "key reason". */
-static void read_outcome(const struct child *child, struct outcome *out)
-{
-	const char *line = child->output;
-	size_t end = child->used;
-
-	while (end && child->output[end - 1] == '\n')
-		end--;
-	for (size_t i = 0; i < end; i++)
-		if (child->output[i] == '\n')
-			line = child->output + i + 1;
-	for (int r = 0; r < RESULTS; r++) {
-		size_t n = strlen(result_keys[r]);
-
-		if (!strncmp(line, result_keys[r], n) && line[n] == ' ') {
-			out->result = r;
-			snprintf(out->reason, sizeof(out->reason), "%.*s",
-				 (int)(child->output + end > line + n + 1 ? child->output + end - line - n - 1 : 0), line + n + 1);
-			return;
-		}
-	}
-	out->result = CONF_FAIL;
-	snprintf(out->reason, sizeof(out->reason), "its process said nothing of the result");
-}
-
-static void judge(const struct child *child, uint32_t timeout_ms, struct outcome *out)
-{
-	out->result = CONF_FAIL;
-	if (child->timed_out)
-		snprintf(out->reason, sizeof(out->reason), "took longer than %u.%03u s", timeout_ms / 1000, timeout_ms % 1000);
-	else if (child->signal)
-		snprintf(out->reason, sizeof(out->reason), "its process was ended by signal %d", child->signal);
-	else if (child->status)
-		/* Windows: a crash is a status, one whose number is known in hexadecimal */
-		snprintf(out->reason, sizeof(out->reason), child->status > 255 ? "its process ended with status %#" PRIx64 :
-			 "its process ended with status %" PRId64, child->status);
-	else
-		read_outcome(child, out);
-}
-
-static void run_child(int number, const struct subject *s, uint32_t timeout_ms, struct outcome *out)
-{
-	static struct child child;
-	uv_loop_t loop;
-	int error = uv_loop_init(&loop);
-
-	memset(&child, 0, sizeof(child));
-	child.process.data = child.pipe.data = child.timer.data = &child;
-	if (error == 0) {
-		uv_pipe_init(&loop, &child.pipe, 0);
-		uv_timer_init(&loop, &child.timer);
-		error = spawn(&loop, &child, number, s);
-		if (error == 0) {
-			uv_read_start((uv_stream_t *)&child.pipe, on_room, on_output);
-			uv_timer_start(&child.timer, on_timeout, timeout_ms, 0);
-		} else {
-			uv_close((uv_handle_t *)&child.pipe, NULL);
-			uv_close((uv_handle_t *)&child.timer, NULL);
-		}
-		uv_run(&loop, UV_RUN_DEFAULT);
-		uv_loop_close(&loop);
-	}
-	if (error == 0) {
-		judge(&child, timeout_ms, out);
-		return;
-	}
-	out->result = CONF_FAIL;
-	snprintf(out->reason, sizeof(out->reason), "its process could not be started: %s", uv_strerror(error));
-}
-
-/* ------ the suite ------ */
-
-static cJSON *json_row(const struct conf_check *check, const struct outcome *out)
-{
-	cJSON *row = cJSON_CreateObject();
-	char id[16];
-
-	snprintf(id, sizeof(id), "T%03d", check->number);
-	cJSON_AddStringToObject(row, "check", id);
-	cJSON_AddStringToObject(row, "name", check->name);
-	cJSON_AddStringToObject(row, "tags", check->tags);
-	if (out)
-		cJSON_AddStringToObject(row, "result", result_keys[out->result]);
-	if (out && out->result != CONF_PASS)
-		cJSON_AddStringToObject(row, "reason", out->reason);
-	return row;
-}
-
-static void print_row(const struct conf_check *check, const struct outcome *out)
-{
-	printf("T%03d %s: %s", check->number, check->name, result_words[out->result]);
-	if (out->result != CONF_PASS && out->reason[0])
-		printf(": %s", out->reason);
-	printf("\n");
-	fflush(stdout);
-}
-
-/* A declared difference and a check not written yet count as skipped; the line above the closing one tells them apart. */
-static void print_totals(vma_accel accel, const int counts[RESULTS])
-{
-	printf("%s: %d skipped here, %d known differences, %d not written yet\n", vma_accel_name(accel), counts[CONF_SKIP],
-	       counts[CONF_KNOWN], counts[CONF_NOT_YET]);
-	printf("%d passed, %d failed, %d skipped\n", counts[CONF_PASS], counts[CONF_FAIL],
-	       counts[CONF_SKIP] + counts[CONF_KNOWN] + counts[CONF_NOT_YET]);
-}
-
-static void json_totals(cJSON *json, vma_accel accel, const int counts[RESULTS])
-{
-	cJSON *totals;
-
-	cJSON_AddStringToObject(json, "accel", vma_accel_name(accel));
-	totals = cJSON_AddObjectToObject(json, "totals");
-	for (int r = 0; r < RESULTS; r++)
-		cJSON_AddNumberToObject(totals, result_keys[r], counts[r]);
-}
-
 static int run_suite(const struct check_options *options, const struct subject *s)
 {
 	cJSON *json = options->json ? cJSON_CreateObject() : NULL;
-	cJSON *list = json ? cJSON_AddArrayToObject(json, "checks") : NULL;
-	int counts[RESULTS] = {0};
+	struct suite suite = {.subject = *s, .only = options->only, .timeout_ms = options->timeout_ms, .quiet = options->json};
+	int status;
 
-	for (int i = 0; i < conf_count(); i++) {
-		const struct conf_check *check = conf_at(i);
-		struct outcome out;
-
-		if (options->only ? (uint32_t)check->number != options->only : !conf_applies(check, s->arch))
-			continue;
-		run_child(check->number, s, options->timeout_ms, &out);
-		counts[out.result]++;
-		if (json)
-			cJSON_AddItemToArray(list, json_row(check, &out));
-		else
-			print_row(check, &out);
-	}
+	suite.rows = json ? cJSON_AddArrayToObject(json, "checks") : NULL;
+	status = suite_run(&suite);
 	if (json) {
-		json_totals(json, s->accel, counts);
+		cJSON_AddStringToObject(json, "accel", vma_accel_name(s->accel));
+		suite_totals(&suite, json);
 		cli_print_json(json, 1);
-	} else {
-		print_totals(s->accel, counts);
 	}
-	return counts[CONF_FAIL] ? STATUS_FAILED : STATUS_OK;
+	return status;
 }
 
 static int list_suite(vma_arch arch, int json)
@@ -300,7 +60,7 @@ static int list_suite(vma_arch arch, int json)
 			continue;
 		conf_body(check, arch, &why);
 		if (json)
-			cJSON_AddItemToArray(list, json_row(check, NULL));
+			cJSON_AddItemToArray(list, suite_check_json(check));
 		else
 			printf("T%03d %s [%s]%s%s\n", check->number, check->name, check->tags,
 			       *why ? ": not yet: " : "", why);
@@ -312,7 +72,7 @@ static int list_suite(vma_arch arch, int json)
 
 int verb_check(int argc, char **argv)
 {
-	struct check_options options = {.accel = VMA_ACCEL_AUTO, .timeout_ms = CHECK_SECONDS * 1000};
+	struct check_options options = {.accel = VMA_ACCEL_AUTO, .timeout_ms = SUITE_SECONDS * 1000};
 	struct subject s;
 	int status;
 
@@ -329,9 +89,15 @@ int verb_check(int argc, char **argv)
 		fprintf(stderr, "vmaccel check: --only: there is no check T%03u\n", options.only);
 		return STATUS_USAGE;
 	}
+	if (options.replay)
+		return replay_run(options.replay, options.only, options.timeout_ms);
 	s.accel = (vma_accel)options.accel;
+	if (options.report && s.accel == VMA_ACCEL_AUTO)
+		return report_run(options.report, NULL, s.arch, options.only, options.timeout_ms);
 	status = cli_choose("check", s.arch, &s.accel);
 	if (status)
 		return status;
-	return options.one ? run_one((int)options.one, &s) : run_suite(&options, &s);
+	if (options.report)
+		return report_run(options.report, &s.accel, s.arch, options.only, options.timeout_ms);
+	return options.one ? suite_one((int)options.one, &s) : run_suite(&options, &s);
 }

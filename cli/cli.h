@@ -29,6 +29,11 @@ vma_arch cli_arch(int option);
 struct cJSON;
 void cli_print_json(struct cJSON *json, int pretty);
 
+/* A platform as `info --json` shows it. */
+struct cJSON *cli_platform_json(const vma_platform_info *info);
+/* What `bench` measures of the library, as rows of a JSON array. A status. */
+int bench_rows(vma_accel accel, vma_arch arch, struct cJSON *list);
+
 /* The exit status that stands for a library error. */
 int cli_status(int error);
 

@@ -5,3 +5,7 @@ void cli_host_begin(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
 }
+
+void cli_host_linger(void)
+{
+}

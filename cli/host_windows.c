@@ -79,3 +79,15 @@ void cli_host_begin(int *argc, char ***argv)
 	print_utf8();
 	take_arguments(argc, argv);
 }
+
+void cli_host_linger(void)
+{
+	DWORD processes[2];
+
+	/* a console with nobody else in it was made for this program */
+	if (GetConsoleProcessList(processes, 2) != 1)
+		return;
+	printf("\nPress Enter.\n");
+	fflush(stdout);
+	getchar();
+}

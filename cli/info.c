@@ -59,7 +59,7 @@ static int compiled_in(vma_accel accel)
 	return 0;
 }
 
-static cJSON *platform_json(const vma_platform_info *info)
+cJSON *cli_platform_json(const vma_platform_info *info)
 {
 	cJSON *json = cJSON_CreateObject(), *list;
 	uint64_t speed = measure(info);
@@ -98,7 +98,7 @@ static int print_json(void)
 
 	for (int i = 0; i < vma_platform_count(); i++)
 		if (vma_platform_get(i, &info) == 0)
-			cJSON_AddItemToArray(list, platform_json(&info));
+			cJSON_AddItemToArray(list, cli_platform_json(&info));
 	if (vma_platform_choose(VMA_ARCH_X86_64, &accel, reason, sizeof(reason)) == 0) {
 		cJSON_AddStringToObject(json, "auto", vma_accel_name(accel));
 		cJSON_AddStringToObject(json, "auto_reason", reason);

@@ -1,6 +1,7 @@
 /* main.c - the command vmaccel: its verbs, and what they share. */
 #include "cli.h"
 #include "host.h"
+#include "selftest.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -113,6 +114,10 @@ int cli_finish(int status)
 int main(int argc, char **argv)
 {
 	cli_host_begin(&argc, &argv);
+#ifdef VMA_SELFTEST
+	if (argc < 2)
+		return cli_finish(selftest());
+#endif
 	if (argc < 2)
 		return help(stderr);
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

@@ -141,6 +141,10 @@ VMA_API int vma_platform_count(void);
 VMA_API int vma_platform_get(int index, vma_platform_info *info);
 /* The same by accelerator and architecture. VMA_E_NOENT: not compiled in. */
 VMA_API int vma_platform_find(vma_accel accel, vma_arch arch, vma_platform_info *info);
+/* For reports: what the platform behind an accelerator says about itself in its own terms, a key and a value for each fact, printable
+ * text that is gone after `say` returns. Returns how many; none where nothing is known. VMA_E_NOENT: not compiled in. */
+typedef void vma_fact(void *opaque, const char *key, const char *value);
+VMA_API int vma_platform_facts(vma_accel accel, vma_arch arch, vma_fact *say, void *opaque);
 /* Run a short guest loop (10 ms at most) and report guest instructions a second. Measured once a process, then
  * remembered. */
 VMA_API int vma_platform_measure(vma_accel accel, vma_arch arch, uint64_t *insns_per_second);

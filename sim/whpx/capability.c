@@ -106,6 +106,32 @@ static const struct capability *find(WHV_CAPABILITY_CODE code)
 	return NULL;
 }
 
+/* Sets of bits: what the replayed Windows says, as far as the simulation does it. Frequencies are the simulation's own. */
+static bool is_set(WHV_CAPABILITY_CODE code)
+{
+	static const WHV_CAPABILITY_CODE sets[] = {
+		WHvCapabilityCodeExceptionExitBitmap,     WHvCapabilityCodeX64MsrExitBitmap,
+		WHvCapabilityCodeProcessorFeatures,       WHvCapabilityCodeProcessorXsaveFeatures,
+		WHvCapabilityCodeProcessorFeaturesBanks,  WHvCapabilityCodeSyntheticProcessorFeaturesBanks,
+		WHvCapabilityCodeProcessorPerfmonFeatures,
+	};
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+		if (sets[i] == code)
+			return true;
+	return false;
+}
+
+static HRESULT replay(const struct whpsim_answer *a, WHV_CAPABILITY *value)
+{
+	const uint8_t *there = a->bytes;
+	if (is_set((WHV_CAPABILITY_CODE)a->code))
+		for (uint32_t i = 0; i < sizeof *value; i++)
+			((uint8_t *)value)[i] &= i < a->size ? there[i] : 0;
+	else if (a->code == WHvCapabilityCodeProcessorVendor || a->code == WHvCapabilityCodeProcessorClFlushSize)
+		memcpy(value, there, a->size < sizeof *value ? a->size : sizeof *value);
+	return a->hr;
+}
+
 HRESULT WHvGetCapability(WHV_CAPABILITY_CODE CapabilityCode, void *CapabilityBuffer,
 			 uint32_t CapabilityBufferSizeInBytes, uint32_t *WrittenSizeInBytes)
 {
@@ -122,6 +148,10 @@ HRESULT WHvGetCapability(WHV_CAPABILITY_CODE CapabilityCode, void *CapabilityBuf
 			return WHV_E_UNKNOWN_CAPABILITY;
 		c->fill(&value);
 		size = c->size;
+		const struct whpsim_answer *a = whpsim_replay_capability(&whpsim_config()->replay, CapabilityCode);
+		HRESULT hr = a ? replay(a, &value) : S_OK;
+		if (hr)
+			return hr;
 	}
 	return whpsim_give(&value, size, CapabilityBuffer, CapabilityBufferSizeInBytes, WrittenSizeInBytes);
 }

@@ -107,13 +107,35 @@ static bool take(struct whpsim_config *c, const char *word)
 		c->gpa_bits = (unsigned)bits;
 		return true;
 	}
-	return take_number(word, "hostile=", 1, UINT64_MAX, &c->seed) || take_flag(c, word);
+	return take_number(word, "hostile=", 1, UINT64_MAX, &c->seed) || take_flag(c, word) || whpsim_replay_take(&c->replay, word);
+}
+
+static uint64_t answered(const struct whpsim_config *c, WHV_CAPABILITY_CODE code, uint64_t unless)
+{
+	const struct whpsim_answer *a = whpsim_replay_capability(&c->replay, code);
+	uint64_t value = 0;
+	if (!a)
+		return unless;
+	memcpy(&value, a->bytes, a->size < sizeof value ? a->size : sizeof value);
+	return value;
+}
+
+/* A replayed Windows can no more than this simulation does. */
+static void apply_replay(struct whpsim_config *c)
+{
+	uint64_t width = answered(c, WHvCapabilityCodePhysicalAddressWidth, 0);
+	c->features.AsUINT64 &= answered(c, WHvCapabilityCodeFeatures, UINT64_MAX);
+	c->exits.AsUINT64 &= answered(c, WHvCapabilityCodeExtendedVmExits, UINT64_MAX);
+	if (width >= 32 && width < c->gpa_bits)
+		c->gpa_bits = (unsigned)width;
+	if (!answered(c, WHvCapabilityCodeHypervisorPresent, 1))
+		c->disabled = true;
 }
 
 /* The personality comes first, as it sets what the others change. */
 static bool parse(struct whpsim_config *c, const char *text)
 {
-	char word[32];
+	char word[192];
 	bool first = true;
 	*c = (struct whpsim_config){.gpa_bits = WHPSIM_GPA_BITS};
 	take_personality(c, WHPSIM_DEFAULT);
@@ -127,6 +149,7 @@ static bool parse(struct whpsim_config *c, const char *text)
 			return false;
 		text += n + (text[n] == ',');
 	}
+	apply_replay(c);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #define WHPX_SIM_CONFIG_H
 
 #include <stdbool.h>
+#include "replay.h"
 #include "whpx/whp.h"
 
 /* What WHP_PLATFORM_FUNCTIONS says for "since": the Windows 10 as year and month, 2100 Windows 11, 2400 its 24H2. */
@@ -33,10 +34,11 @@ struct whpsim_config {
 	bool absent;        /* the DLLs are not there */
 	bool invalid;       /* VMA_WHPX_SIM was not understood: everything fails */
 	uint64_t seed;      /* of the hostile mode; 0: off */
+	struct whpsim_replay replay;
 };
 
 /* Comma-separated, all of it optional: 1803, 1809, 2004, 11 (which it is by default), 24h2; hostile=SEED; gpaBITS;
- * one-partition; invalidarg; disabled; denied; absent; no-FEATURE (names in config.c). Replaces what was set. -1: not
+ * one-partition; invalidarg; disabled; denied; absent; no-FEATURE (names in config.c); the words of replay.h. Replaces what was set. -1: not
  * understood, and nothing changed. Not while a partition exists. */
 int whpsim_configure(const char *text);
 /* As configured, else by the environment's VMA_WHPX_SIM as it is at the first call. */

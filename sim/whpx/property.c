@@ -292,6 +292,9 @@ HRESULT whpsim_property_set(struct whpsim_properties *p, bool after_setup, WHV_P
 		return unknown();
 	if (r->flags & ABSENT)
 		return whpsim_not_implemented("WHvSetPartitionProperty(ReferenceTime)");
+	const struct whpsim_answer *there = whpsim_replay_property(&whpsim_config()->replay, code);
+	if (there && there->hr)
+		return there->hr;
 	if (after_setup && !(r->flags & LATE && whpsim_config()->version >= WHPSIM_1909))
 		return E_INVALIDARG;
 	if (r->flags & LIST)

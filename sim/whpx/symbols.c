@@ -20,7 +20,11 @@ static bool is_library(const char *name)
 
 void *vma_whpx_sim_symbol(const char *name)
 {
+	if (!strcmp(name, "whpsim_configure")) /* that it is a simulation */
+		return (void *)(uintptr_t)whpsim_configure;
 	if (whpsim_config()->absent)
+		return NULL;
+	if (whpsim_replay_hidden(&whpsim_config()->replay, name))
 		return NULL;
 	if (is_library(name))
 		return (void *)(uintptr_t)functions;

@@ -193,6 +193,8 @@ struct vma_backend {
 	/* Fill what is known about the platform (size, accel, arch, name are set). Any thread; must be cheap; called
 	 * once a process. Sets available, or why and remedy. */
 	void (*probe)(vma_platform_info *info);
+	/* vma_platform_facts, after the probe, available or not. Any thread. optional */
+	int (*facts)(vma_fact *say, void *opaque);
 
 	/* VM half; any thread, the core serialises them under vm->lock except irq_line, msi (any thread, no lock). */
 	/* Open the native VM for vm->config. Also: may lower vm->info. */

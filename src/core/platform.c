@@ -156,6 +156,19 @@ int vma_platform_find(vma_accel accel, vma_arch arch, vma_platform_info *info)
 	return copy_out(i, info);
 }
 
+int vma_platform_facts(vma_accel accel, vma_arch arch, vma_fact *say, void *opaque)
+{
+	int i = backend_index(accel, arch);
+
+	if (!say)
+		return vma_fail(VMA_E_INVALID, "nobody to tell the facts to");
+	if (i < 0)
+		return vma_fail(VMA_E_NOENT, "accelerator %s for that guest architecture is not compiled in",
+				vma_accel_name(accel));
+	probed(i);
+	return vma_backends[i]->facts ? vma_backends[i]->facts(say, opaque) : 0;
+}
+
 int vma_platform_vm_in(const struct vma_backend *be)
 {
 	int i = backend_index(be->accel, be->arch), rc = 0;

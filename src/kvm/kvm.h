@@ -59,6 +59,7 @@ int vma_kvm_ioctl(int fd, unsigned long request, void *arg, const char *name);
 
 /* kvm_host.c */
 long vma_kvm_extension(int fd, long cap); /* KVM_CHECK_EXTENSION; 0: not there */
+int vma_kvm_facts(vma_fact *say, void *opaque);
 void vma_kvm_no_device(long rc, vma_platform_info *info); /* /dev/kvm did not open: why, and the remedy */
 int vma_kvm_create_vm(struct vma_kvm_vm *k, unsigned long type);
 int vma_kvm_native(struct vma_vm *vm, struct vma_vcpu *v, int what);

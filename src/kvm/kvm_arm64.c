@@ -218,6 +218,7 @@ const struct vma_backend vma_backend_kvm = {
 	.vm_size = sizeof(struct vma_kvm_vm),
 	.vcpu_size = sizeof(struct vma_kvm_vcpu),
 	.probe = probe,
+	.facts = vma_kvm_facts,
 	.vm_open = vm_open,
 	.vm_close = vm_close,
 	.vm_finalize = vm_finalize,

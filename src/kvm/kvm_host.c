@@ -1,5 +1,6 @@
 /* kvm_host.c - what the KVM back ends of all architectures share: ioctls with a reason, the device, making a VM, eventfds. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include "kvm/kvm.h"
@@ -40,6 +41,31 @@ void vma_kvm_no_device(long rc, vma_platform_info *info)
 		snprintf(why, sizeof(why), "open /dev/kvm: %s", strerror((int)-rc));
 		info->why = why;
 	}
+}
+
+/* The version and the extensions that KVM has (api.rst 4.1, 4.4). */
+int vma_kvm_facts(vma_fact *say, void *opaque)
+{
+	enum { EXTENSIONS = 300 };
+	int fd = os_open("/dev/kvm", O_RDWR | O_CLOEXEC), count = 1;
+	char key[32], value[32];
+
+	if (fd < 0)
+		return 0;
+	snprintf(value, sizeof(value), "%ld", os_ioctl(fd, KVM_GET_API_VERSION, NULL, "KVM_GET_API_VERSION"));
+	say(opaque, "version", value);
+	for (int i = 0; i < EXTENSIONS; i++) {
+		long answer = vma_kvm_extension(fd, i);
+
+		if (!answer)
+			continue;
+		snprintf(key, sizeof(key), "extension.%d", i);
+		snprintf(value, sizeof(value), "%ld", answer);
+		say(opaque, key, value);
+		count++;
+	}
+	os_close(fd);
+	return count;
 }
 
 /* KVM_CREATE_VM waits for a lock interruptibly; a signal is no failure (api.rst 4.2). */

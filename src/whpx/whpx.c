@@ -143,7 +143,7 @@ static const struct vma_backend library;
 
 #define WHPX_SLOTS                                                                                                     \
 	.name = "whpx", .accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct whpx_vm),           \
-	.vcpu_size = sizeof(struct whpx_vcpu), .probe = whpx_probe, .cpuid_max = whpx_cpuid_max, .map = whpx_map,      \
+	.vcpu_size = sizeof(struct whpx_vcpu), .probe = whpx_probe, .facts = whpx_facts, .cpuid_max = whpx_cpuid_max, .map = whpx_map,      \
 	.unmap = whpx_unmap, .protect = whpx_protect, .split = whpx_split, .dirty_log = whpx_dirty_log,                \
 	.interrupt = whpx_interrupt, .interrupt_ready = whpx_interrupt_ready, .debug = whpx_debug
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const conf_results[CONF_RESULTS] = {"pass", "fail", "skip", "known-difference", "not-yet"};
+
 static int note(struct conf *conf, int result, const char *format, va_list ap)
 {
 	if (!conf->reason[0]) {

@@ -15,8 +15,10 @@ enum conf_result {
 	CONF_FAIL = 1,
 	CONF_SKIP = 2,    /* this host or accelerator has nothing to check here, with a reason */
 	CONF_KNOWN = 3,   /* failed as a declared difference says it does */
-	CONF_NOT_YET = 4  /* the check is not written yet, with a reason */
+	CONF_NOT_YET = 4, /* the check is not written yet, with a reason */
+	CONF_RESULTS
 };
+extern const char *const conf_results[CONF_RESULTS]; /* by result, for programs: "pass", "known-difference" ... */
 
 /* What a check is given, and where it leaves its reason. */
 struct conf {
