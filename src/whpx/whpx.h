@@ -153,7 +153,7 @@ struct whpx_vcpu {
 		struct {
 			bool nmi_pending; /* latched, not handed over yet */
 			bool window_asked, nmi_asked; /* notifications that are outstanding */
-			bool held;     /* an interrupt that waits for an exception to be delivered first */
+			bool held;     /* an interrupt, for the next entry that can take it */
 			bool shutdown; /* a triple fault was restored */
 			bool halted;   /* HALTED, without a local APIC in the platform */
 		};

@@ -128,7 +128,8 @@ static int put_payload(struct whpx_vcpu *w, const vma_x86_events *e)
 	return rc;
 }
 
-/* Of several events the first is given, the others wait: an NMI as one that is pending, an interrupt for its window. */
+/* Of several events the first is given; the others wait: an NMI as one that is pending. An interrupt always waits for the
+ * entry: what comes before it may close the window. */
 static void put_events(struct whpx_vcpu *w, const vma_x86_events *e)
 {
 	bool exception = e->exception_injected || e->exception_pending;
@@ -137,10 +138,8 @@ static void put_events(struct whpx_vcpu *w, const vma_x86_events *e)
 		put_interruption(w, TYPE_EXCEPTION, e->exception_vector, e->exception_has_error, e->exception_error);
 	else if (e->nmi_injected)
 		put_interruption(w, TYPE_NMI, WHPX_NMI, false, 0);
-	else if (e->interrupt_injected && !e->interrupt_soft)
-		put_interruption(w, TYPE_INTERRUPT, e->interrupt_vector, false, 0);
 	w->nmi_pending |= exception && e->nmi_injected;
-	w->held = e->interrupt_injected && (exception || e->nmi_injected || e->interrupt_soft);
+	w->held = e->interrupt_injected;
 	w->held_vector = e->interrupt_vector;
 	w->held_soft = e->interrupt_soft;
 }
@@ -222,12 +221,9 @@ int whpx_interrupt(struct vma_vcpu *v, uint8_t vector)
 {
 	struct whpx_vcpu *w = whpx_vcpu(v);
 
-	/* What is half done comes first, and may change what is in flight and whether it is open. */
-	w->held = v->exit.pending;
+	w->held = true;
 	w->held_vector = vector;
 	w->held_soft = false;
-	if (!w->held)
-		put_interruption(w, TYPE_INTERRUPT, vector, false, 0);
 	w->halted = false;
 	w->events.interrupt_injected = 1;
 	w->events.interrupt_vector = vector;

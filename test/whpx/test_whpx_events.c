@@ -1,0 +1,182 @@
+/* test_whpx_events.c - several events restored at once: WHPX has one place for an event that is to be delivered, and none
+ * of them may be lost. Also what a caller sees of them before the next run, and software interrupts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "conformance/guest.h"
+#include "sim/whpx/whpsim.h"
+
+static struct conf conf = {.accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64};
+
+enum { HANDLERS = 0x9000, VECTORS = 0x48, UD = 6, PF = 14, NMI = 2, IRQ = 0x40, ERROR = 2 };
+
+/* Each vector's handler tells its number and returns; those with an error code take it off. */
+static void put_handlers(struct guest *g)
+{
+	for (unsigned v = 0; v < VECTORS; v++) {
+		/* out v, al; [add rsp, 8;] iretq */
+		const uint8_t plain[] = {0xe6, (uint8_t)v, 0x48, 0xcf};
+		const uint8_t error[] = {0xe6, (uint8_t)v, 0x48, 0x83, 0xc4, 0x08, 0x48, 0xcf};
+
+		guest_code(g, HANDLERS + 16 * v, v == PF ? error : plain, v == PF ? sizeof error : sizeof plain);
+		guest_gate(g, v, HANDLERS + 16 * v);
+	}
+}
+
+static void open_guest(struct guest *g)
+{
+	static const uint8_t code[] = {0x90, 0x90, 0x90, 0xf4}; /* nop; nop; nop; hlt */
+
+	if (guest_open(g, &conf, NULL, code, sizeof code) != CONF_PASS)
+		fail_msg("%s", conf.reason);
+	put_handlers(g);
+	guest_set(g, VMA_X86_RFLAGS, 0x202);
+}
+
+/* What comes before the HLT, as a set: the order of events that are due together is the accelerator's. */
+static uint64_t arrivals(struct guest *g, unsigned *count)
+{
+	uint64_t seen[2] = {0, 0};
+	int kind;
+
+	*count = 0;
+	while ((kind = vma_vcpu_run(g->v)) == VMA_EXIT_IO && *count < 20) {
+		seen[g->exit->io.port / 64 & 1] |= UINT64_C(1) << g->exit->io.port % 64;
+		++*count;
+	}
+	assert_int_equal(kind, VMA_EXIT_HLT);
+	assert_int_equal(guest_get(g, VMA_X86_RIP), GUEST_CODE + 4);
+	assert_int_equal(guest_get(g, VMA_X86_RSP), GUEST_STACK);
+	return seen[0] | (seen[1] >> (IRQ - 64) & 1) << 63;
+}
+#define SEEN(v) (UINT64_C(1) << ((v) == IRQ ? 63 : (v)))
+
+static const struct row {
+	const char *name;
+	vma_x86_events events;
+	uint64_t want;
+} rows[] = {
+	{"an exception and an interrupt",
+	 {.exception_injected = 1, .exception_vector = UD, .interrupt_injected = 1, .interrupt_vector = IRQ},
+	 SEEN(UD) | SEEN(IRQ)},
+	{"an exception with an error code and an NMI",
+	 {.exception_injected = 1, .exception_vector = PF, .exception_has_error = 1, .exception_error = ERROR, .nmi_injected = 1},
+	 SEEN(PF) | SEEN(NMI)},
+	{"an NMI and an interrupt", {.nmi_injected = 1, .interrupt_injected = 1, .interrupt_vector = IRQ}, SEEN(NMI) | SEEN(IRQ)},
+	{"all three",
+	 {.exception_injected = 1, .exception_vector = UD, .nmi_injected = 1, .interrupt_injected = 1, .interrupt_vector = IRQ},
+	 SEEN(UD) | SEEN(NMI) | SEEN(IRQ)},
+	{"an interrupt in the shadow of STI", {.shadow = 1, .interrupt_injected = 1, .interrupt_vector = IRQ}, SEEN(IRQ)},
+	{"a software interrupt", {.interrupt_injected = 1, .interrupt_vector = IRQ, .interrupt_soft = 1}, SEEN(IRQ)},
+	{"a software interrupt behind an exception",
+	 {.exception_injected = 1, .exception_vector = UD, .interrupt_injected = 1, .interrupt_vector = IRQ, .interrupt_soft = 1},
+	 SEEN(UD) | SEEN(IRQ)},
+	{"an NMI that is pending", {.nmi_pending = 1}, SEEN(NMI)},
+	{"an NMI that is pending, and an interrupt",
+	 {.nmi_pending = 1, .interrupt_injected = 1, .interrupt_vector = IRQ},
+	 SEEN(NMI) | SEEN(IRQ)},
+};
+
+static unsigned bits(uint64_t set)
+{
+	return (unsigned)__builtin_popcountll(set);
+}
+
+static void test_none_lost(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct guest g;
+		unsigned count;
+		uint64_t seen;
+
+		open_guest(&g);
+		assert_int_equal(vma_x86_set_events(g.v, &rows[i].events), 0);
+		seen = arrivals(&g, &count);
+		if (seen != rows[i].want || count != bits(rows[i].want))
+			fail_msg("%s: %u arrived, %#llx instead of %#llx", rows[i].name, count, (unsigned long long)seen,
+				 (unsigned long long)rows[i].want);
+		guest_close(&g);
+	}
+	assert_int_equal(whpsim_breaches(), 0);
+}
+
+/* Until the vCPU is entered a caller reads back what it set, though the platform has no place for it; and another vCPU that
+ * gets the saved state has all of it. */
+static void test_seen_and_moved(void **state)
+{
+	static uint8_t blob[16384];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		size_t size = sizeof blob;
+		struct guest g, other;
+		vma_x86_events e;
+		unsigned count;
+
+		open_guest(&g);
+		open_guest(&other);
+		assert_int_equal(vma_x86_set_events(g.v, &rows[i].events), 0);
+		assert_int_equal(vma_x86_get_events(g.v, &e), 0);
+		assert_memory_equal(&e, &rows[i].events, sizeof e);
+		assert_int_equal(vma_vcpu_save(g.v, blob, &size, 0), 0);
+		assert_int_equal(vma_vcpu_restore(other.v, blob, size, 0, NULL), 0);
+		assert_int_equal(arrivals(&other, &count), rows[i].want);
+		guest_close(&other);
+		guest_close(&g);
+	}
+}
+
+/* INT n's frame has the address behind it, wherever it comes from. */
+static void test_software_return(void **state)
+{
+	vma_x86_events e = {.interrupt_injected = 1, .interrupt_vector = IRQ, .interrupt_soft = 1};
+	struct guest g;
+
+	(void)state;
+	open_guest(&g);
+	guest_set(&g, VMA_X86_RIP, GUEST_CODE + 2);
+	guest_set(&g, VMA_X86_RFLAGS, 2); /* IF is no matter */
+	assert_int_equal(vma_x86_set_events(g.v, &e), 0);
+	assert_int_equal(guest_run_out(&g, IRQ, 1, NULL), CONF_PASS);
+	assert_int_equal(guest_read64(&g, guest_get(&g, VMA_X86_RSP)), GUEST_CODE + 2);
+	guest_close(&g);
+}
+
+/* Injected while an exit waits that the emulator is to complete: after it. */
+static void test_while_pending(void **state)
+{
+	static const uint8_t code[] = {0x83, 0x0b, 0x01, 0x90, 0xf4}; /* or dword ptr [rbx], 1; nop; hlt */
+	struct guest g;
+
+	(void)state;
+	if (guest_open(&g, &conf, NULL, code, sizeof code) != CONF_PASS)
+		fail_msg("%s", conf.reason);
+	put_handlers(&g);
+	guest_set(&g, VMA_X86_RBX, GUEST_MMIO);
+	guest_set(&g, VMA_X86_RFLAGS, 0x202);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO);
+	memset(g.exit->mmio.data, 0, 4);
+	assert_int_equal(vma_x86_interrupt(g.v, IRQ), 0);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO);
+	assert_int_equal(g.exit->mmio.write, 1);
+	assert_int_equal(guest_run_out(&g, IRQ, 1, NULL), CONF_PASS);
+	assert_int_equal(guest_read64(&g, guest_get(&g, VMA_X86_RSP)), GUEST_CODE + 3);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_HLT);
+	guest_close(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_none_lost),
+		cmocka_unit_test(test_seen_and_moved),
+		cmocka_unit_test(test_software_return),
+		cmocka_unit_test(test_while_pending),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
