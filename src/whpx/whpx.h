@@ -115,6 +115,19 @@ enum whpx_half {
 	WHPX_HALVES
 };
 
+/* A plain move, decoded (whpx_insn.c). */
+enum { WHPX_MOVES = 16, WHPX_MOVE_NONE = 0xff, WHPX_MOVE_RIP = 0xfe };
+struct whpx_move {
+	uint8_t bytes[16], count, bits; /* what it was decoded from, in 16, 32 or 64-bit code; count 0: nothing is here */
+	uint8_t length, size, width;    /* of the instruction, of the access, of the register, in bytes */
+	bool write, immediate;
+	bool sign, high;                 /* MOVSX; AH, CH, DH, BH */
+	uint8_t reg, base, index, scale; /* numbers, or WHPX_MOVE_ */
+	int32_t segment;                 /* WHV_REGISTER_NAME, 0: its base does not count */
+	int64_t disp;
+	uint64_t value;
+};
+
 /* A vCPU as the thread that cancels sees it (whpx_kick.c). */
 struct whpx_runner {
 	struct whpx_runner *next;
@@ -134,12 +147,9 @@ struct whpx_vcpu {
 
 	enum whpx_half half;
 	uint8_t data[8]; /* of a simple I/O or MMIO exit: where v->exit points */
-	struct {
-		uint8_t length;       /* of the instruction */
-		uint8_t reg;          /* the target register's number */
-		uint8_t width, size;  /* bytes of the target register and of the access */
-		bool sign, high;      /* MOVSX; AH, CH, DH, BH */
-	} move; /* WHPX_MOVE, a read */
+	const struct whpx_move *move;          /* WHPX_MOVE */
+	struct whpx_move moves[WHPX_MOVES];
+	uint8_t length;                        /* WHPX_MSR: of the instruction */
 
 	/* As of the last exit and what was done since; whoever puts one of them into w->out or emulates keeps it true. */
 	uint64_t rflags;

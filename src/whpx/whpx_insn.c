@@ -103,12 +103,9 @@ enum whpx_insn_class whpx_insn_class(const uint8_t *bytes, size_t size, unsigned
 
 /* ------ a plain move ------ */
 
-struct move {
+struct decoded {
 	ZydisDecodedInstruction i;
 	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
-	const ZydisDecodedOperand *mem, *other;
-	bool write;
-	unsigned size; /* of the access in bytes */
 };
 
 static bool is_general(const ZydisDecodedOperand *o)
@@ -123,11 +120,15 @@ static bool is_high(ZydisRegister r)
 	return r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH;
 }
 
-static unsigned number_of(ZydisRegister r)
+static uint8_t number_of(ZydisRegister r)
 {
+	if (r == ZYDIS_REGISTER_NONE)
+		return WHPX_MOVE_NONE;
+	if (ZydisRegisterGetClass(r) == ZYDIS_REGCLASS_IP)
+		return WHPX_MOVE_RIP;
 	if (is_high(r))
-		return (unsigned)(r - ZYDIS_REGISTER_AH);
-	return (unsigned)ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r));
+		return (uint8_t)(r - ZYDIS_REGISTER_AH);
+	return (uint8_t)ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r));
 }
 
 static bool is_move(const ZydisDecodedInstruction *i)
@@ -144,128 +145,151 @@ static bool is_move(const ZydisDecodedInstruction *i)
 	}
 }
 
-/* Between memory and a general register or an immediate. */
-static bool decode_move(const struct whpx_vcpu *w, struct move *m)
+/* A segment whose base counts; 0: none. */
+static int32_t segment_of(ZydisRegister r, unsigned bits)
 {
-	const WHV_MEMORY_ACCESS_CONTEXT *a = &w->ctx.MemoryAccess;
-	size_t size = a->InstructionByteCount > 16 ? 16 : a->InstructionByteCount;
+	static const int32_t names[] = {WHvX64RegisterEs, WHvX64RegisterCs, WHvX64RegisterSs,
+					WHvX64RegisterDs, WHvX64RegisterFs, WHvX64RegisterGs};
 
-	if (!decode(a->InstructionBytes, size, code_bits(&w->ctx.VpContext), &m->i, m->o) || !is_move(&m->i))
-		return false;
-	m->write = m->o[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
-	m->mem = &m->o[m->write ? 0 : 1];
-	m->other = &m->o[m->write ? 1 : 0];
-	if (m->mem->type != ZYDIS_OPERAND_TYPE_MEMORY || m->mem->size > 64)
-		return false;
-	m->size = m->mem->size / 8;
-	if (m->i.attributes & ZYDIS_ATTRIB_HAS_SIB && !m->i.raw.modrm.mod && m->i.raw.sib.base == 5)
-		return false; /* Zydis 4.0 shows a base where there is none */
-	return (m->other->type == ZYDIS_OPERAND_TYPE_REGISTER && is_general(m->other)) ||
-	       (m->write && m->other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE);
+	return bits == 64 && r != ZYDIS_REGISTER_FS && r != ZYDIS_REGISTER_GS ? 0 : names[r - ZYDIS_REGISTER_ES];
 }
 
-/* The access is the operand's, and all of it. */
-static bool is_access(const struct whpx_vcpu *w, const struct move *m)
+static void fill_move(struct whpx_move *m, const struct decoded *d, const ZydisDecodedOperand *mem,
+		      const ZydisDecodedOperand *other, unsigned bits)
+{
+	m->length = d->i.length;
+	m->size = (uint8_t)(mem->size / 8);
+	m->width = (uint8_t)(other->size / 8);
+	m->sign = d->i.mnemonic == ZYDIS_MNEMONIC_MOVSX || d->i.mnemonic == ZYDIS_MNEMONIC_MOVSXD;
+	m->immediate = other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	m->value = m->immediate ? other->imm.value.u : 0;
+	m->reg = m->immediate ? WHPX_MOVE_NONE : number_of(other->reg.value);
+	m->high = !m->immediate && is_high(other->reg.value);
+	m->base = number_of(mem->mem.base);
+	m->index = number_of(mem->mem.index);
+	m->scale = mem->mem.scale;
+	m->disp = mem->mem.disp.value;
+	m->segment = segment_of(mem->mem.segment, bits);
+}
+
+/* Between memory and a general register or an immediate. */
+static bool decode_move(struct whpx_move *m)
+{
+	struct decoded d;
+	const ZydisDecodedOperand *mem, *other;
+
+	if (!decode(m->bytes, m->count, m->bits, &d.i, d.o) || !is_move(&d.i))
+		return false;
+	if (d.i.attributes & ZYDIS_ATTRIB_HAS_SIB && !d.i.raw.modrm.mod && d.i.raw.sib.base == 5)
+		return false; /* Zydis 4.0 shows a base where there is none */
+	m->write = d.o[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
+	mem = &d.o[m->write ? 0 : 1];
+	other = &d.o[m->write ? 1 : 0];
+	if (mem->type != ZYDIS_OPERAND_TYPE_MEMORY || mem->size > 64)
+		return false;
+	if (!(other->type == ZYDIS_OPERAND_TYPE_REGISTER && is_general(other)) &&
+	    !(m->write && other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE))
+		return false;
+	fill_move(m, &d, mem, other, m->bits);
+	return true;
+}
+
+/* A driver's accesses come from few places: what was decoded there is kept, with its bytes. NULL: it is no plain move. */
+static const struct whpx_move *move_of(struct whpx_vcpu *w)
+{
+	const WHV_MEMORY_ACCESS_CONTEXT *a = &w->ctx.MemoryAccess;
+	uint8_t count = a->InstructionByteCount > 16 ? 16 : a->InstructionByteCount;
+	uint8_t bits = (uint8_t)code_bits(&w->ctx.VpContext);
+	uint64_t rip = w->ctx.VpContext.Rip;
+	struct whpx_move *m = &w->moves[(rip ^ rip >> 5) % WHPX_MOVES];
+
+	if (m->count && m->count == count && m->bits == bits && !memcmp(m->bytes, a->InstructionBytes, count))
+		return m;
+	*m = (struct whpx_move){.count = count, .bits = bits};
+	memcpy(m->bytes, a->InstructionBytes, count);
+	if (decode_move(m))
+		return m;
+	m->count = 0;
+	return NULL;
+}
+
+/* ------ is the access that was reported the operand's? ------ */
+
+/* The processor reads page tables on its way, and one of them may lie where no memory is: then the address is that of an
+ * entry, whose place in its table follows from the linear address (SDM vol. 3, 4.3 to 4.5). */
+static bool may_be_table(uint64_t gva, unsigned offset)
+{
+	for (unsigned shift = 12; shift < 57; shift += 9)
+		if ((gva >> shift & 0x1ff) * 8 == (offset & ~7u))
+			return true;
+	return (gva >> 12 & 0x3ff) * 4 == (offset & ~3u) || (gva >> 22 & 0x3ff) * 4 == (offset & ~3u);
+}
+
+static bool is_access(const struct whpx_vcpu *w, const struct whpx_move *m)
 {
 	const WHV_MEMORY_ACCESS_CONTEXT *a = &w->ctx.MemoryAccess;
 	unsigned offset = a->Gpa & (WHPX_PAGE - 1);
 
 	if (a->AccessInfo.AccessType != (m->write ? WHvMemoryAccessWrite : WHvMemoryAccessRead))
 		return false;
-	if (a->AccessInfo.GvaValid && ((a->Gva ^ a->Gpa) & (WHPX_PAGE - 1)))
+	if (a->AccessInfo.GvaValid ? (a->Gva ^ a->Gpa) & (WHPX_PAGE - 1) : !m->write)
 		return false;
-	return offset + m->size <= WHPX_PAGE;
+	return offset + m->size <= WHPX_PAGE && (m->write || !may_be_table(a->Gva, offset));
 }
 
 /* At the begin of a page it may be the second part of an operand across two pages: then its address is worked out. */
-static bool may_cross(const struct whpx_vcpu *w, const struct move *m)
+static bool may_cross(const struct whpx_vcpu *w, const struct whpx_move *m)
 {
 	return m->size > 1 && !(w->ctx.MemoryAccess.Gpa & (WHPX_PAGE - 1));
 }
 
-static WHV_REGISTER_NAME segment_name(ZydisRegister r)
+static void ask(struct whpx_batch *b, uint8_t reg)
 {
-	static const WHV_REGISTER_NAME names[] = {WHvX64RegisterEs, WHvX64RegisterCs, WHvX64RegisterSs,
-						  WHvX64RegisterDs, WHvX64RegisterFs, WHvX64RegisterGs};
-
-	return names[r - ZYDIS_REGISTER_ES];
+	if (reg < 16)
+		whpx_add(b, whpx_gpr_by_number[reg]);
 }
 
-static bool flat(const struct whpx_vcpu *w, const struct move *m)
+static void ask_address(const struct whpx_move *m, struct whpx_batch *b)
 {
-	ZydisRegister s = m->mem->mem.segment;
-
-	return code_bits(&w->ctx.VpContext) == 64 && s != ZYDIS_REGISTER_FS && s != ZYDIS_REGISTER_GS;
+	ask(b, m->base);
+	ask(b, m->index);
+	if (m->segment)
+		whpx_add(b, (WHV_REGISTER_NAME)m->segment);
 }
 
-static bool is_rip(ZydisRegister r)
+static uint64_t value_of(const struct whpx_vcpu *w, const struct whpx_move *m, struct whpx_batch *b, uint8_t reg)
 {
-	return ZydisRegisterGetClass(r) == ZYDIS_REGCLASS_IP;
-}
-
-static void ask(struct whpx_batch *b, ZydisRegister r)
-{
-	if (r != ZYDIS_REGISTER_NONE && !is_rip(r))
-		whpx_add(b, whpx_gpr_by_number[number_of(r)]);
-}
-
-static void ask_address(const struct whpx_vcpu *w, const struct move *m, struct whpx_batch *b)
-{
-	ask(b, m->mem->mem.base);
-	ask(b, m->mem->mem.index);
-	if (!flat(w, m))
-		whpx_add(b, segment_name(m->mem->mem.segment));
-}
-
-static uint64_t value_of(const struct whpx_vcpu *w, const struct move *m, struct whpx_batch *b, ZydisRegister r)
-{
-	if (r == ZYDIS_REGISTER_NONE)
+	if (reg == WHPX_MOVE_NONE)
 		return 0;
-	return is_rip(r) ? w->ctx.VpContext.Rip + m->i.length : whpx_add(b, whpx_gpr_by_number[number_of(r)])->Reg64;
+	return reg == WHPX_MOVE_RIP ? w->ctx.VpContext.Rip + m->length : whpx_add(b, whpx_gpr_by_number[reg])->Reg64;
 }
 
 /* Only the offset in the page counts, which no truncation of the address changes. */
-static bool starts_page(const struct whpx_vcpu *w, const struct move *m, struct whpx_batch *b)
+static bool starts_page(const struct whpx_vcpu *w, const struct whpx_move *m, struct whpx_batch *b)
 {
-	uint64_t at = value_of(w, m, b, m->mem->mem.base) + (uint64_t)m->mem->mem.disp.value +
-		      value_of(w, m, b, m->mem->mem.index) * m->mem->mem.scale;
+	uint64_t at = value_of(w, m, b, m->base) + (uint64_t)m->disp + value_of(w, m, b, m->index) * m->scale;
 
-	if (!flat(w, m))
-		at += whpx_add(b, segment_name(m->mem->mem.segment))->Segment.Base;
+	if (m->segment)
+		at += whpx_add(b, (WHV_REGISTER_NAME)m->segment)->Segment.Base;
 	return !(at & (WHPX_PAGE - 1));
 }
 
-/* What is written, or where what is read goes. */
-static void take_operand(struct whpx_vcpu *w, const struct move *m, struct whpx_batch *b)
-{
-	ZydisRegister r = m->other->reg.value;
-	uint64_t value;
+/* ------ the exit ------ */
 
-	w->move.length = m->i.length;
-	w->move.size = (uint8_t)m->size;
-	memset(w->data, 0, sizeof(w->data));
-	if (!m->write) {
-		w->move.reg = (uint8_t)number_of(r);
-		w->move.high = is_high(r);
-		w->move.width = (uint8_t)(m->other->size / 8);
-		w->move.sign = m->i.mnemonic == ZYDIS_MNEMONIC_MOVSX || m->i.mnemonic == ZYDIS_MNEMONIC_MOVSXD;
-		return;
-	}
-	if (m->other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
-		value = m->other->imm.value.u;
-	else
-		value = whpx_add(b, whpx_gpr_by_number[number_of(r)])->Reg64 >> (is_high(r) ? 8 : 0);
-	memcpy(w->data, &value, m->size);
-}
-
-static int exit_mmio(struct whpx_vcpu *w, const struct move *m)
+static int exit_mmio(struct whpx_vcpu *w, const struct whpx_move *m, struct whpx_batch *b)
 {
 	struct vma_vcpu *v = w->v;
+	uint64_t value = m->value;
 
+	w->move = m;
+	if (m->write && !m->immediate)
+		value = whpx_add(b, whpx_gpr_by_number[m->reg])->Reg64 >> (m->high ? 8 : 0);
+	memset(w->data, 0, sizeof(w->data));
+	memcpy(w->data, &value, m->size);
 	v->exit.kind = VMA_EXIT_MMIO;
 	v->exit.pending = 1;
 	v->exit.mmio.gpa = w->ctx.MemoryAccess.Gpa;
-	v->exit.mmio.length = (uint8_t)m->size;
+	v->exit.mmio.length = m->size;
 	v->exit.mmio.write = m->write;
 	v->exit.mmio.data = w->data;
 	v->completes_rip_only = m->write;
@@ -275,25 +299,24 @@ static int exit_mmio(struct whpx_vcpu *w, const struct move *m)
 
 int whpx_move_exit(struct whpx_vcpu *w)
 {
+	const struct whpx_move *m = whpx_hot(w) || !whpx_plain(w) ? NULL : move_of(w);
 	struct whpx_batch b;
-	struct move m;
 	int rc = 0;
 
-	if (whpx_hot(w) || !whpx_plain(w) || !decode_move(w, &m) || !is_access(w, &m))
+	if (!m || !is_access(w, m))
 		return 0;
 	b.count = 0;
-	if (m.write && m.other->type == ZYDIS_OPERAND_TYPE_REGISTER)
-		ask(&b, m.other->reg.value);
-	if (may_cross(w, &m))
-		ask_address(w, &m, &b);
+	if (m->write)
+		ask(&b, m->reg);
+	if (may_cross(w, m))
+		ask_address(m, &b);
 	if (b.count)
 		rc = whpx_get(w, &b);
 	if (rc)
 		return rc;
-	if (may_cross(w, &m) && !starts_page(w, &m, &b))
+	if (may_cross(w, m) && !starts_page(w, m, &b))
 		return 0;
-	take_operand(w, &m, &b);
-	return exit_mmio(w, &m);
+	return exit_mmio(w, m, &b);
 }
 
 /* ------ its completion ------ */
@@ -302,21 +325,21 @@ static uint64_t loaded(const struct whpx_vcpu *w)
 {
 	uint64_t value = 0, sign;
 
-	memcpy(&value, w->data, w->move.size);
-	sign = UINT64_C(1) << (w->move.size * 8 - 1);
-	return w->move.sign ? (value ^ sign) - sign : value;
+	memcpy(&value, w->data, w->move->size);
+	sign = UINT64_C(1) << (w->move->size * 8 - 1);
+	return w->move->sign ? (value ^ sign) - sign : value;
 }
 
 /* Registers of one and two bytes leave the rest of theirs (SDM vol. 1, 3.4.1.1). */
 static int merge(struct whpx_vcpu *w, uint64_t *value)
 {
-	unsigned shift = w->move.high ? 8 : 0;
-	uint64_t mask = (w->move.width == 1 ? UINT64_C(0xff) : UINT64_C(0xffff)) << shift;
+	unsigned shift = w->move->high ? 8 : 0;
+	uint64_t mask = (w->move->width == 1 ? UINT64_C(0xff) : UINT64_C(0xffff)) << shift;
 	struct whpx_batch b;
 	int rc;
 
 	b.count = 0;
-	whpx_add(&b, whpx_gpr_by_number[w->move.reg]);
+	whpx_add(&b, whpx_gpr_by_number[w->move->reg]);
 	rc = whpx_get(w, &b);
 	*value = (b.values[0].Reg64 & ~mask) | (*value << shift & mask);
 	return rc;
@@ -327,12 +350,12 @@ static int put_loaded(struct whpx_vcpu *w)
 	uint64_t value = loaded(w);
 	int rc = 0;
 
-	if (w->move.width < 4)
+	if (w->move->width < 4)
 		rc = merge(w, &value);
-	else if (w->move.width == 4)
+	else if (w->move->width == 4)
 		value = (uint32_t)value;
 	if (!rc)
-		whpx_put(w, whpx_gpr_by_number[w->move.reg], value);
+		whpx_put(w, whpx_gpr_by_number[w->move->reg], value);
 	return rc;
 }
 
@@ -340,5 +363,5 @@ int whpx_move_finish(struct whpx_vcpu *w)
 {
 	int rc = w->v->exit.mmio.write ? 0 : put_loaded(w);
 
-	return rc ? rc : whpx_advance(w, w->move.length);
+	return rc ? rc : whpx_advance(w, w->move->length);
 }

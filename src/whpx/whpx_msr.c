@@ -335,7 +335,7 @@ static int exit_msr(struct whpx_vcpu *w, uint32_t index, bool write, uint64_t va
 	x->msr.value = write ? value : 0;
 	w->v->completes_rip_only = false;
 	w->half = WHPX_MSR;
-	w->move.length = (uint8_t)length;
+	w->length = (uint8_t)length;
 	return VMA_EXIT_MSR;
 }
 
@@ -363,7 +363,7 @@ int whpx_msr_finish(struct whpx_vcpu *w)
 		whpx_put(w, WHvX64RegisterRax, (uint32_t)x->msr.value);
 		whpx_put(w, WHvX64RegisterRdx, x->msr.value >> 32);
 	}
-	return whpx_advance(w, w->move.length);
+	return whpx_advance(w, w->length);
 }
 
 /* 0: neither RDMSR nor WRMSR, the only instructions without operands that start so. */

@@ -66,12 +66,14 @@ static const struct row {
 	{"a store of an immediate at the begin of a page", {0xc7, 0x03, 5, 0, 0, 0, 0xeb, 0xf8}, 8, 1, 1, 1, 1, 0},
 	/* mov [rbx], eax: RAX and RBX in one */
 	{"a store of a register at the begin of a page", {0x89, 0x03, 0xeb, 0xfc}, 4, 1, 1, 1, 1, 0},
-	/* mov eax, [rbx+8] */
-	{"a load", {0x8b, 0x43, 0x08, 0xeb, 0xfb}, 5, 1, 1, 0, 1, 0},
-	/* movzx edx, byte ptr [rbx+8] */
-	{"MOVZX", {0x0f, 0xb6, 0x53, 0x08, 0xeb, 0xfa}, 6, 1, 1, 0, 1, 0},
-	/* mov dl, [rbx+8]: the rest of RDX stays */
-	{"a load of a byte", {0x8a, 0x53, 0x08, 0xeb, 0xfb}, 5, 1, 1, 1, 1, 0},
+	/* mov eax, [rbx+0x18] */
+	{"a load", {0x8b, 0x43, 0x18, 0xeb, 0xfb}, 5, 1, 1, 0, 1, 0},
+	/* movzx edx, byte ptr [rbx+0x18] */
+	{"MOVZX", {0x0f, 0xb6, 0x53, 0x18, 0xeb, 0xfa}, 6, 1, 1, 0, 1, 0},
+	/* mov dl, [rbx+0x18]: the rest of RDX stays */
+	{"a load of a byte", {0x8a, 0x53, 0x18, 0xeb, 0xfb}, 5, 1, 1, 1, 1, 0},
+	/* mov eax, [rbx+8]: the entry of its 1 GiB page stands at that offset, too, so it is emulated */
+	{"a load that may be one of the page tables'", {0x8b, 0x43, 0x08, 0xeb, 0xfb}, 5, 1, 1, 1, 1, 0},
 	/* or dword ptr [rbx+8], 1: emulated */
 	{"read, modify and write", {0x83, 0x4b, 0x08, 1, 0xeb, 0xfa}, 6, 2, 1, 1, 1, 0},
 	/* movups xmm0, [rbx+8]: in two parts; XSAVE too */

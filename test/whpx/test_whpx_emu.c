@@ -285,6 +285,11 @@ static const uint8_t interrupt_stack_code[] = {
 	0x48, 0x8d, 0xa3, 0x00, 0x07, 0x00, 0x00, 0x0f, 0x0b, 0x9c, 0x41, 0x5e, 0x4d, 0x31, 0xf5, 0x41, 0xff, 0xcf,
 	0x75, 0xec, 0xf4,
 };
+/* mov edi, 0x80200008; mov eax, [rdi] */
+static const uint8_t table_in_device_code[] = {
+	0xbf, 0x08, 0x00, 0x20, 0x80, 0x8b, 0x07, 0x9c, 0x41, 0x5e, 0x4d, 0x31, 0xf5, 0x41, 0xff, 0xcf, 0x75, 0xee,
+	0xf4,
+};
 /* mov ecx, 0xc0000082; rdmsr; add eax, [rbx]; mov ecx, 0xc0000083; xor edx, edx; wrmsr; mov ecx, 0x1a0; rdmsr */
 static const uint8_t msr_code[] = {
 	0xb9, 0x82, 0x00, 0x00, 0xc0, 0x0f, 0x32, 0x03, 0x03, 0xb9, 0x83, 0x00, 0x00, 0xc0, 0x31, 0xd2, 0x0f, 0x30,
@@ -302,7 +307,8 @@ static const uint8_t cpuid_code[] = {
 /* mov rbx, [rsp]; mov rcx, [rsp+8]; mov rdx, [rsp+16]; hlt */
 static const uint8_t handler[] = {0x48, 0x8b, 0x1c, 0x24, 0x48, 0x8b, 0x4c, 0x24, 0x08, 0x48, 0x8b, 0x54, 0x24, 0x10, 0xf4};
 
-enum { ROM = 0x60000000, CR4_BITS = 3 << 9 | 1 << 18 /* OSFXSR, OSXMMEXCPT, OSXSAVE */ };
+/* NOTHING: where the page directory of 0x80000000 would be */
+enum { ROM = 0x60000000, NOTHING = 0x70000000, CR4_BITS = 3 << 9 | 1 << 18 /* OSFXSR, OSXMMEXCPT, OSXSAVE */ };
 
 /* What programs read at R12: an FXSAVE image, a selector, a descriptor table, divisors, where a call goes. */
 static uint8_t rom[0x1000];
@@ -325,9 +331,11 @@ static void fill_rom(void)
 
 static void prepare(struct guest *g, const struct agree_program *p)
 {
+	const uint64_t directory = NOTHING | 3;
 	vma_x86_sregs sregs;
 
 	(void)p;
+	memcpy(g->ram + GUEST_TABLES + 0x1000 + 2 * 8, &directory, 8);
 	for (unsigned n = 0; n < 32; n++)
 		guest_gate(g, n, GUEST_TRAPS);
 	guest_code(g, GUEST_TRAPS, handler, sizeof handler);
@@ -416,6 +424,7 @@ static const struct agree_program programs[] = {
 	ROW(alignment),
 	ROW(popf_trap),
 	ROW(interrupt_stack),
+	ROW(table_in_device),
 	ROW(msr),
 	ROW(cpuid),
 };
