@@ -152,6 +152,13 @@ void whpsim_apic_stop(struct whpsim_partition *p)
 	pthread_join(p->timers, NULL);
 }
 
+void whpsim_apic_time_moved(struct whpsim_partition *p)
+{
+	pthread_mutex_lock(&p->irq_lock);
+	pthread_cond_broadcast(&p->irq_cond);
+	pthread_mutex_unlock(&p->irq_lock);
+}
+
 /* ------ sleeping ------ */
 
 void whpsim_wake(struct whpsim_vp *vp)
@@ -326,6 +333,14 @@ bool whpsim_apic_register(struct whpsim_vp *vp, uint32_t offset, uint64_t *value
 	memcpy(&high, page + ICR + 0x10, sizeof high);
 	*value = low | (offset == ICR ? (uint64_t)high << 32 : 0);
 	return true;
+}
+
+void whpsim_apic_set_deadline(struct whpsim_vp *vp, uint64_t tsc)
+{
+	struct whpsim_partition *p = vp->partition;
+	pthread_mutex_lock(&p->irq_lock);
+	irq_pc_set_tsc_deadline(&p->pc, vp->index, tsc);
+	pthread_mutex_unlock(&p->irq_lock);
 }
 
 /* ------ WHvRequestInterrupt ------ */

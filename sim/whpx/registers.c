@@ -235,6 +235,13 @@ static HRESULT get_apic(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_
 	return whpsim_apic_register(vp, row->at, &v->Reg64) ? S_OK : WHV_E_INVALID_VP_REGISTER_NAME;
 }
 
+static HRESULT set_deadline(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v)
+{
+	(void)row;
+	whpsim_apic_set_deadline(vp, v->Reg64);
+	return S_OK;
+}
+
 /* ------ synthetic registers: kept for the host, of no effect, as the guest is offered no synthetic feature ------ */
 
 static HRESULT get_synthetic(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v)
@@ -290,7 +297,7 @@ static const struct whpsim_row vector_rows[] = {
 #define PHYS(n, digit) \
 	HIGH(MsrMtrrPhysBase##digit) = MSR(0x200 + 2 * n), HIGH(MsrMtrrPhysMask##digit) = MSR(0x201 + 2 * n)
 static const struct whpsim_row msr_rows[] = {
-	HIGH(Tsc) = MSR(0x10), HIGH(Efer) = FIELD(efer, TLB), HIGH(KernelGsBase) = MSR(0xc0000102),
+	HIGH(Tsc) = {get_msr, set_msr, 0x10, CLOCK}, HIGH(Efer) = FIELD(efer, TLB), HIGH(KernelGsBase) = MSR(0xc0000102),
 	HIGH(ApicBase) = {get_apic_base, set_apic_base, 0, NOTHING}, HIGH(Pat) = MSR(0x277),
 	HIGH(SysenterCs) = MSR(0x174), HIGH(SysenterEsp) = MSR(0x175), HIGH(SysenterEip) = MSR(0x176),
 	HIGH(Star) = MSR(0xc0000081), HIGH(Lstar) = MSR(0xc0000082), HIGH(Cstar) = MSR(0xc0000083),
@@ -304,8 +311,8 @@ static const struct whpsim_row msr_rows[] = {
 	HIGH(MsrMtrrFix4kD8000) = MSR(0x26b), HIGH(MsrMtrrFix4kE0000) = MSR(0x26c),
 	HIGH(MsrMtrrFix4kE8000) = MSR(0x26d), HIGH(MsrMtrrFix4kF0000) = MSR(0x26e),
 	HIGH(MsrMtrrFix4kF8000) = MSR(0x26f), HIGH(TscAux) = MSR(0xc0000103), HIGH(SpecCtrl) = MSR(0x48),
-	HIGH(TscVirtualOffset) = FIELD(tsc_offset, NOTHING), HIGH(Xss) = MSR(0xda0),
-	HIGH(TscDeadline) = {get_apic, read_only, 0x6e0, NOTHING}, HIGH(TscAdjust) = MSR(0x3b),
+	HIGH(TscVirtualOffset) = FIELD(tsc_offset, CLOCK), HIGH(Xss) = MSR(0xda0),
+	HIGH(TscDeadline) = {get_apic, set_deadline, 0x6e0, NOTHING}, HIGH(TscAdjust) = {get_msr, set_msr, 0x3b, CLOCK},
 };
 
 #define PAGE(name) [WHvX64RegisterApic##name - 0x3000]
@@ -428,6 +435,8 @@ static void written(struct whpsim_vp *vp, uint32_t effects)
 {
 	vp->cpu->replay = false;
 	vp->unchecked = vp->unchecked || effects;
+	if (effects & CLOCK && vp->env.tsc_changed)
+		vp->env.tsc_changed(vp);
 	if (effects & (MODE | TLB))
 		x86_state_changed(vp->cpu, effects & TLB);
 	if (effects & TLB)

@@ -7,7 +7,7 @@
 #define ERROR_HV_INVALID_REGISTER_VALUE WHP_HRESULT(0xc0350050u)
 
 /* What a write makes necessary. */
-enum { NOTHING, MODE = 1, TLB = 2, CHECK = 4 };
+enum { NOTHING, MODE = 1, TLB = 2, CHECK = 4, CLOCK = 8 };
 struct whpsim_row {
 	HRESULT (*get)(struct whpsim_vp *vp, const struct whpsim_row *row, WHV_REGISTER_VALUE *v);
 	HRESULT (*set)(struct whpsim_vp *vp, const struct whpsim_row *row, const WHV_REGISTER_VALUE *v);

@@ -27,8 +27,11 @@ void whpsim_time_resume(struct whpsim_partition *p)
 	if (atomic_load_explicit(&p->time_stopped_at, memory_order_relaxed) == UINT64_MAX)
 		return;
 	uint64_t stopped = atomic_exchange(&p->time_stopped_at, UINT64_MAX);
-	if (stopped != UINT64_MAX)
-		atomic_store(&p->time_offset, whpsim_host_ns() - stopped);
+	if (stopped == UINT64_MAX)
+		return;
+	atomic_store(&p->time_offset, whpsim_host_ns() - stopped);
+	if (whpsim_has_apic(p))
+		whpsim_apic_time_moved(p);
 }
 
 uint64_t whpsim_tsc(void *o)

@@ -172,6 +172,9 @@ bool whpsim_set_apic_base(struct whpsim_vp *vp, uint64_t value);
 bool whpsim_apic_traps(struct whpsim_vp *vp, uint32_t reg, uint64_t value);
 /* A register of the APIC's page (0x6e0: the TSC deadline); false: no APIC is emulated. */
 bool whpsim_apic_register(struct whpsim_vp *vp, uint32_t offset, uint64_t *value);
+void whpsim_apic_set_deadline(struct whpsim_vp *vp, uint64_t tsc);
+/* Time goes on: what waits for a time looks at it again. */
+void whpsim_apic_time_moved(struct whpsim_partition *p);
 static inline bool whpsim_has_apic(const struct whpsim_partition *p)
 {
 	return p->properties.apic_mode != WHvX64LocalApicEmulationModeNone;

@@ -126,6 +126,16 @@ static void external_event(void **state)
 	delete(1);
 }
 
+/* The LVT's timer entry, by the state of the whole controller. */
+static void rig_lvt_timer(uint32_t vp, uint32_t entry)
+{
+	static uint8_t page[4096];
+	uint32_t written;
+	assert_int_equal(WHvGetVirtualProcessorInterruptControllerState2(rig.p, vp, page, sizeof page, &written), S_OK);
+	memcpy(page + 0x320, &entry, sizeof entry);
+	assert_int_equal(WHvSetVirtualProcessorInterruptControllerState2(rig.p, vp, page, sizeof page), S_OK);
+}
+
 static void requests_that_are_refused(void **state)
 {
 	WHV_INTERRUPT_CONTROL c = {.Vector = 0x40};
@@ -162,6 +172,27 @@ static void timer(void **state)
 	uint64_t before = whpsim_host_ns();
 	assert_int_equal(rig_run(0, &x), WHvRunVpExitReasonX64IoPortAccess);
 	assert_true(whpsim_host_ns() - before >= 5000000);
+	delete(1);
+}
+
+/* Time stands still with the timer armed, and goes on with it. */
+static void timer_and_time(void **state)
+{
+	(void)state;
+	make(1);
+	sleeping(0, 0x40);
+	run_while(ask_nothing_but_cancel); /* asleep; now a timer by the host: deadline mode */
+	assert_int_equal(WHvSuspendPartitionTime(rig.p), S_OK);
+	uint64_t now = rig_get(0, WHvX64RegisterTsc);
+	rig_lvt_timer(0, 2 << 17 | 0x40);
+	rig_set(0, WHvX64RegisterTscDeadline, now + 3000000); /* 3 ms */
+	assert_int_equal(rig_get(0, WHvX64RegisterTscDeadline), now + 3000000);
+	usleep(20000);
+	assert_int_equal(rig_get(0, WHvX64RegisterTsc), now);
+	assert_int_equal(rig_get(0, WHvX64RegisterTscDeadline), now + 3000000);
+	uint64_t before = whpsim_host_ns();
+	assert_int_equal(rig_run(0, &x), WHvRunVpExitReasonX64IoPortAccess);
+	assert_true(whpsim_host_ns() - before >= 2500000);
 	delete(1);
 }
 
@@ -288,7 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wakes_from_hlt), cmocka_unit_test(level_has_an_eoi_exit),
 		cmocka_unit_test(external_event), cmocka_unit_test(requests_that_are_refused),
-		cmocka_unit_test(timer),          cmocka_unit_test(startup),
+		cmocka_unit_test(timer), cmocka_unit_test(timer_and_time),         cmocka_unit_test(startup),
 		cmocka_unit_test(cancel_who_waits_for_sipi), cmocka_unit_test(traps), cmocka_unit_test(map_while_running),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
