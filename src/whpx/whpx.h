@@ -184,6 +184,7 @@ struct whpx_vcpu {
 	bool emu_loaded;      /* the software CPU has the vCPU's registers */
 
 	unsigned untimed; /* runs still to be timed, to know what an exit costs */
+	uint64_t advanced; /* RIP as whpx_advance left it */
 	int stashed; /* the kind of an exit in v->exit's shape, in stashed_exit, that a completion ended in; 0: none */
 	vma_exit stashed_exit;
 	uint8_t *xsave; /* for the platform's form of the XSAVE image */

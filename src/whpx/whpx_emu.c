@@ -168,7 +168,10 @@ void whpx_emu_debug(struct whpx_vcpu *w)
 		c->user_break[i].type = (uint8_t)d->hw[i].type;
 		c->user_break[i].len = (uint8_t)d->hw[i].length;
 	}
-	whpx_emu_forget(w);
+	if (w->half == WHPX_EMULATED) /* it is to be stepped over, or no longer */
+		x86_state_changed(c, true);
+	else
+		whpx_emu_forget(w);
 }
 
 /* ------ exits ------ */

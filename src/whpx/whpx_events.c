@@ -9,6 +9,13 @@
 enum { TYPE_INTERRUPT = 0, TYPE_NMI = 2, TYPE_EXCEPTION = 3, TYPE_SOFT = 4 };
 enum { RFLAGS_IF = 1 << 9, INT_N_LENGTH = 2 };
 
+/* The emulator has not seen what is written past it. */
+static void outdated(struct whpx_vcpu *w)
+{
+	if (w->half != WHPX_EMULATED)
+		whpx_emu_forget(w);
+}
+
 static void put_interruption(struct whpx_vcpu *w, unsigned type, unsigned vector, bool has_error, uint32_t error)
 {
 	WHV_X64_PENDING_INTERRUPTION_REGISTER *p = &whpx_add(&w->out, WHvRegisterPendingInterruption)->PendingInterruption;
@@ -20,6 +27,7 @@ static void put_interruption(struct whpx_vcpu *w, unsigned type, unsigned vector
 	p->DeliverErrorCode = has_error;
 	p->ErrorCode = has_error ? error : 0;
 	w->interruption = true;
+	outdated(w);
 }
 
 void whpx_raise(struct whpx_vcpu *w, uint8_t vector, bool has_error, uint32_t error)
@@ -255,6 +263,7 @@ int whpx_set_tpr(struct vma_vcpu *v, uint8_t cr8)
 
 	w->cr8 = cr8;
 	whpx_put(w, WHvX64RegisterCr8, cr8);
+	outdated(w);
 	return 0;
 }
 

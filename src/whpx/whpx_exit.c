@@ -45,6 +45,7 @@ int whpx_advance(struct whpx_vcpu *w, unsigned length)
 
 	if (!c->ExecutionState.EferLma || !c->Cs.Long)
 		rip = (uint32_t)rip;
+	w->advanced = rip;
 	whpx_put(w, WHvX64RegisterRip, rip);
 	return w->shadow ? end_shadow(w) : 0;
 }

@@ -57,17 +57,16 @@ void whpx_vcpu_close(struct vma_vcpu *v)
 
 /* ------ completing ------ */
 
-static void step_finished(struct whpx_vcpu *w)
+static void step_finished(struct whpx_vcpu *w, enum whpx_half half)
 {
-	uint64_t rip = whpx_add(&w->out, WHvX64RegisterRip)->Reg64; /* whpx_advance put it there */
-
-	if (w->half != WHPX_EMULATED && w->v->debug.single_step && !w->interruption)
-		whpx_debug_finished(w, rip);
+	if (half != WHPX_EMULATED && w->v->debug.single_step && !w->interruption)
+		whpx_debug_finished(w, w->advanced);
 }
 
 int whpx_complete(struct vma_vcpu *v)
 {
 	struct whpx_vcpu *w = whpx_vcpu(v);
+	enum whpx_half half = w->half;
 	int rc;
 
 	if (!v->exit.pending)
@@ -79,7 +78,7 @@ int whpx_complete(struct vma_vcpu *v)
 		return rc;
 	v->exit.pending = 0;
 	if (w->debug_on)
-		step_finished(w);
+		step_finished(w, half);
 	w->half = WHPX_NONE;
 	return 0;
 }

@@ -169,6 +169,64 @@ static void test_while_pending(void **state)
 	guest_close(&g);
 }
 
+/* Between two steps, when the emulator has the vCPU's state already: before the next instruction. */
+static void test_between_steps(void **state)
+{
+	vma_debug debug = {.size = sizeof debug, .single_step = 1};
+	struct guest g;
+
+	(void)state;
+	open_guest(&g);
+	assert_int_equal(vma_vcpu_debug(g.v, &debug), 0);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_DEBUG);
+	assert_int_equal(vma_x86_interrupt(g.v, IRQ), 0);
+	assert_int_equal(guest_run_out(&g, IRQ, 1, NULL), CONF_PASS);
+	assert_int_equal(guest_read64(&g, guest_get(&g, VMA_X86_RSP)), GUEST_CODE + 1);
+	guest_close(&g);
+}
+
+/* Stepping that begins while an exit waits ends behind its instruction. */
+static void test_step_begins_pending(void **state)
+{
+	static const uint8_t code[] = {0x83, 0x0b, 0x01, 0x90, 0xf4}; /* or dword ptr [rbx], 1; nop; hlt */
+	vma_debug debug = {.size = sizeof debug, .single_step = 1};
+	struct guest g;
+
+	(void)state;
+	if (guest_open(&g, &conf, NULL, code, sizeof code) != CONF_PASS)
+		fail_msg("%s", conf.reason);
+	guest_set(&g, VMA_X86_RBX, GUEST_MMIO);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO);
+	memset(g.exit->mmio.data, 0, 4);
+	assert_int_equal(vma_vcpu_debug(g.v, &debug), 0);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_DEBUG);
+	assert_int_equal(g.exit->debug.pc, GUEST_CODE + 3);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_DEBUG);
+	assert_int_equal(g.exit->debug.pc, GUEST_CODE + 4);
+	guest_close(&g);
+}
+
+/* The exit of a stepped OUT in the shadow of STI, where RIP is written before the shadow is. */
+static void test_step_over_shadow(void **state)
+{
+	static const uint8_t code[] = {0xe6, 0x10, 0x90, 0xf4}; /* out 0x10, al; nop; hlt */
+	vma_debug debug = {.size = sizeof debug, .single_step = 1};
+	vma_x86_events e = {.shadow = 1};
+	struct guest g;
+
+	(void)state;
+	if (guest_open(&g, &conf, NULL, code, sizeof code) != CONF_PASS)
+		fail_msg("%s", conf.reason);
+	assert_int_equal(vma_x86_set_events(g.v, &e), 0);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_IO);
+	assert_int_equal(vma_vcpu_debug(g.v, &debug), 0);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_DEBUG);
+	assert_int_equal(g.exit->debug.pc, GUEST_CODE + 2);
+	assert_int_equal(guest_get(&g, VMA_X86_RIP), GUEST_CODE + 2);
+	guest_close(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +234,9 @@ int main(void)
 		cmocka_unit_test(test_seen_and_moved),
 		cmocka_unit_test(test_software_return),
 		cmocka_unit_test(test_while_pending),
+		cmocka_unit_test(test_between_steps),
+		cmocka_unit_test(test_step_begins_pending),
+		cmocka_unit_test(test_step_over_shadow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
