@@ -11,8 +11,12 @@
 
 #include "conformance.h"
 
+/* As many as the simulation keeps (sim/whpx/replay.h). */
+enum { CAPABILITIES_MAX = 128, PROPERTIES_MAX = 128, HIDDEN_MAX = 96 };
+
 struct reading {
 	struct replay *out;
+	int *capabilities, *properties, *hidden; /* how many there are already */
 	char *error;
 	size_t error_size;
 };
@@ -39,6 +43,11 @@ static const char *text_at(const cJSON *object, const char *name)
 	return text;
 }
 
+static int too_many(const struct reading *r)
+{
+	return refuse(r, "more facts than a simulation takes");
+}
+
 static int append(const struct reading *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int append(const struct reading *r, const char *format, ...)
 {
@@ -50,7 +59,7 @@ static int append(const struct reading *r, const char *format, ...)
 	va_start(ap, format);
 	n = vsnprintf(text + used, room - used, format, ap);
 	va_end(ap);
-	return n < 0 || (size_t)n >= room - used ? refuse(r, "more facts than a simulation takes") : 0;
+	return n < 0 || (size_t)n >= room - used ? too_many(r) : 0;
 }
 
 /* ------ facts ------ */
@@ -72,7 +81,9 @@ static int function(const struct reading *r, const char *key, const char *name, 
 
 	if (name[n] || n < 4 || n > 60 || (strcmp(value, "yes") && strcmp(value, "no")))
 		return bad_fact(r, key);
-	return *value == 'n' ? append(r, ",hide=%s", name) : 0;
+	if (*value == 'y')
+		return 0;
+	return ++*r->hidden > HIDDEN_MAX ? too_many(r) : append(r, ",hide=%s", name);
 }
 
 /* The HRESULT, and after a blank the bytes. */
@@ -83,8 +94,12 @@ static int capability(const struct reading *r, const char *key, const char *code
 
 	if (!is_code(code) || code[10] || !is_code(value) || (value[10] && value[10] != ' '))
 		return bad_fact(r, key);
+	if (++*r->capabilities > CAPABILITIES_MAX)
+		return too_many(r);
 	if (!value[10])
 		return append(r, ",cap=%s:%s", code, value);
+	if (strncmp(value, "0x00000000", 10))
+		return bad_fact(r, key);
 	digits = strspn(value + 11, "0123456789abcdef");
 	if (!digits || digits % 2 || digits > 2 * BYTES_MAX || value[11 + digits])
 		return bad_fact(r, key);
@@ -95,7 +110,9 @@ static int property(const struct reading *r, const char *key, const char *code, 
 {
 	if (!is_code(code) || code[10] || !is_code(value) || value[10])
 		return bad_fact(r, key);
-	return strcmp(value, "0x00000000") ? append(r, ",prop=%s:%s", code, value) : 0;
+	if (!strcmp(value, "0x00000000"))
+		return 0;
+	return ++*r->properties > PROPERTIES_MAX ? too_many(r) : append(r, ",prop=%s:%s", code, value);
 }
 
 static int library(const struct reading *r, const char *key, const char *name, const char *value)
@@ -207,7 +224,8 @@ static int read_report(const struct reading *r, const cJSON *report)
 
 int replay_read(const char *text, size_t size, struct replay *out, char *error, size_t error_size)
 {
-	const struct reading r = {out, error, error_size};
+	int capabilities = 0, properties = 0, hidden = 0;
+	const struct reading r = {out, &capabilities, &properties, &hidden, error, error_size};
 	cJSON *report = cJSON_ParseWithLength(text, size);
 	int result;
 

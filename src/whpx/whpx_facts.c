@@ -105,6 +105,32 @@ static void tell_properties(struct telling *t, WHV_PARTITION_HANDLE partition)
 	}
 }
 
+/* Lists cannot be read. */
+static void tell_lists(struct telling *t, WHV_PARTITION_HANDLE partition)
+{
+	static const uint32_t leaves[] = {1, 0xd};
+	static const WHV_X64_CPUID_RESULT result = {.Function = 0x40000000};
+	static const WHV_X64_CPUID_RESULT2 masked = {.Function = 0x40000000};
+	static const WHV_MSR_ACTION_ENTRY action = {.Index = 0x10};
+	static const struct {
+		WHV_PARTITION_PROPERTY_CODE code;
+		const void *value;
+		uint32_t size;
+	} lists[] = {
+		{WHvPartitionPropertyCodeCpuidExitList, leaves, sizeof(leaves)},
+		{WHvPartitionPropertyCodeCpuidResultList, &result, sizeof(result)},
+		{WHvPartitionPropertyCodeCpuidResultList2, &masked, sizeof(masked)},
+		{WHvPartitionPropertyCodeMsrActionList, &action, sizeof(action)},
+	};
+
+	for (size_t i = 0; i < VMA_COUNT(lists); i++) {
+		char text[16];
+
+		put_answer(text, sizeof(text), WHPX(SetPartitionProperty, partition, lists[i].code, lists[i].value, lists[i].size), NULL, 0);
+		tell_code(t, "property-set", lists[i].code, text);
+	}
+}
+
 /* ------ registers of a fresh virtual processor ------ */
 
 static const WHV_REGISTER_NAME registers[] = {
@@ -158,6 +184,7 @@ static void tell_partition(struct telling *t)
 		return;
 	WHPX(SetPartitionProperty, partition, WHvPartitionPropertyCodeProcessorCount, &count, sizeof(count));
 	tell_properties(t, partition);
+	tell_lists(t, partition);
 	tell_processor(t, partition);
 	whpx_api.DeletePartition(partition);
 }

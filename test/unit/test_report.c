@@ -75,6 +75,7 @@ static void hostile_reports(void **state)
 		{FACT("capability.0x00000001", "0x00000000 0"), "is not"},
 		{FACT("capability.0x00000001", "0x00000000 "), "is not"},
 		{FACT("capability.0x00000001", "0x0000000g 00"), "is not"},
+		{FACT("capability.0x00000001", "0x80370300 00"), "is not"},
 		{FACT("capability.0x00000001", "0x00000000 00,gpa36"), "is not"},
 		{FACT("capability.0x00000001,gpa36", "0x00000000 00"), "is not"},
 		{FACT("property-set.0x00000001", "0x00000000 00"), "is not"},
