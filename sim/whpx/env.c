@@ -159,7 +159,7 @@ static unsigned env_poll(void *o)
 		found |= X86_POLL_STOP;
 	if (interrupt_pending(vp))
 		found |= X86_POLL_INTR;
-	if (atomic_exchange(&vp->nmi, false))
+	if (!vp->cpu->nmi_window && atomic_exchange(&vp->nmi, false)) /* there is one place for both */
 		found |= X86_POLL_NMI;
 	if (atomic_load(&vp->init))
 		found |= X86_POLL_INIT;

@@ -2,6 +2,7 @@
  * stopping every virtual processor so that the map may change. */
 #include <stdlib.h>
 #include <string.h>
+#include "cpu/x86/ram.h"
 #include "whpsim.h"
 
 /* ------ the world ------ */
@@ -360,7 +361,11 @@ static bool copy(struct whpsim_partition *p, uint64_t gpa, void *data, uint64_t 
 		if (!r || !(r->flags & needs))
 			return false;
 		uint64_t room = WHPSIM_PAGE - gpa % WHPSIM_PAGE, n = size < room ? size : room;
-		memcpy(write ? r->hva + (gpa - r->gpa) : at, write ? at : r->hva + (gpa - r->gpa), (size_t)n);
+		uint8_t *memory = r->hva + (gpa - r->gpa);
+		if (write)
+			host_write(memory, at, (unsigned)n);
+		else
+			host_read(at, memory, (unsigned)n);
 		if (write && r->dirty)
 			set_bit(r, gpa);
 		gpa += n;

@@ -53,7 +53,7 @@ static void prepare(struct whpsim_vp *vp)
 	struct x86_cpu *c = vp->cpu;
 	whpsim_env_refresh(vp);
 	whpsim_want_window(vp);
-	c->nmi_window = vp->wanted.NmiNotification;
+	c->nmi_window = vp->wanted.NmiNotification && !c->nmi_pending;
 	c->nmi_pending = c->nmi_pending || c->nmi_window;
 	x86_host_wrote(vp->partition->share); /* the caller may have written code */
 }
