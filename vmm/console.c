@@ -1,5 +1,6 @@
 /* console.c - see console.h. */
 #include "console.h"
+#include "terminal.h"
 
 #include <string.h>
 
@@ -44,6 +45,8 @@ static size_t write_some(struct console *c, const uint8_t *data, size_t size, in
 		c->write(c->write_opaque, data, size);
 		return size;
 	}
+	if (c->kind == VMM_CONSOLE_STDIO && terminal_write(data, size))
+		return size;
 	result = uv_fs_write(NULL, &request, c->fd, &buf, 1, -1, NULL);
 	uv_fs_req_cleanup(&request);
 	if (result >= 0)

@@ -2,9 +2,12 @@
 #include "terminal.h"
 
 #include <stdatomic.h>
+#include <string.h>
 #include <windows.h>
 
 #define STREAMS 2
+#define CHARACTER_MAX 4 /* bytes */
+#define PIECE 1024
 
 static const DWORD ids[STREAMS] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
 static DWORD modes[STREAMS];
@@ -32,6 +35,45 @@ int terminal_open(void)
 	if (modes[1])
 		SetConsoleMode(GetStdHandle(ids[1]), modes[1] | ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING |
 							     DISABLE_NEWLINE_AUTO_RETURN);
+	return 1;
+}
+
+/* How many of the bytes are whole characters; what follows may become one. */
+static size_t whole(const uint8_t *bytes, size_t size)
+{
+	for (size_t back = 1; back <= size && back < CHARACTER_MAX; back++) {
+		uint8_t first = bytes[size - back];
+		size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+
+		if ((first & 0xc0) != 0x80)
+			return length > back ? size - back : size;
+	}
+	return size;
+}
+
+/* A console decodes each write by itself, and the two bytes of a character may be far apart. */
+int terminal_write(const uint8_t *data, size_t size)
+{
+	static uint8_t bytes[CHARACTER_MAX + PIECE];
+	static size_t kept;
+	static wchar_t wide[CHARACTER_MAX + PIECE];
+	HANDLE console = GetStdHandle(ids[1]);
+	DWORD done;
+
+	if (!changed || !modes[1])
+		return 0;
+	while (size) {
+		size_t piece = size < PIECE ? size : PIECE, known;
+
+		memcpy(bytes + kept, data, piece);
+		known = whole(bytes, kept + piece);
+		WriteConsoleW(console, wide, (DWORD)MultiByteToWideChar(CP_UTF8, 0, (char *)bytes, (int)known, wide, CHARACTER_MAX + PIECE), &done,
+			      NULL);
+		kept = kept + piece - known;
+		memmove(bytes, bytes + known, kept);
+		data += piece;
+		size -= piece;
+	}
 	return 1;
 }
 

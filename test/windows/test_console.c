@@ -14,6 +14,7 @@
 #define PATIENCE_MS 30000u
 #define INSIDE L"--inside"
 #define CODE_PAGE 850u
+#define ECHO L"--kernel \"%ls\\echo\" --timeout 60"
 
 static wchar_t command[MAX_PATH], folder[MAX_PATH];
 static HANDLE in, out;
@@ -25,6 +26,9 @@ static const DWORD out_mode = ENABLE_PROCESSED_OUTPUT | ENABLE_WRAP_AT_EOL_OUTPU
 static const char echo[] = "\x66\xba\xfd\x03\xec\xa8\x01\x74\xf7\xb2\xf8\xec\xee\xeb\xf1";
 /* "ok" and a newline, then debug exit 0 */
 static const char ok[] = "\x66\xba\xf8\x03\xb0o\xee\xb0k\xee\xb0\n\xee\x30\xc0\xe6\xf4\xf4";
+
+/* The two bytes of U+00E4, some millions of instructions apart, then itself for ever */
+static const char split[] = "\x66\xba\xf8\x03\xb0\xc3\xee\xb9\x00\x00\x00\x04\xff\xc9\x75\xfc\xb0\xa4\xee\xeb\xfe";
 
 static void write_file(const wchar_t *name, const void *data, DWORD size)
 {
@@ -56,6 +60,8 @@ static int prepare(void **state)
 	write_file(name, echo, sizeof echo - 1);
 	swprintf(name, MAX_PATH, L"%ls\\ok", folder);
 	write_file(name, ok, sizeof ok - 1);
+	swprintf(name, MAX_PATH, L"%ls\\split", folder);
+	write_file(name, split, sizeof split - 1);
 	in = console(L"CONIN$");
 	out = console(L"CONOUT$");
 	return in == INVALID_HANDLE_VALUE || out == INVALID_HANDLE_VALUE;
@@ -63,7 +69,7 @@ static int prepare(void **state)
 
 static int tidy(void **state)
 {
-	static const wchar_t *const names[] = {L"echo", L"ok", L"console"};
+	static const wchar_t *const names[] = {L"echo", L"ok", L"split", L"console"};
 	wchar_t name[MAX_PATH];
 
 	(void)state;
@@ -107,7 +113,7 @@ static DWORD mode_of(HANDLE handle)
 	return mode;
 }
 
-static PROCESS_INFORMATION start_in_console(void)
+static PROCESS_INFORMATION start_in_console(const wchar_t *format)
 {
 	CONSOLE_SCREEN_BUFFER_INFO info;
 	PROCESS_INFORMATION process;
@@ -120,7 +126,7 @@ static PROCESS_INFORMATION start_in_console(void)
 	GetConsoleScreenBufferInfo(out, &info);
 	FillConsoleOutputCharacterW(out, L' ', (DWORD)info.dwSize.X * (DWORD)info.dwSize.Y, (COORD){0, 0}, &done);
 	SetConsoleCursorPosition(out, (COORD){0, 0});
-	process = start(L"--kernel \"%ls\\echo\" --timeout 60", in, out);
+	process = start(format, in, out);
 	for (unsigned waited = 0; mode_of(in) & ENABLE_LINE_INPUT; waited += 10) {
 		assert_in_range(waited, 0, PATIENCE_MS);
 		Sleep(10);
@@ -168,7 +174,7 @@ static void assert_put_back(void)
 /* Keys are the guest's, Ctrl-C among them; Ctrl-a x is not. */
 static void test_keys(void **state)
 {
-	PROCESS_INFORMATION process = start_in_console();
+	PROCESS_INFORMATION process = start_in_console(ECHO);
 
 	(void)state;
 	assert_false(mode_of(in) & (ENABLE_PROCESSED_INPUT | ENABLE_ECHO_INPUT));
@@ -188,10 +194,22 @@ static void test_keys(void **state)
 	assert_put_back();
 }
 
+static void test_split_character(void **state)
+{
+	PROCESS_INFORMATION process = start_in_console(L"--kernel \"%ls\\split\" --timeout 60");
+
+	(void)state;
+	wait_for(L"\u00e4 ");
+	press(1, LEFT_CTRL_PRESSED);
+	press(L'x', 0);
+	assert_int_equal(end_of(&process), 0);
+	assert_put_back();
+}
+
 /* As somebody sends Ctrl-C who is not the keyboard: to everybody in this console, so this process looks away. */
 static void test_interrupt(void **state)
 {
-	PROCESS_INFORMATION process = start_in_console();
+	PROCESS_INFORMATION process = start_in_console(ECHO);
 
 	(void)state;
 	SetConsoleCtrlHandler(NULL, TRUE);
@@ -204,7 +222,7 @@ static void test_interrupt(void **state)
 /* A thread of the process starts where nothing is. */
 static void test_crash(void **state)
 {
-	PROCESS_INFORMATION process = start_in_console();
+	PROCESS_INFORMATION process = start_in_console(ECHO);
 	HANDLE thread = CreateRemoteThread(process.hProcess, NULL, 0, (LPTHREAD_START_ROUTINE)(uintptr_t)16, NULL, 0, NULL);
 
 	(void)state;
@@ -290,8 +308,8 @@ static int start_inside(const wchar_t *self)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys),  cmocka_unit_test(test_interrupt), cmocka_unit_test(test_crash),
-		cmocka_unit_test(test_pipes), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_keys),  cmocka_unit_test(test_split_character), cmocka_unit_test(test_interrupt),
+		cmocka_unit_test(test_crash), cmocka_unit_test(test_pipes),           cmocka_unit_test(test_names),
 	};
 	wchar_t self[MAX_PATH];
 
