@@ -153,7 +153,8 @@ static int env_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 		out[3] &= apic_off(cv) ? ~(uint32_t)(1 << 9) : ~(uint32_t)0;
 	} else if (leaf == 0xb || leaf == 0x1f)
 		out[3] = cv->v->index;
-	return cv->vm->vm->config.cpuid_exits ? X86_DEFER : X86_DONE;
+	/* while the CPU is made it asks for itself what it has */
+	return cv->cpu && cv->vm->vm->config.cpuid_exits ? X86_DEFER : X86_DONE;
 }
 
 static unsigned env_poll(void *o)

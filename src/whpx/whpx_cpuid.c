@@ -375,10 +375,71 @@ static uint32_t results(const struct vma_vm *vm, WHV_X64_CPUID_RESULT *list)
 	return n;
 }
 
+/* What stays the platform's in an entry: the APIC id, and what follows CR4 and XCR0. */
+static WHV_CPUID_OUTPUT ours(const vma_x86_cpuid *e)
+{
+	WHV_CPUID_OUTPUT mask = {~0u, ~0u, ~0u, ~0u};
+
+	if (e->leaf == 1) {
+		mask.Ebx = 0x00ffffff;
+		mask.Ecx = ~(uint32_t)ECX_OSXSAVE;
+	} else if (e->leaf == 7 && !e->subleaf) {
+		mask.Ecx = ~(uint32_t)ECX_OSPKE;
+	} else if (e->leaf == 0xd && e->subleaf < 2) {
+		mask.Ebx = 0;
+	} else if (e->leaf == 0xb || e->leaf == 0x1f) {
+		mask.Edx = 0;
+	}
+	return mask;
+}
+
+/* The x2APIC id stands in every sub-leaf, of the table or not. */
+static void put_ids(const struct vma_vm *vm, uint32_t leaf, WHV_X64_CPUID_RESULT2 *list, uint32_t *n)
+{
+	for (uint32_t vp = 0; vp < vm->config.max_vcpus && *n < MOST; vp++)
+		list[(*n)++] = (WHV_X64_CPUID_RESULT2){.Function = leaf,
+						       .VpIndex = vp,
+						       .Flags = WHvX64CpuidResult2FlagVpSpecific,
+						       .Output.Edx = vp,
+						       .Mask.Edx = ~0u};
+}
+
+/* A Windows without exits for CPUID: sub-leaves and masks say it, if it knows these. */
+static int set_masked_results(struct vma_vm *vm, WHV_X64_CPUID_RESULT2 *list)
+{
+	uint32_t n = 0;
+
+	if (vm->config.cpuid_exits)
+		return vma_fail(VMA_E_NO_HOST, "this Windows has no exits for CPUID");
+	for (size_t i = 0; i < vm->cpuid_count && n < MOST; i++) {
+		const vma_x86_cpuid *e = &vm->cpuid[i];
+
+		if (e->has_subleaf || is_own(e->leaf))
+			list[n++] = (WHV_X64_CPUID_RESULT2){
+				.Function = e->leaf,
+				.Index = e->subleaf,
+				.Flags = e->has_subleaf ? WHvX64CpuidResult2FlagSubleafSpecific : 0,
+				.Output = {e->eax, e->ebx, e->ecx, e->edx},
+				.Mask = ours(e),
+			};
+	}
+	put_ids(vm, 0xb, list, &n);
+	return n ? whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidResultList2, list, n * (uint32_t)sizeof(*list))
+		 : 0;
+}
+
+static int set_exits(struct vma_vm *vm, uint32_t *leaves)
+{
+	uint32_t n = exit_leaves(vm, leaves);
+
+	return whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidExitList, leaves, n * (uint32_t)sizeof(*leaves));
+}
+
 int whpx_cpuid_setup(struct vma_vm *vm)
 {
-	struct {
+	union {
 		WHV_X64_CPUID_RESULT results[MOST];
+		WHV_X64_CPUID_RESULT2 masked[MOST];
 		uint32_t leaves[MOST];
 	} *lists = os_calloc(1, sizeof(*lists));
 	uint32_t n;
@@ -390,10 +451,8 @@ int whpx_cpuid_setup(struct vma_vm *vm)
 	n = results(vm, lists->results);
 	rc = whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidResultList, lists->results,
 			       n * (uint32_t)sizeof(*lists->results));
-	n = exit_leaves(vm, lists->leaves);
-	if (!rc && whpx_host.exits.X64CpuidExit)
-		rc = whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidExitList, lists->leaves,
-				       n * (uint32_t)sizeof(*lists->leaves));
+	if (!rc)
+		rc = whpx_host.exits.X64CpuidExit ? set_exits(vm, lists->leaves) : set_masked_results(vm, lists->masked);
 	os_free(lists);
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include "whpx/whpx_emu.h"
 
 enum { TYPE_EXCEPTION = 3, TYPE_SOFT = 4 }; /* of PendingInterruption: as VMX (SDM vol. 3, 25.8.3) */
+enum { RFLAGS_RF = 1 << 16 };
 #define CR4_PKE (UINT64_C(1) << 22)
 
 enum kind { WORD, DEBUG, FLAGS, SEGMENT, GDT, IDT, STATE, EVENT };
@@ -157,6 +158,13 @@ static void row_in(struct whpx_vcpu *w, const struct row *r, const WHV_REGISTER_
 
 /* ------ out ------ */
 
+/* What interrupts a string instruction saves RF with its flags (SDM vol. 3, 18.3.1.1); the platform does not know that one
+ * is under way. */
+static bool between_iterations(const struct x86_cpu *c)
+{
+	return c->rep_rip == c->rip;
+}
+
 /* What was raised and not delivered goes before what was injected. */
 static WHV_X64_PENDING_INTERRUPTION_REGISTER event_out(const struct x86_cpu *c)
 {
@@ -186,7 +194,7 @@ static void row_out(struct whpx_vcpu *w, const struct row *r, WHV_REGISTER_VALUE
 		memcpy(&v->Reg64, place(c, r), sizeof(v->Reg64));
 		break;
 	case FLAGS:
-		v->Reg64 = x86_get_rflags(c);
+		v->Reg64 = x86_get_rflags(c) | (between_iterations(c) ? RFLAGS_RF : 0);
 		break;
 	case SEGMENT:
 		s = place(c, r);
