@@ -73,7 +73,9 @@ static void memory(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(os_file_size(fd), 8192);
+	const int64_t length = os_file_size(fd);
+
+	assert_true(length == 8192 || length == -EINVAL); /* Windows' sections are no files */
 	assert_int_equal(os_map(fd, 0, 8192, OS_MAP_WRITE, &a), 0);
 	assert_int_equal(os_map(fd, 4096, 4096, OS_MAP_WRITE | OS_MAP_PRIVATE, &b), 0);
 	((char *)a)[4096] = 5;
@@ -249,17 +251,12 @@ static int live(size_t i, int at, int error)
 	return rc;
 }
 
-static void each_call_fails(void **state)
+/* Returns how many calls failed. */
+static int sweep(void)
 {
 	static const int errors[] = {ENOMEM, EIO};
-	struct host_usage before = {0}, after = {0};
-	bool counted;
 	int swept = 0;
 
-	(void)state;
-	for (size_t i = 0; i < sizeof(lives) / sizeof(*lives); i++)
-		assert_int_equal(live(i, 0, 0), 0);
-	counted = host_usage(&before);
 	for (size_t i = 0; i < sizeof(lives) / sizeof(*lives); i++) {
 		assert_int_equal(live(i, 0, 0), 0);
 		const int count = calls;
@@ -275,12 +272,29 @@ static void each_call_fails(void **state)
 				swept++;
 			}
 	}
+	return swept;
+}
+
+static void each_call_fails(void **state)
+{
+#ifdef __SANITIZE_THREAD__
+	enum { SWEEPS = 20, ALLOWED = 4 * SWEEPS }; /* the sanitizer's own */
+#else
+	enum { SWEEPS = 20, ALLOWED = SWEEPS / 2 };
+#endif
+	struct host_usage before = {0}, after = {0};
+	int swept;
+
+	(void)state;
+	swept = sweep();
 	assert_true(swept >= 2 * 14);
-	if (!counted)
+	if (!host_usage(&before))
 		return;
+	for (int i = 0; i < SWEEPS; i++)
+		assert_int_equal(sweep(), swept);
 	assert_true(host_usage(&after));
 	assert_int_equal(after.handles, before.handles);
-	assert_true(after.mappings <= before.mappings + 4);
+	assert_true(after.mappings < before.mappings + ALLOWED);
 }
 
 int main(void)
