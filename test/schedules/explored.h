@@ -6,7 +6,9 @@
 #include "core/internal.h"
 #include "explore.h"
 
-/* For a vCPU without registers. vma_fail and vma_fail_os are failures of the test. */
+extern int explored_error;
+extern bool (*explored_time_passes)(void); /* a condition's deadline may pass now; NULL: never */
+/* For a vCPU without registers. vma_fail is a failure of the test unless the error is explored_error. */
 extern const struct vma_arch_ops explored_arch;
 
 /* ------ atomics: an operation is known by its text ------ */
@@ -48,11 +50,15 @@ void explored_lock(const char *what, struct os_mutex *m);
 void explored_unlock(const char *what, struct os_mutex *m);
 void explored_event_set(const char *what, struct os_event *e);
 int explored_event_wait(const char *what, struct os_event *e, uint64_t deadline);
+void explored_broadcast(const char *what, struct os_cond *c);
+int explored_cond_wait(const char *what, struct os_cond *c, struct os_mutex *m, uint64_t deadline);
 void explored_join(const char *what, struct os_worker *w);
 #define os_lock(m) explored_lock("lock " #m, (m))
 #define os_unlock(m) explored_unlock("unlock " #m, (m))
 #define os_event_set(e) explored_event_set("set " #e, (e))
 #define os_event_wait(e, deadline) explored_event_wait("wait " #e, (e), (deadline))
+#define os_cond_broadcast(c) explored_broadcast("broadcast " #c, (c))
+#define os_cond_wait_until(c, m, deadline) explored_cond_wait("wait " #c, (c), (m), (deadline))
 #define os_worker_join(w) explored_join("join " #w, (w))
 
 #endif

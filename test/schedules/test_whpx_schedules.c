@@ -1,8 +1,8 @@
-/* test_whpx_schedules.c - the kick on WHPX in every order: src/core's kick and run, src/whpx/whpx_kick.c, and a
+/* test_whpx_schedules.c - kicks and calls on WHPX in every order: src/core's kick and run, src/whpx/whpx_kick.c, and a
  * platform that does with runs and cancels whatever it is allowed to, between owners that run and destroy their vCPUs
- * and kickers in threads and signal handlers. Each kick makes the current or the next run return CANCELED, once; nobody
- * sleeps for ever; nothing is touched after its end; a cancel meets no deletion. Then the same with faults put into
- * the code, each of which must be found.
+ * and those who kick, from threads and signal handlers, or call. Each kick makes the current or the next run return
+ * CANCELED, once; a call is answered; nobody sleeps for ever; nothing is touched after its end; a cancel meets no
+ * deletion. Then the same with faults put into the code, each of which must be found.
  * test-labels: release
  * test-timeout: 300 */
 #include <setjmp.h>
@@ -28,11 +28,14 @@ struct owner_plan {
 	unsigned exits; /* runs that the guest may end by itself before it spins */
 	unsigned kicks; /* CANCELED runs to wait for; 0: leaves after its exits */
 	bool idle;      /* does not run */
+	bool called;    /* its guest spins until a call has been answered */
+	bool abandons;  /* ends without destroying its vCPU */
 };
 struct kicker_plan {
 	unsigned owner, life, kicks;
 	bool patient; /* waits until the kick before has been answered */
 	bool handler; /* a signal's handler on the owner's thread */
+	bool calls;   /* has the owner call a function instead, and destroys the vCPU of one that has ended */
 };
 struct plan {
 	const char *name;
@@ -237,6 +240,9 @@ static struct {
 	} lives[OWNERS][LIVES];
 	vma_kick *kicks[KICKERS]; /* handles, once they can be had */
 	unsigned owners;          /* that are still there */
+	unsigned calls;           /* that were answered, by the owner or not */
+	vma_vcpu *called;         /* the vCPU, for the caller */
+	int its_owner;
 } all;
 
 static bool is_for(const struct kicker_plan *p, unsigned me, unsigned life)
@@ -249,7 +255,10 @@ static void hand_out(unsigned me, unsigned life, vma_vcpu *v)
 	for (unsigned i = 0; i < KICKERS; i++)
 		if (is_for(&plan->kickers[i], me, life)) {
 			explore_step("gives a handle away", NULL, NULL);
-			vma_vcpu_kick_handle(v, &all.kicks[i]);
+			if (plan->kickers[i].calls)
+				all.called = v, all.its_owner = explore_self();
+			else
+				vma_vcpu_kick_handle(v, &all.kicks[i]);
 		}
 }
 
@@ -275,6 +284,12 @@ static bool run_is_canceled(struct life *life, vma_vcpu *v)
 	return false;
 }
 
+/* The caller holds on to the kick, or needs it no more. */
+static bool may_go_away(const void *v)
+{
+	return !all.called || all.calls || explore_load(&((const vma_vcpu *)v)->kick->refs, sizeof(unsigned)) > 1;
+}
+
 static void live(unsigned me, unsigned number)
 {
 	const struct owner_plan *p = &plan->owners[me];
@@ -288,11 +303,20 @@ static void live(unsigned me, unsigned number)
 	while (life->answered < p->kicks || vp->exits)
 		run_is_canceled(life, v);
 	/* The kicks to wait for are answered: one more run, which ends by itself. */
-	vp->exits = 1;
+	vp->exits = !p->called || all.calls;
 	life->ends = true;
 	while (!p->idle && run_is_canceled(life, v))
 		;
-	vma_vcpu_destroy(v);
+	if (plan->kickers[0].calls)
+		explore_step("may go away", may_go_away, v);
+	if (!p->abandons)
+		vma_vcpu_destroy(v);
+}
+
+static bool was_answered(const void *unused)
+{
+	(void)unused;
+	return all.calls;
 }
 
 static void owner(void *arg)
@@ -301,8 +325,10 @@ static void owner(void *arg)
 
 	for (unsigned life = 0; life < plan->owners[me].lives; life++)
 		live(me, life);
+	if (plan->kickers[0].calls && !plan->owners[me].abandons)
+		explore_step("lives on", was_answered, NULL);
 	explore_step("leaves", NULL, NULL);
-	if (--all.owners)
+	if (--all.owners || plan->owners[me].abandons)
 		return;
 	platform.partition = false;
 	if (explored_helpers())
@@ -343,6 +369,50 @@ static void kicker(void *arg)
 		vma_kick_unref(all.kicks[i]);
 }
 
+static int in_the_owner(vma_vcpu *v, void *arg)
+{
+	(void)arg;
+	if (v->owner != os_thread_self())
+		explore_fail("the function is called on another thread");
+	all.calls++;
+	platform.vps[v->index].exits = 1;
+	return 7;
+}
+
+static bool is_called(const void *unused)
+{
+	(void)unused;
+	return all.called;
+}
+
+static bool owner_has_ended(void)
+{
+	return all.called && explore_ended(all.its_owner);
+}
+
+static bool owner_has_ended_or_destroys(const void *p)
+{
+	return !((const struct owner_plan *)p)->abandons || owner_has_ended();
+}
+
+static void caller(void *arg)
+{
+	const struct owner_plan *p = arg;
+	int rc;
+
+	explore_step("vma_vcpu_call", is_called, NULL);
+	rc = vma_vcpu_call(all.called, in_the_owner, NULL);
+	if (rc != (all.calls ? 7 : VMA_E_OWNER_GONE) || (rc != 7 && p->called))
+		explore_fail("the call returned %d", rc);
+	all.calls = 1;
+	explore_step("may destroy", owner_has_ended_or_destroys, p);
+	if (!p->abandons)
+		return;
+	vma_vcpu_destroy(all.called);
+	if (explored_helpers())
+		explore_fail("the helper thread outlives the last vCPU");
+}
+
 /* ------ exploring a plan ------ */
 
 static void setup(void)
@@ -359,6 +429,8 @@ static void setup(void)
 	platform.spurious = plan->spurious;
 	platform.failing = plan->failing;
 	explored_signals = signals;
+	explored_error = VMA_E_OWNER_GONE;
+	explored_time_passes = owner_has_ended;
 	explored_setup();
 	explore_memory(&canceller, sizeof(canceller));
 	explore_memory(&vm, sizeof(vm));
@@ -378,7 +450,9 @@ static void setup(void)
 
 		if (!p->kicks)
 			continue;
-		if (p->handler)
+		if (p->calls)
+			explore_thread("caller", caller, (void *)(uintptr_t)&plan->owners[p->owner]);
+		else if (p->handler)
 			explore_handler("handler", kicker, (void *)i, owners[p->owner], has_handle);
 		else
 			explore_thread(i ? "kicker 2" : "kicker", kicker, (void *)i);
@@ -400,6 +474,10 @@ static const struct plan plans[] = {
 	{"an exit for no reason", .owners = {{ONE}}, .kickers = {{.kicks = 1}}, .spurious = 1},
 	{"a cancel that fails", .owners = {{ONE}}, .kickers = {{.kicks = 1}}, .failing = 1},
 	{"another vCPU in the old one's place", .owners = {{.lives = 2}}, .kickers = {{.kicks = 1}}},
+	{"a call, the guest spins", .owners = {{.lives = 1, .called = true}}, .kickers = {{.kicks = 1, .calls = true}}},
+	{"a call, the vCPU goes away", .owners = {{.lives = 1}}, .kickers = {{.kicks = 1, .calls = true}}},
+	{"a call, its owner ends", .owners = {{.lives = 1, .abandons = true}},
+	 .kickers = {{.kicks = 1, .calls = true}}},
 	{"two vCPUs, one is kicked", .owners = {{.lives = 1}, {.lives = 1, .idle = true}}, .kickers = {{.kicks = 1}}},
 };
 
@@ -444,6 +522,9 @@ static void each_fault_is_found(void **state)
 		{{"exchange &k->pending", FAULT_NOT_DONE}, "CANCELED more often"},
 		{{"exchange &k->pending", FAULT_READS_1}, "CANCELED more often"},
 		{{"subtract &k->refs", FAULT_READS_1}, "load &r->kick->attention: it has been freed"},
+		{{"load &k->calls", FAULT_READS_0}, "nobody can go on"},
+		{{"broadcast &k->answered", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"store &k->gone", FAULT_NOT_DONE}, "nobody can go on"},
 		{{"a cancel is latched", FAULT_NOT_DONE}, "nobody can go on"},
 	};
 
