@@ -19,7 +19,7 @@ struct check_options {
 
 #define AT(member) offsetof(struct check_options, member)
 static const struct arg args[] = {
-	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm, soft or null", cli_accels, 0},
+	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm, whpx, soft or null", cli_accels, 0},
 	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guests: x86-64 or arm64 (the host's)", cli_arches, 0},
 	{"--only", NULL, ARG_COUNT, AT(only), 1, 9999, "N", "only check N: 20 is T020", NULL, 0},
 	{"--list", NULL, ARG_FLAG, AT(list), 0, 0, NULL, "name the checks, run none", NULL, 0},

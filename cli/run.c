@@ -33,7 +33,7 @@ static const struct arg_choice resets[] = {{"stop", VMM_RESET_STOP}, {"reboot", 
 
 #define AT(member) offsetof(struct run_options, member)
 static const struct arg args[] = {
-	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm or soft", cli_accels, 0},
+	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm, whpx or soft", cli_accels, 0},
 	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guest: x86-64 or arm64 (the host's)", cli_arches, 0},
 	{"--gic", NULL, ARG_COUNT, AT(gic), 2, 3, "V", "arm64: version of the interrupt controller (3 where there is one)", NULL, 0},
 	{"--cpus", "-smp", ARG_COUNT, AT(cpus), 1, 4096, "N", "virtual CPUs (1)", NULL, 0},
