@@ -92,15 +92,28 @@ static int env_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 	return w->v->vm->config.cpuid_exits && !w->emu->opening ? X86_DEFER : X86_DONE;
 }
 
+enum { MSR_TSC = 0x10 };
+
 static uint64_t env_tsc(void *o)
 {
 	struct whpx_vcpu *w = o;
-	const uint32_t index = 0x10;
+	const uint32_t index = MSR_TSC;
 	uint64_t tsc = 0;
 
 	if (!w->emu->opening && whpx_msr_has_register(w->vm, index))
 		whpx_get_msrs(w->v, &index, &tsc, 1);
 	return tsc;
+}
+
+/* IA32_TSC_ADJUST, where the platform does not know it: the counter itself moves (SDM vol. 3, 18.17.3). */
+static void env_tsc_changed(void *o)
+{
+	struct whpx_vcpu *w = o;
+	const uint32_t index = MSR_TSC;
+	uint64_t tsc = env_tsc(w) + w->cpu->tsc_offset;
+
+	w->cpu->tsc_offset = 0;
+	whpx_set_msrs(w->v, &index, &tsc, 1);
 }
 
 static bool env_random(void *o, uint64_t *value)
@@ -123,6 +136,7 @@ static void fill_env(struct whpx_vcpu *w)
 		.msr_exits = env_msr_exits,
 		.cpuid = env_cpuid,
 		.tsc = env_tsc,
+		.tsc_changed = env_tsc_changed,
 		.random = env_random,
 		.vmcall_exits = w->v->vm->config.hypercall_exits,
 	};

@@ -225,24 +225,40 @@ bool whpx_msr_wanted(const struct vma_vm *vm, uint32_t index, bool write)
 
 enum { ACTIONS = 1024 };
 
-/* How many, or -1: more than the list may have. */
-static int actions_of(const struct vma_vm *vm, WHV_MSR_ACTION_ENTRY *list)
+static bool add_action(WHV_MSR_ACTION_ENTRY *list, uint32_t *n, uint32_t index, uint32_t access)
 {
-	int n = 0;
+	if (*n == ACTIONS)
+		return false;
+	list[(*n)++] = (WHV_MSR_ACTION_ENTRY){
+		.Index = index,
+		.ReadAction = access & 1 ? WHvMsrActionExit : WHvMsrActionArchitectureDefault,
+		.WriteAction = access & 2 ? WHvMsrActionExit : WHvMsrActionArchitectureDefault,
+	};
+	return true;
+}
 
-	for (size_t i = 0; i < vm->msr_range_count; i++) {
-		const struct vma_msr_range *r = &vm->msr_ranges[i];
+/* What has no register here is not to be handled by the platform, where nobody would find it: the emulator keeps it. But
+ * DEBUGCTL does something. */
+static bool is_kept(const struct vma_vm *vm, const struct row *r)
+{
+	enum { DEBUGCTL = 0x1d9 };
 
-		for (uint32_t k = 0; k < r->count; k++) {
-			if (n == ACTIONS)
-				return -1;
-			list[n++] = (WHV_MSR_ACTION_ENTRY){
-				.Index = r->first + k,
-				.ReadAction = r->access & 1 ? WHvMsrActionExit : WHvMsrActionArchitectureDefault,
-				.WriteAction = r->access & 2 ? WHvMsrActionExit : WHvMsrActionArchitectureDefault,
-			};
-		}
-	}
+	return r->name == NONE && r->index != DEBUGCTL && !whpx_msr_wanted(vm, r->index, false) &&
+	       !whpx_msr_wanted(vm, r->index, true);
+}
+
+/* How many; 0: more than the list may have. */
+static uint32_t actions_of(const struct vma_vm *vm, WHV_MSR_ACTION_ENTRY *list)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < vm->msr_range_count; i++)
+		for (uint32_t k = 0; k < vm->msr_ranges[i].count; k++)
+			if (!add_action(list, &n, vm->msr_ranges[i].first + k, vm->msr_ranges[i].access))
+				return 0;
+	for (size_t i = 0; i < ROWS; i++)
+		if (is_kept(vm, &rows[i]) && !add_action(list, &n, rows[i].index, 3))
+			return 0;
 	return n;
 }
 
@@ -250,10 +266,10 @@ static int actions_of(const struct vma_vm *vm, WHV_MSR_ACTION_ENTRY *list)
 static bool set_actions(struct whpx_vm *wm)
 {
 	WHV_MSR_ACTION_ENTRY list[ACTIONS];
-	int n = actions_of(wm->vm, list);
+	uint32_t n = actions_of(wm->vm, list);
 
-	return n > 0 && !WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeMsrActionList, list,
-			      (uint32_t)n * (uint32_t)sizeof(*list));
+	return n && !WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeMsrActionList, list,
+			  n * (uint32_t)sizeof(*list));
 }
 
 static WHV_X64_MSR_EXIT_BITMAP bitmap_of(const struct vma_vm *vm)
@@ -309,7 +325,7 @@ int whpx_msr_setup(struct vma_vm *vm)
 	if (!(vm->info.caps & VMA_CAP_MSR_EXIT))
 		return 0;
 	rc = whpx_set_property(wm, WHvPartitionPropertyCodeX64MsrExitBitmap, &b, sizeof(b));
-	if (rc || !vm->msr_range_count || set_actions(wm))
+	if (rc || set_actions(wm))
 		return rc;
 	return check_wanted(vm, b);
 }
