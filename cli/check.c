@@ -20,13 +20,16 @@ struct check_options {
 #define AT(member) offsetof(struct check_options, member)
 static const struct arg args[] = {
 	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm, whpx, soft or null", cli_accels, 0},
-	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guests: x86-64 or arm64 (the host's)", cli_arches, 0},
+	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guests: x86-64 or arm64 (the host's)", cli_arches,
+	 0},
 	{"--only", NULL, ARG_COUNT, AT(only), 1, 9999, "N", "only check N: 20 is T020", NULL, 0},
 	{"--list", NULL, ARG_FLAG, AT(list), 0, 0, NULL, "name the checks, run none", NULL, 0},
 	{"--timeout", NULL, ARG_SECONDS, AT(timeout_ms), 1, UINT32_MAX, "S", "of each check (60)", NULL, 0},
 	{"--json", NULL, ARG_FLAG, AT(json), 0, 0, NULL, "as JSON", NULL, 0},
-	{"--report", NULL, ARG_TEXT, AT(report), 0, 0, "FILE", "write what this host is and all that was found, to be sent", NULL, 0},
-	{"--replay", NULL, ARG_TEXT, AT(replay), 0, 0, "FILE", "a report's Windows, simulated, and what differs from it", NULL, 0},
+	{"--report", NULL, ARG_TEXT, AT(report), 0, 0, "FILE",
+	 "write what this host is and all that was found, to be sent", NULL, 0},
+	{"--replay", NULL, ARG_TEXT, AT(replay), 0, 0, "FILE",
+	 "a report's Windows, simulated, and what differs from it", NULL, 0},
 	{"--one", NULL, ARG_COUNT, AT(one), 1, 9999, "N", "run check N in this process: for a debugger", NULL, 0},
 	{NULL, NULL, ARG_FLAG, 0, 0, 0, NULL, NULL, NULL, 0},
 };
@@ -35,7 +38,8 @@ static const struct arg args[] = {
 static int run_suite(const struct check_options *options, const struct subject *s)
 {
 	cJSON *json = options->json ? cJSON_CreateObject() : NULL;
-	struct suite suite = {.subject = *s, .only = options->only, .timeout_ms = options->timeout_ms, .quiet = options->json};
+	struct suite suite = {
+		.subject = *s, .only = options->only, .timeout_ms = options->timeout_ms, .quiet = options->json};
 	int status;
 
 	suite.rows = json ? cJSON_AddArrayToObject(json, "checks") : NULL;

@@ -1,4 +1,5 @@
-/* replay.c - vmaccel check --replay: the suite on the simulated platform as a report's was, and what differs from the report. */
+/* replay.c - vmaccel check --replay: the suite on the simulated platform as a report's was, and what differs from the
+ * report. */
 #include "report.h"
 
 #include <stdio.h>
@@ -64,8 +65,8 @@ static int compare(const struct replay *replay, const cJSON *rows)
 			same++;
 			continue;
 		}
-		printf("T%03d: %s there, %s on the simulation\n", replay->rows[i].number, conf_results[replay->rows[i].result],
-		       conf_results[here]);
+		printf("T%03d: %s there, %s on the simulation\n", replay->rows[i].number,
+		       conf_results[replay->rows[i].result], conf_results[here]);
 		differ++;
 	}
 	printf("%d results as in the report, %d others\n", same, differ);
@@ -87,7 +88,8 @@ static int replay(const struct replay *report, uint32_t only, uint32_t timeout_m
 	uv_os_setenv("VMA_WHPX_SIM", report->simulation);
 	vma_platform_facts(VMA_ACCEL_WHPX, VMA_ARCH_X86_64, look_for_simulation, &found);
 	if (!found) {
-		fprintf(stderr, "vmaccel check: --replay: this vmaccel has no simulation: vmaccel-sim of a build folder has\n");
+		fprintf(stderr,
+			"vmaccel check: --replay: this vmaccel has no simulation: vmaccel-sim of a build folder has\n");
 		return STATUS_ACCEL;
 	}
 	printf("%s, simulated:\n", report->os);

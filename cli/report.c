@@ -1,5 +1,5 @@
-/* report.c - vmaccel check --report: what this host is, what its platforms say of themselves, and what the suite and the clock found, in
- * one JSON file that can be sent to somebody else and replayed there (docs/report.md). */
+/* report.c - vmaccel check --report: what this host is, what its platforms say of themselves, and what the suite and
+ * the clock found, in one JSON file that can be sent to somebody else and replayed there (docs/report.md). */
 #include "report.h"
 
 #include <stdio.h>

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <vmaccel/vmaccel.h>
 
-/* The suite on `accel` (NULL: on every accelerator that works here), and all that is known of host and platforms, into a file, which
- * is written again after each step, so that what crashes this process leaves a report. A status. */
+/* The suite on `accel` (NULL: on every accelerator that works here), and all that is known of host and platforms, into
+ * a file, which is written again after each step, so that what crashes this process leaves a report. A status. */
 int report_run(const char *path, const vma_accel *accel, vma_arch arch, uint32_t only, uint32_t timeout_ms);
 
 /* What of a report is replayed. */

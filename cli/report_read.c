@@ -1,5 +1,5 @@
-/* report_read.c - a report of somebody's Windows (docs/report.md) made into the text that configures the simulated platform, and into
- * results to compare with. */
+/* report_read.c - a report of somebody's Windows (docs/report.md) made into the text that configures the simulated
+ * platform, and into results to compare with. */
 #include "report.h"
 
 #include <stdarg.h>
@@ -134,7 +134,8 @@ static const struct {
 	const char *prefix;
 	int (*take)(const struct reading *r, const char *key, const char *rest, const char *value);
 } kinds[] = {
-	{"library.", library}, {"function.", function}, {"capability.", capability}, {"property-set.", property}, {"call.", set_up},
+	{"library.", library},       {"function.", function}, {"capability.", capability},
+	{"property-set.", property}, {"call.", set_up},
 };
 
 static int read_facts(const struct reading *r, const cJSON *facts)

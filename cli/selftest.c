@@ -1,5 +1,6 @@
-/* selftest.c - what vmaccel-selftest does without arguments: it tries every accelerator, says what it finds and writes a report beside
- * itself, which its user can send. Somebody who starts it with the mouse has to be able to read that before the window closes. */
+/* selftest.c - what vmaccel-selftest does without arguments: it tries every accelerator, says what it finds and writes
+ * a report beside itself, which its user can send. Somebody who starts it with the mouse has to be able to read that
+ * before the window closes. */
 #include "selftest.h"
 
 #include <stdio.h>
@@ -47,7 +48,8 @@ int selftest(void)
 	static char path[4096];
 	int status;
 
-	printf("vmaccel %d.%d.%d: which accelerators there are, and whether they keep their promises. This takes some minutes.\n\n",
+	printf("vmaccel %d.%d.%d: which accelerators there are, and whether they keep their promises. This takes some "
+	       "minutes.\n\n",
 	       VMA_VERSION_MAJOR, VMA_VERSION_MINOR, VMA_VERSION_PATCH);
 	verb_info(0, NULL);
 	printf("\n");

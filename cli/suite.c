@@ -1,5 +1,5 @@
-/* suite.c - the conformance suite on one accelerator: each check in a process of its own (this command again, with --one), so that one
- * that crashes or hangs costs the others nothing. */
+/* suite.c - the conformance suite on one accelerator: each check in a process of its own (this command again, with
+ * --one), so that one that crashes or hangs costs the others nothing. */
 #include "suite.h"
 
 #include <inttypes.h>
@@ -101,13 +101,16 @@ static int spawn(uv_loop_t *loop, struct child *child, int number, const struct 
 	size_t size = sizeof(path);
 	char text[16];
 	char *arch = s->arch == VMA_ARCH_ARM64 ? "arm64" : "x86-64";
-	char *argv[] = {path, "check", "--accel", (char *)vma_accel_name(s->accel), "--arch", arch, "--one", text, NULL};
+	char *argv[] = {path,    "check", "--accel", (char *)vma_accel_name(s->accel), "--arch", arch,
+			"--one", text,    NULL};
 	uv_stdio_container_t stdio[3] = {
 		{.flags = UV_IGNORE},
-		{.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE), .data.stream = (uv_stream_t *)&child->pipe},
+		{.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE),
+		 .data.stream = (uv_stream_t *)&child->pipe},
 		{.flags = UV_INHERIT_FD, .data.fd = 2},
 	};
-	uv_process_options_t options = {.exit_cb = on_end, .file = path, .args = argv, .stdio_count = 3, .stdio = stdio};
+	uv_process_options_t options = {
+		.exit_cb = on_end, .file = path, .args = argv, .stdio_count = 3, .stdio = stdio};
 	/* under an emulator for user programs (cmake/run.cmake) the own file is not what can be started */
 	int error = uv_os_getenv("VMACCEL_SELF", path, &size);
 
@@ -136,7 +139,8 @@ static void read_outcome(const struct child *child, struct outcome *out)
 		if (!strncmp(line, conf_results[r], n) && line[n] == ' ') {
 			out->result = r;
 			snprintf(out->reason, sizeof(out->reason), "%.*s",
-				 (int)(child->output + end > line + n + 1 ? child->output + end - line - n - 1 : 0), line + n + 1);
+				 (int)(child->output + end > line + n + 1 ? child->output + end - line - n - 1 : 0),
+				 line + n + 1);
 			return;
 		}
 	}
@@ -148,13 +152,16 @@ static void judge(const struct child *child, uint32_t timeout_ms, struct outcome
 {
 	out->result = CONF_FAIL;
 	if (child->timed_out)
-		snprintf(out->reason, sizeof(out->reason), "took longer than %u.%03u s", timeout_ms / 1000, timeout_ms % 1000);
+		snprintf(out->reason, sizeof(out->reason), "took longer than %u.%03u s", timeout_ms / 1000,
+			 timeout_ms % 1000);
 	else if (child->signal)
 		snprintf(out->reason, sizeof(out->reason), "its process was ended by signal %d", child->signal);
 	else if (child->status)
 		/* Windows: a crash is a status, one whose number is known in hexadecimal */
-		snprintf(out->reason, sizeof(out->reason), child->status > 255 ? "its process ended with status %#" PRIx64 :
-			 "its process ended with status %" PRId64, child->status);
+		snprintf(out->reason, sizeof(out->reason),
+			 child->status > 255 ? "its process ended with status %#" PRIx64
+					     : "its process ended with status %" PRId64,
+			 child->status);
 	else
 		read_outcome(child, out);
 }
@@ -223,11 +230,12 @@ static void print_row(const struct conf_check *check, const struct outcome *out)
 	fflush(stdout);
 }
 
-/* A declared difference and a check not written yet count as skipped; the line above the closing one tells them apart. */
+/* A declared difference and a check not written yet count as skipped; the line above the closing one tells them apart.
+ */
 static void print_totals(vma_accel accel, const int counts[CONF_RESULTS])
 {
-	printf("%s: %d skipped here, %d known differences, %d not written yet\n", vma_accel_name(accel), counts[CONF_SKIP],
-	       counts[CONF_KNOWN], counts[CONF_NOT_YET]);
+	printf("%s: %d skipped here, %d known differences, %d not written yet\n", vma_accel_name(accel),
+	       counts[CONF_SKIP], counts[CONF_KNOWN], counts[CONF_NOT_YET]);
 	printf("%d passed, %d failed, %d skipped\n", counts[CONF_PASS], counts[CONF_FAIL],
 	       counts[CONF_SKIP] + counts[CONF_KNOWN] + counts[CONF_NOT_YET]);
 }

@@ -50,8 +50,8 @@ static inline void x86_fp_leave(struct x86_cpu *c)
 	if (c->fp_loaded | c->fp_x87_loaded)
 		x86_fp_leave_slow(c);
 }
-/* Leave a handler for the run loop's setjmp (X86_JMP_). The host's FPU is given back before: Windows' longjmp puts MXCSR and the x87
- * control word back to what they were at the setjmp, and the guest's sticky flags would be lost. */
+/* Leave a handler for the run loop's setjmp (X86_JMP_). The host's FPU is given back before: Windows' longjmp puts MXCSR
+ * and the x87 control word back to what they were at the setjmp, and the guest's sticky flags would be lost. */
 static inline _Noreturn void x86_leap(struct x86_cpu *c, int how)
 {
 	x86_fp_leave(c);

@@ -1,5 +1,5 @@
-/* replay.h - answers of somebody's Windows, which the simulation gives in place of its own: words of VMA_WHPX_SIM that cli/replay.c makes
- * out of a report. */
+/* replay.h - answers of somebody's Windows, which the simulation gives in place of its own: words of VMA_WHPX_SIM that
+ * cli/replay.c makes out of a report. */
 #ifndef WHPX_SIM_REPLAY_H
 #define WHPX_SIM_REPLAY_H
 
@@ -21,7 +21,8 @@ struct whpsim_replay {
 	char hidden[WHPSIM_HIDDEN][64];
 };
 
-/* cap=CODE:HRESULT[:BYTES], prop=CODE:HRESULT (of being set), hide=FUNCTION; numbers as 0x and eight digits. false: none of these. */
+/* cap=CODE:HRESULT[:BYTES], prop=CODE:HRESULT (of being set), hide=FUNCTION; numbers as 0x and eight digits. false:
+ * none of these. */
 bool whpsim_replay_take(struct whpsim_replay *r, const char *word);
 /* What there was; NULL: nothing is known. */
 const struct whpsim_answer *whpsim_replay_capability(const struct whpsim_replay *r, uint32_t code);

@@ -272,7 +272,8 @@ static const struct vma_backend library;
 
 #define KVM_SLOTS                                                                                                      \
 	.name = "kvm", .accel = VMA_ACCEL_KVM, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct vma_kvm_vm),          \
-	.vcpu_size = sizeof(struct vma_kvm_vcpu), .probe = vma_kvm_probe, .facts = vma_kvm_facts, .cpuid_max = vma_kvm_cpuid_max,              \
+	.vcpu_size = sizeof(struct vma_kvm_vcpu), .probe = vma_kvm_probe, .facts = vma_kvm_facts,                \
+	.cpuid_max = vma_kvm_cpuid_max,                                                                                \
 	.map = vma_kvm_map, .unmap = vma_kvm_unmap, .protect = vma_kvm_protect, .dirty_log = vma_kvm_dirty_log,        \
 	.ioeventfd = vma_kvm_ioeventfd, .clock_get = clock_get, .clock_set = clock_set,                                \
 	.interrupt = vma_kvm_interrupt, .interrupt_ready = vma_kvm_interrupt_ready, .debug = vma_kvm_debug,            \

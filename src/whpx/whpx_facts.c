@@ -1,5 +1,6 @@
-/* whpx_facts.c - what this Windows' hypervisor platform is, for reports: its functions, capabilities, properties and registers, each with
- * the HRESULT that it answers and the bytes. cli/replay.c reads what is written here (docs/report.md). */
+/* whpx_facts.c - what this Windows' hypervisor platform is, for reports: its functions, capabilities, properties and
+ * registers, each with the HRESULT that it answers and the bytes. cli/replay.c reads what is written here
+ * (docs/report.md). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,7 +87,8 @@ static const struct {
 static void tell_properties(struct telling *t, WHV_PARTITION_HANDLE partition)
 {
 	__typeof__(WHvGetPartitionProperty) *get = NULL;
-	void *lib, *f = os_system_library("WinHvPlatform.dll", &lib) < 0 ? NULL : os_symbol(lib, "WHvGetPartitionProperty");
+	void *lib, *f = os_system_library("WinHvPlatform.dll", &lib) < 0 ? NULL
+									 : os_symbol(lib, "WHvGetPartitionProperty");
 
 	memcpy(&get, &f, sizeof(get));
 	for (size_t i = 0; get && i < VMA_COUNT(properties); i++) {
@@ -100,7 +102,8 @@ static void tell_properties(struct telling *t, WHV_PARTITION_HANDLE partition)
 		tell_code(t, "property", properties[i].code, text);
 		if (hr)
 			continue;
-		put_answer(text, sizeof(text), WHPX(SetPartitionProperty, partition, properties[i].code, value, written), NULL, 0);
+		put_answer(text, sizeof(text),
+			   WHPX(SetPartitionProperty, partition, properties[i].code, value, written), NULL, 0);
 		tell_code(t, "property-set", properties[i].code, text);
 	}
 }
@@ -126,7 +129,9 @@ static void tell_lists(struct telling *t, WHV_PARTITION_HANDLE partition)
 	for (size_t i = 0; i < VMA_COUNT(lists); i++) {
 		char text[16];
 
-		put_answer(text, sizeof(text), WHPX(SetPartitionProperty, partition, lists[i].code, lists[i].value, lists[i].size), NULL, 0);
+		put_answer(text, sizeof(text),
+			   WHPX(SetPartitionProperty, partition, lists[i].code, lists[i].value, lists[i].size), NULL,
+			   0);
 		tell_code(t, "property-set", lists[i].code, text);
 	}
 }
@@ -192,7 +197,8 @@ static void tell_partition(struct telling *t)
 int whpx_facts(vma_fact *say, void *opaque)
 {
 #define ROW(name, since, arguments) #name,
-	static const char *const platform[] = {WHP_PLATFORM_FUNCTIONS(ROW)}, *const emulation[] = {WHP_EMULATION_FUNCTIONS(ROW)};
+	static const char *const platform[] = {WHP_PLATFORM_FUNCTIONS(ROW)}, *const emulation[] = {
+										     WHP_EMULATION_FUNCTIONS(ROW)};
 #undef ROW
 	struct telling t = {say, opaque, 0};
 	const char *why, *remedy;

@@ -1,4 +1,5 @@
-/* fuzz_report.c - a report for `vmaccel check --replay`: refused with a reason, or read into a text that the simulation understands. */
+/* fuzz_report.c - a report for `vmaccel check --replay`: refused with a reason, or read into a text that the simulation
+ * understands. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* test_os.c - the operating-system layer on every host: threads and their end, events, memory, files; and each call of the host's failing
- * in turn, after which nothing is left behind and the same works. test-labels: threads */
+/* test_os.c - the operating-system layer on every host: threads and their end, events, memory, files; and each call of
+ * the host's failing in turn, after which nothing is left behind and the same works. test-labels: threads */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -228,9 +228,9 @@ static int library(void)
 static const struct {
 	const char *name;
 	int (*run)(void);
-} lives[] = {{"zeroed", zeroed},       {"aligned", aligned}, {"random", random_bytes}, {"pages", pages},
-	     {"two views", two_views}, {"file", file},       {"worker", worker},       {"eventfd", eventfd},
-	     {"library", library}};
+} lives[] = {{"zeroed", zeroed}, {"aligned", aligned},     {"random", random_bytes},
+	     {"pages", pages},   {"two views", two_views}, {"file", file},
+	     {"worker", worker}, {"eventfd", eventfd},     {"library", library}};
 
 static int calls, fail_at, fail_with;
 
@@ -267,7 +267,8 @@ static int sweep(void)
 
 				/* an allocation has one way to fail */
 				if (rc != -errors[e] && rc != -ENOMEM)
-					fail_msg("%s: call %d of %d failed with %d: %d", lives[i].name, at, count, errors[e], rc);
+					fail_msg("%s: call %d of %d failed with %d: %d", lives[i].name, at, count,
+						 errors[e], rc);
 				assert_int_equal(live(i, 0, 0), 0);
 				swept++;
 			}
@@ -300,8 +301,11 @@ static void each_call_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(record_outlives_its_thread), cmocka_unit_test(events), cmocka_unit_test(memory),
-		cmocka_unit_test(tsc_frequency),	      cmocka_unit_test(each_call_fails),
+		cmocka_unit_test(record_outlives_its_thread),
+		cmocka_unit_test(events),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(tsc_frequency),
+		cmocka_unit_test(each_call_fails),
 	};
 	static const char page[4096];
 	int fd = mkstemp(path), failed;

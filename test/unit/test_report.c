@@ -1,4 +1,4 @@
-/* test_report.c - reports of `vmaccel check` are read, and those that are damaged or hostile are refused with a reason. */
+/* test_report.c - reports of `vmaccel check` are read, and damaged or hostile ones refused with a reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,9 @@
 static struct replay replay;
 static char error[160];
 
-#define HEAD "{\"format\":\"vmaccel report\",\"version\":1,\"host\":{\"os\":\"Windows\",\"release\":\"10\"},\"platforms\":["
+#define HEAD                                                                                                           \
+	"{\"format\":\"vmaccel report\",\"version\":1,"                                                                \
+	"\"host\":{\"os\":\"Windows\",\"release\":\"10\"},\"platforms\":["
 #define WHPX HEAD "{\"accel\":\"soft\"},{\"accel\":\"whpx\","
 #define FACT(key, value) WHPX "\"facts\":{\"" key "\":\"" value "\"}}]}"
 #define CHECK(row) WHPX "\"facts\":{},\"checks\":[" row "]}]}"
@@ -37,13 +39,16 @@ static int reads(const char *text)
 static void facts_become_a_simulation(void **state)
 {
 	(void)state;
-	assert_int_equal(reads(WHPX "\"facts\":{\"simulation\":\"no\",\"library.WinHvPlatform.dll\":\"yes\",\"function.WHvMapGpaRange\":\"yes\","
-				    "\"function.WHvMapGpaRange2\":\"no\",\"capability.0x00000001\":\"0x00000000 1f00000000000000\","
-				    "\"capability.0x0000100a\":\"0x80370300\",\"property-set.0x0000100a\":\"0x80070057\","
-				    "\"property-set.0x00001fff\":\"0x00000000\",\"call.WHvSetupPartition\":\"0x80070005\","
-				    "\"register.0x00000000\":\"anything\"},\"checks\":[{\"check\":\"T020\",\"result\":\"pass\"},"
-				    "{\"check\":\"T117\",\"result\":\"known-difference\",\"reason\":\"\\u0001\"}]}]}"),
-			 0);
+	assert_int_equal(
+		reads(WHPX
+		      "\"facts\":{\"simulation\":\"no\",\"library.WinHvPlatform.dll\":\"yes\",\"function."
+		      "WHvMapGpaRange\":\"yes\","
+		      "\"function.WHvMapGpaRange2\":\"no\",\"capability.0x00000001\":\"0x00000000 1f00000000000000\","
+		      "\"capability.0x0000100a\":\"0x80370300\",\"property-set.0x0000100a\":\"0x80070057\","
+		      "\"property-set.0x00001fff\":\"0x00000000\",\"call.WHvSetupPartition\":\"0x80070005\","
+		      "\"register.0x00000000\":\"anything\"},\"checks\":[{\"check\":\"T020\",\"result\":\"pass\"},"
+		      "{\"check\":\"T117\",\"result\":\"known-difference\",\"reason\":\"\\u0001\"}]}]}"),
+		0);
 	assert_string_equal(replay.simulation, "24h2,hide=WHvMapGpaRange2,cap=0x00000001:0x00000000:1f00000000000000,"
 					       "cap=0x0000100a:0x80370300,prop=0x0000100a:0x80070057,denied");
 	assert_string_equal(replay.os, "Windows 10");

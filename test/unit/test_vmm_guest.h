@@ -1,4 +1,5 @@
-/* test_vmm_guest.h - for tests of whole machines: a file with a guest of a few instructions, and the accelerators to run it on. */
+/* test_vmm_guest.h - for tests of whole machines: a file with a guest of a few instructions, and the accelerators to
+ * run it on. */
 #ifndef TEST_VMM_GUEST_H
 #define TEST_VMM_GUEST_H
 

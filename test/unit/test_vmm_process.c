@@ -1,5 +1,5 @@
-/* test_vmm_process.c - a machine in a process of its own, on every accelerator that this host has: ended by signals, at a terminal and
- * what becomes of that, between pipes. test-labels: threads posix test-timeout: 300 */
+/* test_vmm_process.c - a machine in a process of its own, on every accelerator that this host has: ended by signals, at
+ * a terminal and what becomes of that, between pipes. test-labels: threads posix test-timeout: 300 */
 #include <fcntl.h>
 #include <pty.h>
 #include <setjmp.h>
