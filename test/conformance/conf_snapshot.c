@@ -350,28 +350,13 @@ static int usable(vma_accel accel)
 	return vma_platform_find(accel, VMA_ARCH_X86_64, &info) == 0 && info.available;
 }
 
-/* With interrupt controllers too, which some bits of a model depend on. */
-static int offers(vma_accel accel, const char *model)
-{
-	vma_vm_config config = {
-		.size = sizeof config, .accel = accel, .arch = VMA_ARCH_X86_64, .cpu_model = model, .irqchip = VMA_IRQCHIP_PLATFORM};
-	vma_vm *vm;
-	int rc = vma_vm_create(&config, &vm);
-
-	if (rc == VMA_E_NO_ACCEL) {
-		config.irqchip = VMA_IRQCHIP_LIBRARY;
-		rc = vma_vm_create(&config, &vm);
-	}
-	return rc < 0 ? 0 : vma_vm_destroy(vm) == 0;
-}
-
 /* The highest portable model that both offer. */
 static const char *portable(vma_accel a, vma_accel b)
 {
 	static const char *const names[] = {"x86-64-v3", "x86-64-v2", "x86-64-v1"};
 
 	for (int i = 0; i < 2; i++)
-		if (offers(a, names[i]) && offers(b, names[i]))
+		if (guest_model_offered(a, names[i]) && guest_model_offered(b, names[i]))
 			return names[i];
 	return names[2];
 }
@@ -421,7 +406,7 @@ static int t109(struct conf *conf)
 	static struct blob before, after, rich;
 	struct guest v1, v2;
 
-	if (!offers(conf->accel, "x86-64-v2"))
+	if (!guest_model_offered(conf->accel, "x86-64-v2"))
 		return conf_skip(conf, "no model above x86-64-v1 is offered here: %s", vma_why());
 	GUEST_TRY(&v2, guest_open(&v2, conf, &(struct guest_options){.mode = GUEST_LONG, .cpu_model = "x86-64-v2"}, NULL, 0));
 	GUEST_TRY(&v1, guest_open(&v1, conf, &(struct guest_options){.mode = GUEST_LONG, .cpu_model = "x86-64-v1"}, NULL, 0));

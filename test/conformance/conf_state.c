@@ -32,6 +32,12 @@ static const struct {
 };
 enum { FREE_COUNT = sizeof free_bits / sizeof *free_bits };
 
+/* A model without RDTSCP, where a platform offers no more, has no TSC_AUX. */
+static int absent(const struct guest *g, uint32_t id)
+{
+	return id == VMA_X86_MSR_TSC_AUX && !vma_x86_has_feature(g->vm, "rdtscp");
+}
+
 static int walk(struct conf *conf, struct guest *g, uint32_t id, uint64_t bits)
 {
 	uint64_t old = guest_get(g, id), want, got;
@@ -55,7 +61,7 @@ static int t061(struct conf *conf)
 	struct guest g;
 	GUEST_TRY(&g, guest_open(&g, conf, NULL, "\xf4", 1));
 	for (unsigned i = 0; i < FREE_COUNT; i++)
-		for (uint32_t id = free_bits[i].first; id <= free_bits[i].last; id++)
+		for (uint32_t id = free_bits[i].first; id <= free_bits[i].last && !absent(&g, id); id++)
 			GUEST_TRY(&g, walk(conf, &g, id, free_bits[i].bits));
 	guest_close(&g);
 	return CONF_PASS;
@@ -88,6 +94,8 @@ static int t071(struct conf *conf)
 	CONF_EXPECT(conf, n > 60);
 	for (unsigned i = 0; i < FREE_COUNT; i++) {
 		uint32_t id = free_bits[i].first;
+		if (absent(&g, id))
+			continue;
 		uint64_t old = guest_get(&g, id);
 		guest_set(&g, id, old ^ (free_bits[i].bits & 0x840));
 		CONF_EQUAL(conf, all_registers(&g, ids, after, 256), n);

@@ -350,6 +350,22 @@ int guest_run_mmio(struct guest *g, struct guest_mmio *device, int kind)
 	return conf_fail(g->conf, "more than 4096 MMIO exits");
 }
 
+/* ------ models ------ */
+
+int guest_model_offered(vma_accel accel, const char *model)
+{
+	vma_vm_config config = {
+		.size = sizeof config, .accel = accel, .arch = VMA_ARCH_X86_64, .cpu_model = model, .irqchip = VMA_IRQCHIP_PLATFORM};
+	vma_vm *vm;
+	int rc = vma_vm_create(&config, &vm);
+
+	if (rc == VMA_E_NO_ACCEL) {
+		config.irqchip = VMA_IRQCHIP_LIBRARY;
+		rc = vma_vm_create(&config, &vm);
+	}
+	return rc < 0 ? 0 : vma_vm_destroy(vm) == 0;
+}
+
 /* ------ registers and memory ------ */
 
 uint64_t guest_get(struct guest *g, uint32_t id)

@@ -145,6 +145,8 @@ struct guest_mmio {
 /* Run to `kind`, serving MMIO exits on the way. */
 int guest_run_mmio(struct guest *g, struct guest_mmio *device, int kind);
 /* One register. */
+/* Does the accelerator offer this CPU model, with interrupt controllers too, which some of its bits depend on? */
+int guest_model_offered(vma_accel accel, const char *model);
 uint64_t guest_get(struct guest *g, uint32_t id);
 void guest_set(struct guest *g, uint32_t id, uint64_t value);
 /* Long mode: interrupt gate for `vector` to linear address `handler`. */
