@@ -385,10 +385,14 @@ static int nmi_and_interrupt(struct conf *conf)
 	return CONF_PASS;
 }
 
-static int send_nmi(vma_vcpu *v, void *arg)
+/* 1: not asleep yet. */
+static int nmi_if_asleep(vma_vcpu *v, void *arg)
 {
+	vma_mp mp;
+	int rc = vma_vcpu_get_mp(v, &mp);
+
 	(void)arg;
-	return vma_x86_nmi(v);
+	return rc ? rc : mp != VMA_MP_HALTED ? 1 : vma_x86_nmi(v);
 }
 
 static void pause_ms(unsigned ms)
@@ -399,8 +403,9 @@ static void pause_ms(unsigned ms)
 
 static void *nmi_soon(void *arg)
 {
-	pause_ms(20);
-	vma_vcpu_call(arg, send_nmi, NULL);
+	do
+		pause_ms(20);
+	while (vma_vcpu_call(arg, nmi_if_asleep, NULL) == 1);
 	return NULL;
 }
 
