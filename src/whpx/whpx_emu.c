@@ -411,6 +411,17 @@ static void look_at_debug(struct whpx_vcpu *w, bool again)
 	}
 }
 
+/* An access that waits for its answer has changed nothing, unless an event was delivered before it. */
+static enum x86_stop_kind one(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(struct x86_cpu *c))
+{
+	struct x86_cpu *c = w->cpu;
+	bool event = c->inject_valid || c->exc_valid;
+	enum x86_stop_kind kind = fn(c);
+
+	w->emu->touched |= event || c->exc_valid || !c->stop.needs_answer;
+	return kind;
+}
+
 static enum x86_stop_kind step(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(struct x86_cpu *c))
 {
 	enum x86_stop_kind kind;
@@ -418,7 +429,7 @@ static enum x86_stop_kind step(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(str
 	look_at_debug(w, fn == x86_complete);
 	whpx_memory_lock(w);
 	look_at_memory(w);
-	kind = fn(w->cpu);
+	kind = one(w, fn);
 	whpx_memory_unlock(w);
 	return kind;
 }
@@ -448,8 +459,9 @@ static int load(struct whpx_vcpu *w)
 
 static int done(struct whpx_vcpu *w, enum x86_stop_kind kind)
 {
-	int rc = whpx_emu_store(w);
+	int rc = w->emu->touched ? whpx_emu_store(w) : 0;
 
+	w->emu->touched = rc != 0;
 	return rc ? rc : stopped(w, kind);
 }
 
@@ -555,7 +567,7 @@ static enum x86_stop_kind go_on(struct whpx_vcpu *w)
 	whpx_memory_lock(w);
 	look_at_memory(w);
 	while (kind == X86_STOP_BUDGET && may_go_on(w)) {
-		kind = x86_step(w->cpu);
+		kind = one(w, x86_step);
 		e->insns++;
 	}
 	whpx_memory_unlock(w);

@@ -16,6 +16,7 @@ enum { WHPX_SITES = 64 };
 struct whpx_emu {
 	atomic_uint attention; /* the software CPU's own: it is not to be interrupted */
 	bool opening;          /* no vCPU to ask yet */
+	bool touched;          /* something was executed since it was stored */
 	bool fresh;            /* loaded just now: nothing that the software CPU remembers of memory holds */
 	bool vectors;          /* loaded with extended state */
 	bool system;           /* ... with the registers that only system instructions use */

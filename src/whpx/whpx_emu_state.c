@@ -218,6 +218,26 @@ static void row_out(struct whpx_vcpu *w, const struct row *r, WHV_REGISTER_VALUE
 	}
 }
 
+/* Quickly, for nearly all registers; false: that is to be found out in full. */
+static bool same(struct x86_cpu *c, const struct row *r, const WHV_REGISTER_VALUE *v)
+{
+	const struct x86_seg *s;
+	uint64_t value;
+
+	switch (r->kind) {
+	case WORD:
+	case DEBUG:
+		memcpy(&value, place(c, r), sizeof(value));
+		return value == v->Reg64;
+	case SEGMENT:
+		s = place(c, r);
+		return s->base == v->Segment.Base && s->limit == v->Segment.Limit && s->sel == v->Segment.Selector &&
+		       s->attr == v->Segment.Attributes;
+	default:
+		return false;
+	}
+}
+
 /* ------ extended state ------ */
 
 /* The standard layout's areas that the software CPU has (SDM vol. 1, 13.4). */
@@ -306,7 +326,8 @@ int whpx_emu_load(struct whpx_vcpu *w, bool system)
 	for (uint32_t i = 0; i < e->base.count; i++)
 		row_in(w, row_of(i), &e->base.values[i]);
 	for (uint32_t i = 0; i < e->base.count; i++) /* as they would be written */
-		row_out(w, row_of(i), &e->base.values[i]);
+		if (row_of(i)->kind != WORD)
+			row_out(w, row_of(i), &e->base.values[i]);
 	x86_state_changed(c, false);
 	w->emu_loaded = e->fresh = true;
 	e->system = system;
@@ -336,6 +357,8 @@ int whpx_emu_store(struct whpx_vcpu *w)
 	for (uint32_t i = 0; i < e->base.count; i++) {
 		WHV_REGISTER_VALUE now;
 
+		if (same(w->cpu, row_of(i), &e->base.values[i]))
+			continue;
 		row_out(w, row_of(i), &now);
 		if (!memcmp(&now, &e->base.values[i], sizeof(now)))
 			continue;
