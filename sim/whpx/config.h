@@ -34,10 +34,11 @@ struct whpsim_config {
 	bool absent;        /* the DLLs are not there */
 	bool invalid;       /* VMA_WHPX_SIM was not understood: everything fails */
 	uint64_t seed;      /* of the hostile mode; 0: off */
+	uint64_t exit_ns;   /* what a run takes at least, as on a real Windows; 0: as long as it does */
 	struct whpsim_replay replay;
 };
 
-/* Comma-separated, all of it optional: 1803, 1809, 2004, 11 (which it is by default), 24h2; hostile=SEED; gpaBITS;
+/* Comma-separated, all of it optional: 1803, 1809, 2004, 11 (which it is by default), 24h2; hostile=SEED; slow=NS; gpaBITS;
  * one-partition; invalidarg; disabled; denied; absent; no-FEATURE (names in config.c); the words of replay.h. Replaces what was set. -1: not
  * understood, and nothing changed. Not while a partition exists. */
 int whpsim_configure(const char *text);

@@ -284,6 +284,7 @@ static struct whpsim_vp *new_vp(struct whpsim_partition *p, uint32_t index)
 	vp->partition = p;
 	vp->index = index;
 	whpsim_hostile_init(&vp->hostile, index);
+	vp->exit_ns = whpsim_config()->exit_ns;
 	whpsim_env_init(vp);
 	vp->cpu = x86_new(&vp->env, vp, &vp->attention);
 	if (!vp->cpu) {

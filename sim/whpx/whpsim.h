@@ -60,6 +60,7 @@ struct whpsim_vp {
 	struct x86_env env;
 	struct whp_counts counts;
 	struct whpsim_hostile hostile;
+	uint64_t exit_ns; /* as configured */
 
 	atomic_uint attention;  /* the CPU polls it */
 	atomic_bool cancel;     /* sticky */
