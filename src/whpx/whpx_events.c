@@ -286,18 +286,19 @@ static void ask(struct whpx_vcpu *w, bool interrupt, unsigned priority, bool nmi
 	w->nmi_asked = nmi;
 }
 
-/* Handed over when it can be delivered at once; else the platform says when. */
+/* Handed over when it can be delivered at once; else the platform says when, unless steps are done by the emulator. */
 static int give_nmi(struct whpx_vcpu *w, bool *wait)
 {
+	bool asked = w->nmi_asked && !w->v->debug.single_step;
 	struct whpx_batch b;
 	int rc;
 
 	b.count = 0;
 	whpx_add(&b, WHvRegisterInterruptState);
-	rc = w->nmi_asked ? 0 : whpx_get(w, &b);
+	rc = asked ? 0 : whpx_get(w, &b);
 	if (rc)
 		return rc;
-	*wait = w->nmi_asked || w->interruption || b.values[0].InterruptState.InterruptShadow ||
+	*wait = asked || w->interruption || b.values[0].InterruptState.InterruptShadow ||
 		b.values[0].InterruptState.NmiMasked;
 	if (*wait)
 		return 0;

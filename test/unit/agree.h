@@ -162,6 +162,17 @@ static inline void agree_end(struct guest *g, const struct agree_program *p, str
 	memcpy(r->ram, g->ram, sizeof r->ram);
 }
 
+/* For whoever looks for the cause: VMA_AGREE_LOG shows both lists. */
+static inline void agree_show(const struct agree_record *r)
+{
+	for (int i = 0; i < r->count; i++) {
+		const struct agree_step *s = &r->steps[i];
+		print_message("%s %3d: %-10s %#18llx size %llu data %#llx registers %#llx host %#llx\n", vma_accel_name(r->accel), i,
+			      vma_exit_name(s->kind), (unsigned long long)s->where, (unsigned long long)s->size, (unsigned long long)s->data,
+			      (unsigned long long)s->registers, (unsigned long long)s->host);
+	}
+}
+
 static inline void agree_run(vma_accel accel, const struct agree_program *p, struct agree_record *r)
 {
 	struct conf conf = {.accel = accel, .arch = VMA_ARCH_X86_64};
@@ -187,20 +198,16 @@ static inline void agree_run(vma_accel accel, const struct agree_program *p, str
 		if (p->host)
 			last->host = p->host(&g, p, r, kind);
 	}
+	if (r->count >= AGREE_STEPS && getenv("VMA_AGREE_LOG"))
+		agree_show(r);
 	assert_true(r->count < AGREE_STEPS);
 	agree_end(&g, p, r);
 	guest_close(&g);
 }
 
-/* For whoever looks for the cause: VMA_AGREE_LOG shows both lists. */
-static inline void agree_show(const struct agree_record *r)
+static inline bool agree_same_steps(const struct agree_record *a, const struct agree_record *b)
 {
-	for (int i = 0; i < r->count; i++) {
-		const struct agree_step *s = &r->steps[i];
-		print_message("%s %3d: %-10s %#18llx size %llu data %#llx registers %#llx host %#llx\n", vma_accel_name(r->accel), i,
-			      vma_exit_name(s->kind), (unsigned long long)s->where, (unsigned long long)s->size, (unsigned long long)s->data,
-			      (unsigned long long)s->registers, (unsigned long long)s->host);
-	}
+	return a->count == b->count && !memcmp(a->steps, b->steps, (size_t)a->count * sizeof *a->steps);
 }
 
 static inline void agree_compare_steps(const struct agree_program *p, const struct agree_record *a, const struct agree_record *b)

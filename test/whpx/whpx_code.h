@@ -335,6 +335,8 @@ static inline void piece_trap(struct code *c)
 
 static inline void piece_shadow(struct code *c)
 {
+	size_t from = resume_begin(c); /* the host may have changed RAX in between */
+
 	if (draw(c, 2))
 		PUT(c, 0x8c, 0xd0, 0x8e, 0xd0); /* mov eax, ss; mov ss, eax */
 	else if (draw(c, 2))
@@ -345,6 +347,7 @@ static inline void piece_shadow(struct code *c)
 		PUT(c, 0xe6, 0x15);
 	else
 		memory(c, 0, 4, 0x8b, any(c), RBX, place(c));
+	resume_end(c, from);
 }
 
 /* 32-bit code segment and back. */
