@@ -1,5 +1,6 @@
 /* whpx_cpuid.c - CPUID: the most a guest can be shown, by what this Windows says of the processor; the VM's table as the
- * partition's features, as a result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP, CpuidResultList, CpuidExitList). */
+ * partition's features, as a result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP,
+ * CpuidResultList, CpuidExitList). */
 #include <string.h>
 #include "whpx/whpx.h"
 #ifdef __x86_64__
