@@ -227,6 +227,26 @@ int whpx_split(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail)
 	return rc;
 }
 
+enum { QUERY_PAGES = 64 * 512 };
+
+/* Reading clears: what is read goes into the table's own log, which keeps it until the caller clears it. */
+static int collect(struct whpx_vm *wm, struct whpx_region *r, uint64_t first, uint64_t pages)
+{
+	uint64_t bits[QUERY_PAGES / 64];
+
+	for (uint64_t n; pages; first += n, pages -= n) {
+		n = pages < QUERY_PAGES ? pages : QUERY_PAGES;
+		HRESULT hr = WHPX(QueryGpaRangeDirtyBitmap, wm->partition, r->gpa + first * WHPX_PAGE, n * WHPX_PAGE, bits,
+				  (uint32_t)((n + 63) / 64 * 8));
+		if (hr)
+			return whpx_fail(hr, "WHvQueryGpaRangeDirtyBitmap");
+		for (uint64_t i = 0; i < n; i++)
+			if (bits[i / 64] >> i % 64 & 1)
+				log_page(r, first + i);
+	}
+	return 0;
+}
+
 /* There is no call that changes a mapping's protection: unmap, map again. */
 static int remap(struct whpx_vm *wm, struct whpx_region *r, uint32_t flags)
 {
@@ -251,6 +271,8 @@ int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 	found = whpx_region_at(wm, r->gpa);
 	if (!(r->flags & VMA_MAP_LOG))
 		rc = log_new(r->size, flags, &log);
+	if (!rc && found && found->dirty && wm->ready) /* with the mapping the platform's log goes */
+		rc = collect(wm, found, 0, found->size / WHPX_PAGE);
 	if (!rc && found)
 		rc = remap(wm, found, flags);
 	if (rc || !found) {
@@ -267,26 +289,6 @@ int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 }
 
 /* ------ the log ------ */
-
-enum { QUERY_PAGES = 64 * 512 };
-
-/* Reading clears: what is read goes into the table's own log, which keeps it until the caller clears it. */
-static int collect(struct whpx_vm *wm, struct whpx_region *r, uint64_t first, uint64_t pages)
-{
-	uint64_t bits[QUERY_PAGES / 64];
-
-	for (uint64_t n; pages; first += n, pages -= n) {
-		n = pages < QUERY_PAGES ? pages : QUERY_PAGES;
-		HRESULT hr = WHPX(QueryGpaRangeDirtyBitmap, wm->partition, r->gpa + first * WHPX_PAGE, n * WHPX_PAGE, bits,
-				  (uint32_t)((n + 63) / 64 * 8));
-		if (hr)
-			return whpx_fail(hr, "WHvQueryGpaRangeDirtyBitmap");
-		for (uint64_t i = 0; i < n; i++)
-			if (bits[i / 64] >> i % 64 & 1)
-				log_page(r, first + i);
-	}
-	return 0;
-}
 
 static void give_log(struct whpx_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap, int clear)
 {

@@ -420,6 +420,16 @@ static int store_over_edge(struct guest *g, uint64_t edge)
 	return store(g, edge, 1, VMA_EXIT_HLT);
 }
 
+/* Another protection leaves the log as it is. */
+static int log_protected(struct guest *g)
+{
+	CONF_TRY(store(g, MORE + 3 * PAGE, 1, VMA_EXIT_HLT));
+	CONF_OK(g->conf, vma_vm_protect(g->vm, MORE, LOGGED, VMA_MAP_READ | VMA_MAP_EXEC | VMA_MAP_LOG));
+	CONF_OK(g->conf, vma_vm_protect(g->vm, MORE, LOGGED, VMA_MAP_RWX | VMA_MAP_LOG));
+	CONF_TRY(log_is(g, 1, 1ull << 3, 0, 0));
+	return log_is(g, 0, 0, 0, 0);
+}
+
 static int log_body(struct guest *g)
 {
 	uint64_t part = 0;
@@ -439,6 +449,8 @@ static int log_body(struct guest *g)
 	CONF_EQUAL(g->conf, part & 1, 1);
 	CONF_TRY(log_is(g, 1, 1ull << 3 | 1ull << 63, 1, 2));
 	CONF_TRY(log_is(g, 0, 0, 0, 0));
+	if (g->conf->info.caps & VMA_CAP_READONLY)
+		CONF_TRY(log_protected(g));
 	return loads(g, MORE + 3 * PAGE + 8, 1);
 }
 
