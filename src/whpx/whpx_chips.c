@@ -179,7 +179,10 @@ void whpx_chips_stop(struct whpx_vm *wm)
 {
 	struct whpx_chips *c = wm->chips;
 
-	if (!c || !c->timer)
+	if (!c)
+		return;
+	vma_irqfds_close(&c->irqfds);
+	if (!c->timer)
 		return;
 	os_lock(&c->lock);
 	c->quit = true;
@@ -196,7 +199,6 @@ void whpx_chips_close(struct whpx_vm *wm)
 
 	if (!c)
 		return;
-	vma_irqfds_close(&c->irqfds);
 	os_mutex_destroy(&c->lock);
 	os_cond_destroy(&c->moved);
 	os_free(c);
