@@ -433,7 +433,9 @@ static int set_exits(struct vma_vm *vm, uint32_t *leaves)
 {
 	uint32_t n = exit_leaves(vm, leaves);
 
-	return whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidExitList, leaves, n * (uint32_t)sizeof(*leaves));
+	return n ? whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidExitList, leaves,
+				     n * (uint32_t)sizeof(*leaves))
+		 : 0;
 }
 
 int whpx_cpuid_setup(struct vma_vm *vm)
