@@ -124,7 +124,7 @@ static void fill_exception(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 	const struct x86_stop *s = &vp->cpu->stop;
 	WHV_VP_EXCEPTION_CONTEXT *e = &x->VpException;
 	e->InstructionByteCount = insn_bytes(vp, s->insn_len, e->InstructionBytes);
-	e->ExceptionInfo.ErrorCodeValid = s->has_error;
+	e->ExceptionInfo.ErrorCodeValid = s->has_error && vp->cpu->cr0 & 1; /* there are none in real mode */
 	e->ExceptionInfo.SoftwareException = s->software;
 	e->ExceptionType = (uint8_t)s->exception;
 	e->ErrorCode = s->error;

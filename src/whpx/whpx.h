@@ -317,7 +317,7 @@ int whpx_give_extint(struct whpx_vcpu *w);
 /* whpx_chips.c: VMA_IRQCHIP_PLATFORM, the VM's half */
 int whpx_chips_open(struct whpx_vm *wm);
 int whpx_chips_start(struct whpx_vm *wm, bool x2apic); /* after the partition's set-up */
-void whpx_chips_stop(struct whpx_vm *wm); /* before its deletion */
+void whpx_chips_stop(struct whpx_vm *wm); /* before its deletion: nothing sends messages any more */
 void whpx_chips_close(struct whpx_vm *wm);
 void whpx_chips_boot(struct whpx_vm *wm, struct vma_vcpu *v); /* vCPU 0 is there; NULL: no longer */
 bool whpx_chips_intr(const struct whpx_vcpu *w); /* the PIC has something for this vCPU */
@@ -350,6 +350,8 @@ void whpx_emu_close(struct whpx_vcpu *w);
  * w->dr_taken the guest's debug registers are w->guest_dr.
  * As whpx_exit: what needs an answer is WHPX_EMULATED. */
 int whpx_emulate(struct whpx_vcpu *w);
+/* The instruction at RIP as memory has it: how many of its bytes can be read, or an error. */
+int whpx_emu_bytes(struct whpx_vcpu *w, uint8_t bytes[15]);
 /* Has the instruction that exited done so again and again, and is it worth while to go on behind it? Then whpx_emulate it
  * where a shorter way would do. It counts: ask once an exit. */
 bool whpx_hot(struct whpx_vcpu *w);

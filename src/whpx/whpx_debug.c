@@ -191,10 +191,14 @@ static int bp_exit(struct whpx_vcpu *w)
 	return w->v->debug.software ? report(w, VMA_DEBUG_SW, WHPX_BP, DR6_FIXED) : whpx_emulate(w);
 }
 
+/* One that was met while an event was delivered exits before the two become #DF or a shutdown (SDM vol. 3, 6.15): the
+ * emulator delivers that event. */
 int whpx_exception_exit(struct whpx_vcpu *w)
 {
 	const WHV_VP_EXCEPTION_CONTEXT *e = &w->ctx.VpException;
 
+	if (w->interruption)
+		return whpx_emulate(w);
 	switch (e->ExceptionType) {
 	case WHPX_DB:
 		return db_exit(w);

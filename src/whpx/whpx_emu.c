@@ -388,6 +388,19 @@ static enum whpx_insn_class next_class(struct x86_cpu *c)
 	return whpx_insn_class(bytes, n, code_bits(c));
 }
 
+int whpx_emu_bytes(struct whpx_vcpu *w, uint8_t bytes[15])
+{
+	int n = whpx_emu_load(w, false);
+
+	if (n)
+		return n;
+	whpx_memory_lock(w);
+	look_at_memory(w);
+	n = (int)x86_peek(w->cpu, bytes);
+	whpx_memory_unlock(w);
+	return n;
+}
+
 static enum whpx_insn_class class_at_rip(struct whpx_vcpu *w)
 {
 	enum whpx_insn_class class;
@@ -454,7 +467,9 @@ static int load(struct whpx_vcpu *w)
 	class = class_at_rip(w);
 	if (class == WHPX_INSN_VECTOR)
 		return whpx_emu_load_vectors(w);
-	return class == WHPX_INSN_FOREIGN ? (int)(w->v->exit.kind = (uint32_t)exit_internal(w, NULL)) : 0;
+	if (class != WHPX_INSN_FOREIGN || w->cpu->inject_valid) /* what is delivered comes before the instruction */
+		return 0;
+	return (int)(w->v->exit.kind = (uint32_t)exit_internal(w, NULL));
 }
 
 static int done(struct whpx_vcpu *w, enum x86_stop_kind kind)

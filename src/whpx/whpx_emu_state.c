@@ -165,7 +165,8 @@ static bool between_iterations(const struct x86_cpu *c)
 	return c->rep_rip == c->rip;
 }
 
-/* What was raised and not delivered goes before what was injected. */
+/* What was raised and not delivered goes before what was injected. In real mode nothing has an error code: the processor
+ * would not enter (SDM vol. 3, 27.2.1.3). */
 static WHV_X64_PENDING_INTERRUPTION_REGISTER event_out(const struct x86_cpu *c)
 {
 	WHV_X64_PENDING_INTERRUPTION_REGISTER p = {.AsUINT64 = 0};
@@ -176,7 +177,7 @@ static WHV_X64_PENDING_INTERRUPTION_REGISTER event_out(const struct x86_cpu *c)
 	p.InterruptionPending = 1;
 	p.InterruptionType = raised ? TYPE_EXCEPTION : c->inject_type & 7u;
 	p.InterruptionVector = raised ? c->exc_vector : c->inject_vector;
-	p.DeliverErrorCode = raised ? c->exc_error >= 0 : c->inject_has_error;
+	p.DeliverErrorCode = (raised ? c->exc_error >= 0 : c->inject_has_error) && c->cr0 & 1;
 	if (p.DeliverErrorCode)
 		p.ErrorCode = raised ? (uint32_t)c->exc_error : c->inject_error;
 	return p;

@@ -30,9 +30,10 @@ static void put_interruption(struct whpx_vcpu *w, unsigned type, unsigned vector
 	outdated(w);
 }
 
+/* In real mode no exception has an error code, and the processor does not enter with one (SDM vol. 3, 27.2.1.3). */
 void whpx_raise(struct whpx_vcpu *w, uint8_t vector, bool has_error, uint32_t error)
 {
-	put_interruption(w, TYPE_EXCEPTION, vector, has_error, error);
+	put_interruption(w, TYPE_EXCEPTION, vector, has_error && w->ctx.VpContext.ExecutionState.Cr0Pe, error);
 }
 
 /* ------ state ------ */

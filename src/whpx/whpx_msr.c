@@ -395,17 +395,33 @@ static unsigned msr_length(const uint8_t *bytes, unsigned n, bool *write)
 	return at + 2;
 }
 
+/* The bytes that come with an exit may be missing: then memory has them. 0: no access to an MSR, or an error. */
+static int faulting_msr(struct whpx_vcpu *w, bool *write)
+{
+	const WHV_VP_EXCEPTION_CONTEXT *e = &w->ctx.VpException;
+	unsigned n = e->InstructionByteCount > 16 ? 16 : e->InstructionByteCount;
+	uint8_t bytes[15];
+	int found;
+
+	if (w->ctx.VpContext.ExecutionState.Cpl)
+		return 0;
+	if (n)
+		return (int)msr_length(e->InstructionBytes, n, write);
+	found = whpx_emu_bytes(w, bytes);
+	return found > 0 ? (int)msr_length(bytes, (unsigned)found, write) : found;
+}
+
 /* An MSR that the platform handles by refusing it. */
 int whpx_gp_exit(struct whpx_vcpu *w)
 {
 	const WHV_VP_EXCEPTION_CONTEXT *e = &w->ctx.VpException;
-	unsigned n = e->InstructionByteCount > 16 ? 16 : e->InstructionByteCount, length;
+	bool write = false;
+	int length = faulting_msr(w, &write), rc;
 	struct whpx_batch b;
-	bool write;
-	int rc;
 
-	length = msr_length(e->InstructionBytes, n, &write);
-	if (!length || w->ctx.VpContext.ExecutionState.Cpl) {
+	if (length < 0)
+		return length;
+	if (!length) {
 		whpx_raise(w, WHPX_GP, true, e->ErrorCode);
 		return 0;
 	}
@@ -418,5 +434,6 @@ int whpx_gp_exit(struct whpx_vcpu *w)
 		return rc;
 	if (!whpx_plain(w) || !whpx_msr_wanted(w->v->vm, (uint32_t)b.values[1].Reg64, write))
 		return whpx_emulate(w);
-	return exit_msr(w, (uint32_t)b.values[1].Reg64, write, (uint32_t)b.values[0].Reg64 | b.values[2].Reg64 << 32, length);
+	return exit_msr(w, (uint32_t)b.values[1].Reg64, write, (uint32_t)b.values[0].Reg64 | b.values[2].Reg64 << 32,
+			(unsigned)length);
 }
