@@ -22,8 +22,8 @@
 	X(CancelRunVirtualProcessor) X(GetVirtualProcessorRegisters) X(SetVirtualProcessorRegisters)                   \
 	X(GetVirtualProcessorXsaveState) X(SetVirtualProcessorXsaveState) X(QueryGpaRangeDirtyBitmap)                  \
 	X(RequestInterrupt) X(GetVirtualProcessorInterruptControllerState2)                                            \
-	X(SetVirtualProcessorInterruptControllerState2) X(SuspendPartitionTime) X(ResumePartitionTime)
-#define WHPX_OPTIONAL(X) X(AdviseGpaRange) X(GetVirtualProcessorCpuidOutput)
+	X(SetVirtualProcessorInterruptControllerState2)
+#define WHPX_OPTIONAL(X) X(AdviseGpaRange)
 
 struct whpx_api {
 #define X(name) __typeof__(WHv##name) *name;
