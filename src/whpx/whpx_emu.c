@@ -597,7 +597,7 @@ int whpx_emu_continue(struct whpx_vcpu *w)
 	struct whpx_emu *e = w->emu;
 	enum x86_stop_kind kind = X86_STOP_BUDGET;
 
-	if (!(e->site || in_string(w)))
+	if (!w->emu_loaded || !(e->site || in_string(w))) /* not with what a WRMSR has changed behind it */
 		return 0;
 	if (e->devices < DEVICES || in_string(w))
 		kind = go_on(w);
