@@ -356,13 +356,12 @@ static int window_now(struct whpx_vcpu *w)
 	return whpx_leave(w, VMA_EXIT_IRQ_WINDOW);
 }
 
-/* Notifications are spent by the exit. */
+/* A notification is spent by its exit, and nobody says that the other is not: what is still wanted is asked for again. */
 int whpx_window_exit(struct whpx_vcpu *w)
 {
 	bool nmi = w->ctx.InterruptWindow.DeliverableType == WHvX64PendingNmi;
 
-	w->nmi_asked &= !nmi;
-	w->window_asked &= nmi;
+	w->nmi_asked = w->window_asked = false;
 	if (nmi || w->held)
 		return 0;
 	if (!w->v->irq_window)
