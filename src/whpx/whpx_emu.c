@@ -398,6 +398,7 @@ int whpx_emu_bytes(struct whpx_vcpu *w, uint8_t bytes[15])
 	look_at_memory(w);
 	n = (int)x86_peek(w->cpu, bytes);
 	whpx_memory_unlock(w);
+	whpx_emu_forget(w); /* a completion by the exit's context alone goes past it */
 	return n;
 }
 
