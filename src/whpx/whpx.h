@@ -156,6 +156,7 @@ struct whpx_vcpu {
 	uint8_t cr8;
 	bool shadow, interruption; /* an event is to be delivered at the next entry */
 	bool flags_known;          /* false: rflags, shadow, interruption are to be read first (whpx_learn_flags) */
+	bool extint_given;         /* the PIC's stood in PendingEvent when last heard of: no exit tells whether it still does */
 	uint8_t shadow_kind;       /* vma_x86_events.shadow: the platform has one bit for STI and MOV SS */
 
 	/* What stands in the way of an entry, all of it one word. */

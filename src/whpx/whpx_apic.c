@@ -141,6 +141,6 @@ int whpx_give_extint(struct whpx_vcpu *w)
 	e->EventType = WHvX64PendingEventExtInt;
 	e->Vector = (uint8_t)vector;
 	rc = whpx_wake(w);
-	w->interruption = true;
+	w->interruption = w->extint_given = true;
 	return rc;
 }

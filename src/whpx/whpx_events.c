@@ -206,8 +206,8 @@ int whpx_learn_flags(struct whpx_vcpu *w)
 		return rc;
 	w->rflags = b.values[0].Reg64;
 	w->shadow = b.values[1].InterruptState.InterruptShadow;
-	w->interruption = b.values[2].PendingInterruption.InterruptionPending ||
-			  b.values[4].ExceptionEvent.EventPending;
+	w->extint_given = b.values[4].ExceptionEvent.EventPending;
+	w->interruption = b.values[2].PendingInterruption.InterruptionPending || w->extint_given;
 	w->cr8 = b.values[3].Reg64 & 15;
 	w->flags_known = true;
 	return 0;

@@ -228,7 +228,7 @@ static void note_flags(struct whpx_vcpu *w)
 	w->cr8 = c->Cr8;
 	w->shadow = c->ExecutionState.InterruptShadow;
 	w->interruption = c->ExecutionState.InterruptionPending;
-	w->flags_known = true;
+	w->flags_known = !w->extint_given;
 	w->shadow_kind = 0;
 }
 

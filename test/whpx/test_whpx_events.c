@@ -4,9 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 #include "conformance/guest.h"
+#include "os/os.h"
 #include "sim/whpx/whpsim.h"
 
 static struct conf conf = {.accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64};
@@ -227,6 +230,67 @@ static void test_step_over_shadow(void **state)
 	guest_close(&g);
 }
 
+/* ------ the PIC's interrupt, and a run that ends before it is taken ------ */
+
+static atomic_bool canceled;
+static vma_vm *interrupted;
+
+/* A second, more urgent interrupt comes when the vCPU is on its way in with the first. */
+static int more_urgent(const char *call)
+{
+	struct timespec a_while = {.tv_nsec = 1000000};
+
+	if (!strcmp(call, "WHvCancelRunVirtualProcessor"))
+		atomic_store(&canceled, true);
+	if (!strcmp(call, "WHvRunVirtualProcessor") && interrupted) {
+		vma_vm *vm = interrupted;
+
+		interrupted = NULL;
+		vma_vm_irq_line(vm, 0, 1);
+		for (int i = 0; i < 1000 && !atomic_load(&canceled); i++)
+			nanosleep(&a_while, NULL);
+		for (int i = 0; i < 20; i++)
+			nanosleep(&a_while, NULL);
+	}
+	return 0;
+}
+
+static void test_pic_and_cancel(void **state)
+{
+	/* the master's vectors from 0x40, IRQ 0 and 1 open; out 0x99, al; sti; 1: nop; jmp 1b */
+	static const uint8_t code[] = {0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x40, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, 0xb0,
+				       0x01, 0xe6, 0x21, 0xb0, 0xfc, 0xe6, 0x21, 0xe6, 0x99, 0xfb, 0x90, 0xeb, 0xfd};
+	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
+	unsigned seen = 0;
+	vma_x86_sregs s;
+	struct guest g;
+
+	(void)state;
+	vma_os_fault = more_urgent; /* before the other threads are there */
+	if (guest_open(&g, &conf, &options, code, sizeof code) != CONF_PASS)
+		fail_msg("%s", conf.reason);
+	for (unsigned v = 0x40; v < 0x42; v++) { /* out v + 0x80, al; mov al, 0x20; out 0x20, al; iretq */
+		const uint8_t handler[] = {0xe6, (uint8_t)(v + 0x80), 0xb0, 0x20, 0xe6, 0x20, 0x48, 0xcf};
+
+		guest_code(&g, HANDLERS + 16 * v, handler, sizeof handler);
+		guest_gate(&g, v, HANDLERS + 16 * v);
+	}
+	assert_int_equal(vma_x86_get_sregs(g.v, &s), 0);
+	s.apic_base &= ~UINT64_C(0x800); /* the local APIC off: the PIC's output is the processor's */
+	assert_int_equal(vma_x86_set_sregs(g.v, &s), 0);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_IO);
+	assert_int_equal(g.exit->io.port, 0x99);
+	assert_int_equal(vma_vm_irq_line(g.vm, 1, 1), 0);
+	assert_int_equal(vma_vcpu_complete(g.v), 0);
+	guest_set(&g, VMA_X86_RFLAGS, 0x202);
+	interrupted = g.vm;
+	for (int i = 0; i < 2 && vma_vcpu_run(g.v) == VMA_EXIT_IO; i++)
+		seen |= 1u << (g.exit->io.port & 31);
+	assert_int_equal(seen, 3);
+	guest_close(&g);
+	vma_os_fault = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_between_steps),
 		cmocka_unit_test(test_step_begins_pending),
 		cmocka_unit_test(test_step_over_shadow),
+		cmocka_unit_test(test_pic_and_cancel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
