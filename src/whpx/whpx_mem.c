@@ -47,10 +47,13 @@ void whpx_mem_close(struct whpx_vm *wm)
 {
 	for (uint32_t i = 0; wm->memory && i < wm->vm->config.max_vcpus; i++)
 		os_mutex_destroy(&wm->memory[i]);
+	for (size_t i = 0; i < wm->region_count; i++) /* those whose unmapping failed */
+		os_free((void *)wm->regions[i].dirty);
 	os_free(wm->memory);
 	os_free(wm->regions);
 	wm->memory = NULL;
 	wm->regions = NULL;
+	wm->region_count = 0;
 }
 
 /* ------ the table ------ */
