@@ -46,7 +46,6 @@ HRESULT whpx_fault(const char *call);
 int whpx_load(const char **why, const char **remedy);
 /* Write the sentence for vma_why() about a failed call, with what the code means and what to do; a VMA_E_ code. */
 int whpx_fail(HRESULT hr, const char *call);
-const char *whpx_hresult_text(HRESULT hr); /* "" when it is none that is documented */
 /* For the probe: the sentence, and what can be done. */
 const char *whpx_refusal(HRESULT hr, const char *call, const char **remedy);
 

@@ -104,13 +104,6 @@ static const struct hresult *known(HRESULT hr)
 	return NULL;
 }
 
-const char *whpx_hresult_text(HRESULT hr)
-{
-	const struct hresult *k = known(hr);
-
-	return k ? k->text : "";
-}
-
 const char *whpx_refusal(HRESULT hr, const char *call, const char **remedy)
 {
 	static char text[240];
