@@ -205,11 +205,6 @@ static inline void agree_run(vma_accel accel, const struct agree_program *p, str
 	guest_close(&g);
 }
 
-static inline bool agree_same_steps(const struct agree_record *a, const struct agree_record *b)
-{
-	return a->count == b->count && !memcmp(a->steps, b->steps, (size_t)a->count * sizeof *a->steps);
-}
-
 static inline void agree_compare_steps(const struct agree_program *p, const struct agree_record *a, const struct agree_record *b)
 {
 	for (int i = 0; i < a->count && i < b->count; i++) {

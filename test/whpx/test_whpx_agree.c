@@ -1,6 +1,6 @@
 /* test_whpx_agree.c - random guests run on the software CPU and, through the WHPX back end, on the simulation, which executes by the same
  * software CPU: so whatever differs is the back end's or the simulation's. The host meddles with what it may: completes, injects, steps, saves.
- * VMA_AGREE_SEEDS and VMA_AGREE_FROM: how many, from which (the differences below are then expected too). test-timeout: 300 */
+ * VMA_AGREE_SEEDS and VMA_AGREE_FROM: how many, from which. test-timeout: 300 */
 #include "unit/agree.h"
 #include "whpx_code.h"
 #include <stdlib.h>
@@ -180,7 +180,7 @@ static const char *model(void)
 	return "x86-64-v3";
 }
 
-/* Seeds that differ, and must. Two events that the host gives at the same boundary: SDM vol. 3, table 6-2 orders what the processor recognises
+/* Seeds that may differ: where in its block soft looks at events depends on how it was built. Two events that the host gives at the same boundary: SDM vol. 3, table 6-2 orders what the processor recognises
  * by itself, not what is injected. */
 static const struct {
 	uint64_t seed;
@@ -225,9 +225,7 @@ static void agree(uint64_t seed)
 	if (soft.steps[soft.count - 1].kind != VMA_EXIT_HLT)
 		fail_msg("seed %llu ends in %s at %#llx", (unsigned long long)seed, vma_exit_name(soft.steps[soft.count - 1].kind), (unsigned long long)soft.regs.rip);
 	agree_run(VMA_ACCEL_WHPX, &p, &whpx);
-	if (declared(seed))
-		assert_false(agree_same_steps(&soft, &whpx));
-	else
+	if (!declared(seed))
 		agree_compare(&p, &soft, &whpx);
 }
 
