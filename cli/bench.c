@@ -20,7 +20,7 @@ struct bench_options {
 
 #define AT(member) offsetof(struct bench_options, member)
 static const struct arg args[] = {
-	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm or soft", cli_accels, 0},
+	{"--accel", "-accel", ARG_CHOICE, AT(accel), 0, 0, "A", "auto (default), kvm, whpx or soft", cli_accels, 0},
 	{"--arch", NULL, ARG_CHOICE, AT(arch), 0, 0, "ARCH", "of the guest: x86-64 or arm64 (the host's)", cli_arches, 0},
 	{"--json", NULL, ARG_FLAG, AT(json), 0, 0, NULL, "as JSON", NULL, 0},
 	{NULL, NULL, ARG_FLAG, 0, 0, 0, NULL, NULL, NULL, 0},

@@ -1,6 +1,5 @@
 /* test_whpx_msr.c - which accesses to MSRs exit on which Windows: by name where it has a list for that, else those that it
- * does not handle itself, or refuses; what nobody keeps is kept here. Each Windows in a process of its own.
- * test-labels: posix */
+ * does not handle itself, or refuses; what nobody keeps is kept here. Each Windows in a process of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
