@@ -51,6 +51,7 @@ static int calls, fail_at, fail_with;
 static const char *only;        /* count this call's alone */
 static char failed[64];
 static pthread_t tester;
+static bool os_only; /* count the calls of the operating system alone */
 static enum phase { MAKE, FINALIZE, CREATE, USE, END } phase, failed_in;
 
 struct called {
@@ -83,7 +84,7 @@ static int seen_of(const char *call)
 /* Only this thread's: the thread that cancels runs when it likes. */
 static int nth_fails(const char *call)
 {
-	if (!pthread_equal(pthread_self(), tester) || (only && strcmp(only, call)))
+	if (!pthread_equal(pthread_self(), tester) || (only && strcmp(only, call)) || (os_only && !strncmp(call, "WHv", 3)))
 		return 0;
 	if (!only)
 		note(call);
@@ -501,7 +502,7 @@ static int probe_with_failure(void)
 	return strstr(info.why, failed) && strstr(info.why, code_text) ? 0 : 5;
 }
 
-static int in_a_process(int n, int with)
+static int in_a_process(int n, int with, int (*body)(void))
 {
 	int status;
 	pid_t child = fork();
@@ -511,7 +512,7 @@ static int in_a_process(int n, int with)
 		vma_os_fault = nth_fails;
 		fail_at = n;
 		fail_with = with;
-		_exit(probe_with_failure());
+		_exit(body());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -527,7 +528,7 @@ static void probe_fails(void **state)
 		n++;
 		assert_true(n < 100);
 		for (int k = 0; k < CODES && rc != 2; k++) {
-			rc = in_a_process(n, codes[k]);
+			rc = in_a_process(n, codes[k], probe_with_failure);
 			if (rc && rc != 2)
 				fail_msg("call %d of the probe fails with %#x: %d", n, (unsigned)codes[k], rc);
 		}
@@ -535,10 +536,41 @@ static void probe_fails(void **state)
 	assert_true(n > 5);
 }
 
+/* A process's first life does what is done once. 0: an error with a sentence or done without, and the next life is whole; 2: past the last call. */
+static int first_life(void)
+{
+	int rc = life(VMA_IRQCHIP_NONE);
+
+	if (!failed[0])
+		return 2;
+	if (rc < 0 && rc != TOLD && (strlen(vma_why()) < 10 || !strcmp(vma_error_name(rc), "VMA_E_?")))
+		return 3;
+	vma_os_fault = NULL;
+	rc = life(VMA_IRQCHIP_NONE);
+	/* the probe is not done again */
+	return rc && rc != VMA_E_NO_HOST ? 4 : 0;
+}
+
+static void first_life_fails(void **state)
+{
+	int n, rc = 0;
+
+	(void)state;
+	os_only = true;
+	for (n = 1; rc != 2; n++) {
+		rc = in_a_process(n, ENOMEM, first_life);
+		if (rc && rc != 2)
+			fail_msg("call %d of the operating system fails in the first life: %d", n, rc);
+	}
+	os_only = false;
+	assert_true(n > 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(probe_fails), /* first: the others probe in this process */
+		cmocka_unit_test(first_life_fails),
 		cmocka_unit_test(sweep_bare),
 		cmocka_unit_test(sweep_library),
 		cmocka_unit_test(sweep_platform),
