@@ -270,8 +270,8 @@ VMA_API int vma_vm_unmap(vma_vm *vm, uint64_t gpa, uint64_t size);
 VMA_API int vma_vm_protect(vma_vm *vm, uint64_t gpa, uint64_t size, uint32_t flags);
 /* Log of pages that the guest wrote since the log was last cleared: bit n of `bitmap` (little-endian words) is page
  * gpa + n * 4096. The range lies in one mapping made with VMA_MAP_LOG. Writes by the host through the hva are not
- * logged. A page that the guest only read may be reported too (KVM does, at its first access). `clear`: 1 restarts
- * the log. */
+ * logged. A page that the guest only read may be reported too (KVM does, at its first access), and every page once
+ * the mapping's flags were changed while a vCPU ran. `clear`: 1 restarts the log. */
 VMA_API int vma_vm_dirty_log(vma_vm *vm, uint64_t gpa, uint64_t size, uint64_t *bitmap, int clear);
 /* hva of [gpa, gpa+size) if it lies in one mapping, else NULL. The pointer dies with the mapping. */
 VMA_API void *vma_vm_hva(vma_vm *vm, uint64_t gpa, uint64_t size);

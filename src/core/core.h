@@ -154,7 +154,7 @@ struct vma_vcpu {
 	};
 	vma_debug debug;
 	uint32_t sve;        /* arm64: bytes of the longest vectors, 0: no SVE; vcpu_open sets it */
-	atomic_bool running; /* inside vma_vcpu_run */
+	atomic_uint runs; /* begun and ended, vma_vcpu_run and vma_vcpu_complete: odd inside. The owner writes */
 	bool irq_window;     /* the caller waits for a window: exit with VMA_EXIT_IRQ_WINDOW when one opens */
 	bool irq_given;      /* an interrupt was handed over since the last entry */
 	struct pc_vcpu *pc;  /* VMA_IRQCHIP_LIBRARY: src/pc's half */
@@ -302,6 +302,9 @@ struct vma_backend {
 extern const struct vma_backend *const vma_backends[];
 
 /* Helpers that back ends share */
+/* Runs of all vCPUs so far; UINT64_MAX: one is inside. Who gets the same number twice, and not that one, knows that no
+ * guest has written between. vm->lock is held. */
+uint64_t vma_vm_runs(const struct vma_vm *vm);
 /* The registers, system and debug registers and events that INIT leaves (SDM vol. 3, table 10-1), where s->sregs holds
  * those before it; SIPI then changes CS and RIP. */
 void vma_x86_init_values(const struct vma_vcpu *v, struct vma_x86_state *s);

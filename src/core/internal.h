@@ -82,6 +82,7 @@ bool vma_vm_has(const vma_vm *vm, uint32_t leaf, uint32_t subleaf, unsigned reg,
 /* ------ vCPU ------ */
 extern vma_vcpu vma_vcpu_reserved; /* stands in vm->vcpus for one that is being made */
 /* The checks at the head of every call on a vCPU: not NULL, the caller is its owner. */
+bool vma_vcpu_running(const vma_vcpu *v); /* false of the one above */
 int vma_vcpu_enter(vma_vcpu *v);
 int vma_vcpu_enter_failed(vma_vcpu *v);
 /* Make classes valid in v->x86. */

@@ -98,7 +98,7 @@ static int check_still(const vma_vm *vm)
 	if (vm->phase != VMA_VM_READY)
 		return vma_fail(VMA_E_STATE, "a VM has state after vma_vm_finalize");
 	for (uint32_t i = 0; i < vm->config.max_vcpus; i++)
-		if (vm->vcpus[i] && vm->vcpus[i] != &vma_vcpu_reserved && atomic_load(&vm->vcpus[i]->running))
+		if (vm->vcpus[i] && vma_vcpu_running(vm->vcpus[i]))
 			return vma_fail(VMA_E_BUSY, "vCPU %u is running: pause all first", i);
 	return 0;
 }

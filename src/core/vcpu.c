@@ -158,7 +158,7 @@ int vma_vcpu_destroy(vma_vcpu *v)
 		return vma_fail(VMA_E_INVALID, "the vCPU is NULL");
 	if (v->owner != os_thread_self() && os_thread_alive(v->owner))
 		return vma_vcpu_enter_failed(v);
-	if (atomic_load(&v->running) && os_thread_alive(v->owner))
+	if (vma_vcpu_running(v) && os_thread_alive(v->owner))
 		return vma_fail(VMA_E_STATE, "vCPU %u is inside vma_vcpu_run", v->index);
 	set_place(v->vm, v->index, NULL);
 	v->vm->be->vcpu_close(v);
@@ -182,6 +182,25 @@ vma_exit *vma_vcpu_exit(vma_vcpu *v)
 }
 
 /* ------ run ------ */
+
+bool vma_vcpu_running(const vma_vcpu *v)
+{
+	return atomic_load(&v->runs) & 1;
+}
+
+uint64_t vma_vm_runs(const vma_vm *vm)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < vm->config.max_vcpus; i++) {
+		unsigned runs = vm->vcpus[i] ? atomic_load(&vm->vcpus[i]->runs) : 0;
+
+		if (runs & 1)
+			return UINT64_MAX;
+		sum += runs;
+	}
+	return sum;
+}
 
 /* Commit the pending exit. 1: the next fragment stands in v->exit. */
 static int complete(vma_vcpu *v)
@@ -259,15 +278,17 @@ static int run(vma_vcpu *v)
 
 int vma_vcpu_run(vma_vcpu *v)
 {
+	unsigned runs;
 	int rc;
 
 	if (UNLIKELY(!v || v->owner != os_thread_self()))
 		return vma_vcpu_enter_failed(v);
-	if (UNLIKELY(atomic_load_explicit(&v->running, memory_order_relaxed)))
+	runs = atomic_load_explicit(&v->runs, memory_order_relaxed);
+	if (UNLIKELY(runs & 1))
 		return vma_fail(VMA_E_STATE, "vCPU %u is inside vma_vcpu_run already", v->index);
-	atomic_store_explicit(&v->running, true, memory_order_relaxed);
+	atomic_store_explicit(&v->runs, runs + 1, memory_order_relaxed);
 	rc = run(v);
-	atomic_store_explicit(&v->running, false, memory_order_release);
+	atomic_store_explicit(&v->runs, runs + 2, memory_order_release);
 	if (UNLIKELY(rc == VMA_EXIT_IRQ_WINDOW))
 		v->irq_window = false;
 	return rc;
@@ -305,6 +326,13 @@ int vma_vcpu_budget(vma_vcpu *v, uint64_t insns, uint64_t clock_ns)
 int vma_vcpu_complete(vma_vcpu *v)
 {
 	int rc = vma_vcpu_enter(v);
+	unsigned runs;
 
-	return rc ? rc : complete(v);
+	if (rc)
+		return rc;
+	runs = atomic_load_explicit(&v->runs, memory_order_relaxed); /* odd in a call that a run carries out */
+	atomic_store_explicit(&v->runs, runs | 1, memory_order_relaxed);
+	rc = complete(v);
+	atomic_store_explicit(&v->runs, runs & 1 ? runs : runs + 2, memory_order_release);
+	return rc;
 }

@@ -173,7 +173,7 @@ static const vma_vcpu *foreign_vcpu(const vma_vm *vm)
 			return v;
 		if (v && v->owner != self && os_thread_alive(v->owner))
 			return v;
-		if (v && atomic_load(&v->running))
+		if (v && vma_vcpu_running(v))
 			return v;
 	}
 	return NULL;

@@ -109,6 +109,22 @@ static int slot_remake(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 	return rc;
 }
 
+/* What a vCPU writes between the reading of the log and the deletion of the slot is known to nobody: where one ran
+ * meanwhile every page may have been written. */
+static int slot_remake_logged(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
+{
+	struct dirty *d = r->priv;
+	uint64_t runs = vma_vm_runs(vm);
+	int rc = keep_log(vm, r);
+
+	if (rc)
+		return rc;
+	rc = slot_remake(vm, r, flags);
+	if (runs == UINT64_MAX || runs != vma_vm_runs(vm))
+		memset(d->kept, 0xff, d->words * sizeof(*d->kept));
+	return rc;
+}
+
 int vma_kvm_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 {
 	bool remake = (r->flags ^ flags) & VMA_MAP_WRITE;
@@ -117,10 +133,10 @@ int vma_kvm_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 
 	if (log && !logged)
 		rc = dirty_alloc(r);
-	else if (log && remake)
-		rc = keep_log(vm, r);
-	if (!rc)
-		rc = remake ? slot_remake(vm, r, flags) : slot_set(vm, r, flags, r->size);
+	if (!rc && remake)
+		rc = logged ? slot_remake_logged(vm, r, flags) : slot_remake(vm, r, flags);
+	else if (!rc)
+		rc = slot_set(vm, r, flags, r->size);
 	if (rc ? log && !logged : !log)
 		dirty_free(r);
 	return rc;

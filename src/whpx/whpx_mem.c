@@ -118,6 +118,12 @@ static void log_page(struct whpx_region *r, uint64_t page)
 	atomic_fetch_or_explicit(&r->dirty[page / 64], UINT64_C(1) << page % 64, memory_order_relaxed);
 }
 
+static void log_all(struct whpx_region *r)
+{
+	for (uint64_t i = 0; i < (r->size / WHPX_PAGE + 63) / 64; i++)
+		atomic_store_explicit(&r->dirty[i], UINT64_MAX, memory_order_relaxed);
+}
+
 void whpx_mark_dirty(struct whpx_vm *wm, uint64_t gpa)
 {
 	struct whpx_region *r = whpx_region_at(wm, gpa);
@@ -263,6 +269,21 @@ static int remap(struct whpx_vm *wm, struct whpx_region *r, uint32_t flags)
 	return rc;
 }
 
+/* With the mapping the platform's log goes: it is read before. What a vCPU writes between that and the unmapping is known
+ * to nobody, so where one ran meanwhile every page may have been written. */
+static int remap_logged(struct whpx_vm *wm, struct whpx_region *r, uint32_t flags)
+{
+	uint64_t runs = vma_vm_runs(wm->vm);
+	int rc = wm->ready ? collect(wm, r, 0, r->size / WHPX_PAGE) : 0;
+
+	if (rc)
+		return rc;
+	rc = remap(wm, r, flags);
+	if (runs == UINT64_MAX || runs != vma_vm_runs(wm->vm))
+		log_all(r);
+	return rc;
+}
+
 int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 {
 	struct whpx_vm *wm = whpx_vm(vm);
@@ -274,10 +295,8 @@ int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 	found = whpx_region_at(wm, r->gpa);
 	if (!(r->flags & VMA_MAP_LOG))
 		rc = log_new(r->size, flags, &log);
-	if (!rc && found && found->dirty && wm->ready) /* with the mapping the platform's log goes */
-		rc = collect(wm, found, 0, found->size / WHPX_PAGE);
 	if (!rc && found)
-		rc = remap(wm, found, flags);
+		rc = found->dirty ? remap_logged(wm, found, flags) : remap(wm, found, flags);
 	if (rc || !found) {
 		os_free((void *)log);
 	} else {

@@ -1,6 +1,7 @@
 /* test_kvm_mem.c - KVM: mappings, read-only memory, one page at two addresses, the log of written pages. test-labels: posix */
 #include <errno.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <vmaccel/native.h>
 #include "kvm_guest.h"
@@ -72,6 +73,60 @@ static void log_survives_protect(void **state)
 	guest_end(&g);
 }
 
+/* While a vCPU runs nobody knows what it writes between the reading of the log and the end of the slot. */
+static struct {
+	struct guest *g;
+	vma_kick *kick;
+} meanwhile;
+
+static void *protect_meanwhile(void *unused)
+{
+	struct guest *g = meanwhile.g;
+	intptr_t rc;
+
+	(void)unused;
+	while (!__atomic_load_n(&g->ram[0x5000], __ATOMIC_SEQ_CST))
+		;
+	rc = vma_vm_protect(g->vm, 0, RAM, VMA_MAP_READ | VMA_MAP_EXEC | VMA_MAP_LOG);
+	vma_kick_send(meanwhile.kick);
+	return (void *)rc;
+}
+
+static void log_of_a_run(void **state)
+{
+	static const uint8_t code[] = {0xfe, 0x06, 0x00, 0x50, 0xeb, 0xfe}; /* inc byte [0x5000]; jmp $ */
+	uint64_t bits[4];
+	vma_x86_sregs sregs;
+	pthread_t thread;
+	struct guest g;
+	vma_mem *mem;
+	void *rc;
+
+	(void)state;
+	log_guest(&g);
+	OK(vma_mem_anon(0x1000, &mem));
+	memcpy(vma_mem_hva(mem), code, sizeof(code));
+	OK(vma_vm_map(g.vm, HOLE, mem, 0, 0x1000, VMA_MAP_RWX));
+	OK(vma_x86_get_sregs(g.cpu, &sregs));
+	sregs.cs.base = HOLE;
+	OK(vma_x86_set_sregs(g.cpu, &sregs));
+	set_reg(&g, VMA_X86_RIP, 0);
+	meanwhile.g = &g;
+	OK(vma_vcpu_kick_handle(g.cpu, &meanwhile.kick));
+	assert_int_equal(pthread_create(&thread, NULL, protect_meanwhile, NULL), 0);
+	EXPECT(&g, CANCELED);
+	pthread_join(thread, &rc);
+	assert_int_equal((intptr_t)rc, 0);
+	OK(vma_vm_dirty_log(g.vm, 0, RAM, bits, 1));
+	for (int i = 0; i < 4; i++)
+		assert_true(bits[i] == UINT64_MAX);
+	OK(vma_vm_dirty_log(g.vm, 0, RAM, bits, 0));
+	assert_int_equal(bits[3], 0);
+	guest_end(&g);
+	vma_kick_unref(meanwhile.kick);
+	vma_mem_unref(mem);
+}
+
 static void read_only(void **state)
 {
 	GUEST(g, WRITES);
@@ -127,7 +182,7 @@ static void remap(void **state)
 	guest_end(&g);
 }
 
-static void clock(void **state)
+static void vm_clock(void **state)
 {
 	GUEST(g, 0xf4);
 	uint64_t ns;
@@ -160,9 +215,9 @@ static void native_handles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(dirty_log), cmocka_unit_test(log_survives_protect),
+	    cmocka_unit_test(dirty_log), cmocka_unit_test(log_survives_protect), cmocka_unit_test(log_of_a_run),
 	    cmocka_unit_test(read_only), cmocka_unit_test(alias),
-	    cmocka_unit_test(remap),     cmocka_unit_test(clock),
+	    cmocka_unit_test(remap),     cmocka_unit_test(vm_clock),
 	    cmocka_unit_test(native_handles),
 	};
 
