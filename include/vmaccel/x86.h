@@ -109,7 +109,7 @@ typedef struct vma_x86_events {
 	uint8_t exception_injected; /* delivery of `exception_vector` began or will begin at the next entry */
 	uint8_t exception_pending;  /* raised, not yet being delivered: DR6 / CR2 not yet updated from payload */
 	uint8_t exception_vector;
-	uint8_t exception_has_error;
+	uint8_t exception_has_error; /* becomes 0 where CR0.PE is 0 when it takes effect: real mode pushes none */
 	uint32_t exception_error;
 	uint64_t exception_payload;
 	uint8_t exception_has_payload;

@@ -62,6 +62,7 @@ const struct vma_arch_ops vma_arch_x86 = {
 	/* CR8 is the APIC's TPR and APIC_BASE its mode */
 	.coupled = VMA_C_SREGS | VMA_C_LAPIC,
 	.fetched = vma_fetched_x86,
+	.entering = vma_entering_x86,
 	.apply_queue = vma_apply_queue_x86,
 	.merge_early = vma_merge_early_x86,
 	.get = vma_get_x86,

@@ -7,6 +7,7 @@
 int vma_vm_init_x86(vma_vm *vm);
 int vma_first_state_x86(vma_vcpu *v);
 void vma_fetched_x86(vma_vcpu *v, uint32_t classes);
+int vma_entering_x86(vma_vcpu *v);
 int vma_apply_queue_x86(vma_vcpu *v, uint32_t queued);
 int vma_merge_early_x86(vma_vcpu *v);
 int vma_get_x86(vma_vcpu *v, const uint32_t *ids, uint64_t *values, size_t count);

@@ -139,6 +139,7 @@ struct vma_vcpu {
 	/* Set by the back end with a pending exit: its completion changes nothing but RIP (and RFLAGS.RF). Lets the
 	 * core merge queued writes of other registers before the completion instead of entering twice. */
 	bool completes_rip_only;
+	bool error_code; /* an exception with one was set since the last entry */
 	union {
 		struct vma_x86_state x86;
 		struct vma_arm64_state arm64;

@@ -32,6 +32,7 @@ struct vma_arch_ops {
 	int (*first_state)(vma_vcpu *v); /* what waits for the first run, in the cache */
 	uint32_t coupled; /* classes that must not be read or written while the other has something to say */
 	void (*fetched)(vma_vcpu *v, uint32_t classes); /* canonical forms; may be NULL */
+	int (*entering)(vma_vcpu *v); /* the last word on the state before it is flushed and entered; may be NULL */
 	int (*apply_queue)(vma_vcpu *v, uint32_t queued);
 	/* Before a run with a pending exit: merge queued general registers below the completion if that is exact. 1: done,
 	 * 0: must complete first. */

@@ -162,7 +162,30 @@ int vma_state_put(vma_vcpu *v, uint32_t class, const void *data)
 		return rc;
 	copy_whole(v, &v->x86, class, data);
 	vma_state_mark(v, class);
+	v->error_code |= class == VMA_C_EVENTS && v->x86.events.exception_has_error;
 	return 0;
+}
+
+/* Real mode pushes no error code (SDM vol. 3, 21.1.4); VMX and SVM refuse to enter with one or push it all the same. Not
+ * before the entry is it known which mode the event meets: it may have been set before CR0 was. */
+int vma_entering_x86(vma_vcpu *v)
+{
+	enum { CR0_PE = 1 };
+	vma_x86_events e;
+	int rc;
+
+	if (!v->error_code)
+		return 0;
+	rc = vma_state_need(v, VMA_C_EVENTS | VMA_C_SREGS);
+	if (rc)
+		return rc;
+	v->error_code = false;
+	e = v->x86.events;
+	if (!e.exception_has_error || v->x86.sregs.cr0 & CR0_PE)
+		return 0;
+	e.exception_has_error = 0;
+	e.exception_error = 0;
+	return vma_state_put(v, VMA_C_EVENTS, &e);
 }
 
 /* ------ completion ------ */

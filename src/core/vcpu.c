@@ -249,7 +249,10 @@ static int prepare(vma_vcpu *v)
 	/* Calls may write state: attend before flushing. */
 	if (attention && attend(v))
 		return VMA_EXIT_CANCELED;
-	return v->exit.pending ? 0 : vma_state_flush(v);
+	if (v->exit.pending)
+		return 0;
+	rc = v->vm->arch->entering ? v->vm->arch->entering(v) : 0;
+	return rc ? rc : vma_state_flush(v);
 }
 
 static int run(vma_vcpu *v)
@@ -258,7 +261,8 @@ static int run(vma_vcpu *v)
 	int rc;
 
 	for (;;) {
-		if (UNLIKELY(v->queued | v->dirty | atomic_load_explicit(&v->kick->attention, memory_order_acquire))) {
+		if (UNLIKELY(v->queued | v->dirty | v->error_code |
+			     atomic_load_explicit(&v->kick->attention, memory_order_acquire))) {
 			rc = prepare(v);
 			if (rc)
 				return rc;

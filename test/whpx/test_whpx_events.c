@@ -133,6 +133,32 @@ static void test_seen_and_moved(void **state)
 	}
 }
 
+/* Real mode pushes no error code, whatever was restored; by both ways that set events. */
+static void test_real_mode_has_no_error(void **state)
+{
+	static const vma_accel accels[] = {VMA_ACCEL_WHPX, VMA_ACCEL_SOFT};
+	static const uint8_t code[] = {0x90, 0xf4}, handler[] = {0xe6, PF}, gate[] = {HANDLERS & 0xff, HANDLERS >> 8, 0, 0};
+	const vma_x86_events e = {.exception_injected = 1, .exception_vector = PF, .exception_has_error = 1, .exception_error = ERROR};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct conf on = {.accel = accels[i / 2], .arch = VMA_ARCH_X86_64};
+		struct guest g;
+
+		if (guest_open(&g, &on, &(struct guest_options){.mode = GUEST_REAL}, code, sizeof code) != CONF_PASS)
+			fail_msg("%s", on.reason);
+		guest_code(&g, HANDLERS, handler, sizeof handler);
+		guest_code(&g, 4 * PF, gate, sizeof gate);
+		guest_set(&g, VMA_X86_RSP, 0x7000);
+		assert_int_equal(i & 1 ? vma_x86_exception(g.v, PF, 1, ERROR, 0) : vma_x86_set_events(g.v, &e), 0);
+		if (guest_run_out(&g, PF, 1, NULL) != CONF_PASS)
+			fail_msg("%s", on.reason);
+		assert_int_equal(guest_get(&g, VMA_X86_RSP), 0x7000 - 6);
+		guest_close(&g);
+	}
+	assert_int_equal(whpsim_breaches(), 0);
+}
+
 /* INT n's frame has the address behind it, wherever it comes from. */
 static void test_software_return(void **state)
 {
@@ -297,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_none_lost),
 		cmocka_unit_test(test_seen_and_moved),
 		cmocka_unit_test(test_software_return),
+		cmocka_unit_test(test_real_mode_has_no_error),
 		cmocka_unit_test(test_while_pending),
 		cmocka_unit_test(test_between_steps),
 		cmocka_unit_test(test_step_begins_pending),
