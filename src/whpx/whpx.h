@@ -157,6 +157,7 @@ struct whpx_vcpu {
 	bool flags_known;          /* false: rflags, shadow, interruption are to be read first (whpx_learn_flags) */
 	bool extint_given;         /* the PIC's stood in PendingEvent when last heard of: no exit tells whether it still does */
 	uint8_t shadow_kind;       /* vma_x86_events.shadow: the platform has one bit for STI and MOV SS */
+	uint64_t shadow_rip;       /* of the instruction that shadow_kind protects */
 
 	/* What stands in the way of an entry, all of it one word. */
 	union {

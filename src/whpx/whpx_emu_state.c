@@ -345,6 +345,7 @@ static void keep_flags(struct whpx_vcpu *w)
 	w->cr8 = (uint8_t)c->cr8;
 	w->shadow = c->shadow != 0;
 	w->shadow_kind = c->shadow;
+	w->shadow_rip = c->rip;
 	w->interruption = event_out(c).InterruptionPending;
 	w->flags_known = true;
 	w->fresh_events = false;

@@ -7,7 +7,7 @@
 /* PendingInterruption's types are VMX's (TLFS, HV_X64_PENDING_INTERRUPTION_TYPE; SDM vol. 3, table 25-16); the API's
  * header names the first three. */
 enum { TYPE_INTERRUPT = 0, TYPE_NMI = 2, TYPE_EXCEPTION = 3, TYPE_SOFT = 4 };
-enum { RFLAGS_IF = 1 << 9, INT_N_LENGTH = 2 };
+enum { RFLAGS_IF = 1 << 9, INT_N_LENGTH = 2, SHADOW_STI = 1 };
 
 /* The emulator has not seen what is written past it. */
 static void outdated(struct whpx_vcpu *w)
@@ -165,16 +165,36 @@ static int send_pending(struct whpx_vcpu *w, const vma_x86_events *e)
 	return rc;
 }
 
+/* The platform would give MOV SS's shadow back as STI's: an exit at the same RIP tells that it is the same. */
+static int put_shadow(struct whpx_vcpu *w, uint8_t shadow)
+{
+	struct whpx_batch b;
+	int rc;
+
+	w->shadow = shadow != 0;
+	w->shadow_kind = shadow;
+	if (shadow <= SHADOW_STI)
+		return 0;
+	b.count = 0;
+	whpx_add(&b, WHvX64RegisterRip);
+	rc = whpx_get(w, &b);
+	if (!rc)
+		w->shadow_rip = b.values[0].Reg64;
+	return rc;
+}
+
 int whpx_commit_events(struct whpx_vcpu *w)
 {
 	const vma_x86_events *e = &w->v->x86.events;
-	WHV_REGISTER_VALUE *state = whpx_add(&w->out, WHvRegisterInterruptState);
+	int rc = put_shadow(w, e->shadow);
+	WHV_REGISTER_VALUE *state;
 
+	if (rc)
+		return rc;
+	state = whpx_add(&w->out, WHvRegisterInterruptState);
 	state->Reg64 = 0;
 	state->InterruptState.InterruptShadow = e->shadow != 0;
 	state->InterruptState.NmiMasked = e->nmi_masked;
-	w->shadow = e->shadow != 0;
-	w->shadow_kind = e->shadow;
 	w->nmi_pending = e->nmi_pending;
 	w->shutdown = e->triple_fault_pending;
 	whpx_put(w, WHvRegisterPendingInterruption, 0);

@@ -35,6 +35,7 @@ static int end_shadow(struct whpx_vcpu *w)
 	state = whpx_add(&w->out, WHvRegisterInterruptState);
 	state->InterruptState.NmiMasked = b.values[0].InterruptState.NmiMasked;
 	w->shadow = false;
+	w->shadow_kind = 0;
 	return 0;
 }
 
@@ -229,7 +230,8 @@ static void note_flags(struct whpx_vcpu *w)
 	w->shadow = c->ExecutionState.InterruptShadow;
 	w->interruption = c->ExecutionState.InterruptionPending;
 	w->flags_known = !w->extint_given;
-	w->shadow_kind = 0;
+	if (!w->shadow || c->Rip != w->shadow_rip) /* else nothing ran: a cancel, a page that was not there */
+		w->shadow_kind = 0;
 }
 
 int whpx_exit(struct whpx_vcpu *w)

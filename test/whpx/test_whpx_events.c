@@ -11,6 +11,7 @@
 #include "conformance/guest.h"
 #include "os/os.h"
 #include "sim/whpx/whpsim.h"
+#include "whpx/whpx.h"
 
 static struct conf conf = {.accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64};
 
@@ -256,6 +257,48 @@ static void test_step_over_shadow(void **state)
 	guest_close(&g);
 }
 
+/* ------ a shadow, and a run that ends before anything ran ------ */
+
+static __typeof__(whpx_api.RunVirtualProcessor) real_run;
+static vma_kick *kick;
+
+static HRESULT run_canceled(WHV_PARTITION_HANDLE p, uint32_t index, void *context, uint32_t size)
+{
+	vma_kick_send(kick);
+	whpx_api.CancelRunVirtualProcessor(p, index, 0);
+	return real_run(p, index, context, size);
+}
+
+/* The platform has one bit for the shadows of STI and MOV SS. */
+static void test_shadow_outlives_cancel(void **state)
+{
+	struct guest g;
+	vma_x86_events e;
+
+	(void)state;
+	real_run = whpx_api.RunVirtualProcessor;
+	for (uint8_t shadow = 1; shadow <= 3; shadow++) {
+		open_guest(&g);
+		assert_int_equal(vma_vcpu_kick_handle(g.v, &kick), 0);
+		e = (vma_x86_events){.shadow = shadow};
+		assert_int_equal(vma_x86_set_events(g.v, &e), 0);
+		whpx_api.RunVirtualProcessor = run_canceled;
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_CANCELED);
+			assert_int_equal(guest_get(&g, VMA_X86_RIP), GUEST_CODE);
+			assert_int_equal(vma_x86_get_events(g.v, &e), 0);
+			assert_int_equal(e.shadow, shadow);
+		}
+		whpx_api.RunVirtualProcessor = real_run;
+		assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_HLT);
+		assert_int_equal(vma_x86_get_events(g.v, &e), 0);
+		assert_int_equal(e.shadow, 0);
+		vma_kick_unref(kick);
+		guest_close(&g);
+	}
+	assert_int_equal(whpsim_breaches(), 0);
+}
+
 /* ------ the PIC's interrupt, and a run that ends before it is taken ------ */
 
 static atomic_bool canceled;
@@ -328,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_between_steps),
 		cmocka_unit_test(test_step_begins_pending),
 		cmocka_unit_test(test_step_over_shadow),
+		cmocka_unit_test(test_shadow_outlives_cancel),
 		cmocka_unit_test(test_pic_and_cancel),
 	};
 
