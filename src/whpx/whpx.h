@@ -64,6 +64,8 @@ struct whpx_host {
 extern struct whpx_host whpx_host;
 enum { WHPX_DB = 1, WHPX_NMI = 2, WHPX_BP = 3, WHPX_GP = 13, WHPX_PF = 14 }; /* vectors (SDM vol. 3, 6.3.1) */
 void whpx_probe(vma_platform_info *info);
+/* Why there is no hypervisor for us, where CPUID names this one; "": none. */
+const char *whpx_absent(const char *hypervisor);
 int whpx_facts(vma_fact *say, void *opaque); /* whpx_facts.c */
 /* A capability; what is not written stays. False: this Windows does not know it. */
 bool whpx_capability(WHV_CAPABILITY_CODE code, void *value, uint32_t size);

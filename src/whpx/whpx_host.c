@@ -56,17 +56,30 @@ static void learn(struct whpx_host *h)
 	h->gpa_bits = address_width();
 }
 
-/* HypervisorPresent is FALSE where the feature is off, and where whatever is below Windows does not let its hypervisor run:
- * CPUID names that (TLFS 2.3). */
-static const char *absent(const char **remedy)
+#define FEATURE "the feature \"Windows Hypervisor Platform\""
+
+const char *whpx_absent(const char *hypervisor)
 {
 	static char text[240];
+
+	if (!strcmp(hypervisor, "Microsoft Hv"))
+		return "the Windows hypervisor runs, but " FEATURE " is not enabled";
+	snprintf(text, sizeof(text), "the Windows hypervisor does not run: " FEATURE " is not enabled%s%s%s",
+		 *hypervisor ? ", or this virtual machine of another hypervisor (\"" : "", hypervisor,
+		 *hypervisor ? "\") does not allow it" : "");
+	return text;
+}
+
+/* HypervisorPresent is FALSE where the feature is off, and where whatever is below Windows does not let its hypervisor run:
+ * CPUID names that (TLFS 2.3), or Windows' own hypervisor, which runs on many a PC for other features' sake. */
+static const char *absent(const char **remedy)
+{
 	unsigned id[4] = {0}, eax, ebx, ecx = 0, edx;
 	char name[13] = "";
 
-	*remedy = "turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online /Enable-Feature "
-		  "/FeatureName:HypervisorPlatform /All; bcdedit /set hypervisorlaunchtype auto; and restart), and "
-		  "virtualization in the firmware's setup or, in a virtual machine, nested virtualization";
+	*remedy = "turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online "
+		  "/Enable-Feature /FeatureName:HypervisorPlatform /All; bcdedit /set hypervisorlaunchtype auto; and "
+		  "restart), and virtualization in the firmware's setup or, in a virtual machine, nested virtualization";
 	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
 	if (ecx >> 31 & 1) {
 		__cpuid(0x40000000, id[0], id[1], id[2], id[3]);
@@ -74,10 +87,7 @@ static const char *absent(const char **remedy)
 	}
 	for (char *c = name; *c; c++)
 		*c = *c < ' ' || *c > '~' ? '?' : *c;
-	snprintf(text, sizeof(text), "%s%s%s%s", "the Windows hypervisor does not run: the feature \"Windows Hypervisor Platform\" "
-		 "is not enabled", *name ? ", or this virtual machine of another hypervisor (\"" : "", name,
-		 *name ? "\") does not allow it" : "");
-	return text;
+	return whpx_absent(name);
 }
 
 static _Alignas(4096) uint8_t page[WHPX_PAGE]; /* the probe's guest memory */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <vmaccel/vmaccel.h>
+#include "whpx/whpx.h"
 
 static const struct {
 	const char *personality, *why, *remedy; /* why NULL: available; "": the host's processor decides */
@@ -92,9 +93,31 @@ static void asked_for(void **state)
 	assert_non_null(strstr(vma_why(), "update Windows"));
 }
 
+/* Of the hypervisor that CPUID names, Windows' own is no other: it runs, for other features. */
+static void names_the_hypervisor(void **state)
+{
+	static const struct {
+		const char *name, *says, *not;
+	} names[] = {
+		{"", "does not run", "another"},
+		{"Microsoft Hv", "the Windows hypervisor runs, but", "another"},
+		{"KVMKVMKVM", "another hypervisor (\"KVMKVMKVM\") does not allow it", "runs"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *text = whpx_absent(names[i].name);
+
+		assert_non_null(strstr(text, names[i].says));
+		assert_null(strstr(text, names[i].not));
+		assert_non_null(strstr(text, "\"Windows Hypervisor Platform\" is not enabled"));
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(probed), cmocka_unit_test(asked_for)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(probed), cmocka_unit_test(names_the_hypervisor),
+					   cmocka_unit_test(asked_for)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
