@@ -134,13 +134,23 @@ void whpx_mark_dirty(struct whpx_vm *wm, uint64_t gpa)
 
 /* ------ the partition ------ */
 
+/* What Hyper-V takes may be less than the processor's width, which stands for it where Windows does not tell (whpx_host.c). */
+static int map_failed(HRESULT hr, uint64_t gpa, uint64_t size)
+{
+	bool high = hr == E_INVALIDARG && gpa + size > UINT64_C(1) << 36;
+	int rc = whpx_fail(hr, "WHvMapGpaRange");
+
+	return vma_fail(rc, "%#llx bytes at %#llx: %s%s", (unsigned long long)size, (unsigned long long)gpa, vma_why(),
+			high ? "; Hyper-V's limit of guest addresses may be lower than the processor's" : "");
+}
+
 static int map_in(struct whpx_vm *wm, uint8_t *hva, uint64_t gpa, uint64_t size, uint32_t flags)
 {
 	HRESULT hr = S_OK;
 
 	if (wm->ready)
 		hr = WHPX(MapGpaRange, wm->partition, hva, gpa, size, (WHV_MAP_GPA_RANGE_FLAGS)flags);
-	return hr ? whpx_fail(hr, "WHvMapGpaRange") : 0;
+	return hr ? map_failed(hr, gpa, size) : 0;
 }
 
 static int unmap_in(struct whpx_vm *wm, uint64_t gpa, uint64_t size)
