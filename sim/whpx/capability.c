@@ -106,7 +106,8 @@ static const struct capability *find(WHV_CAPABILITY_CODE code)
 	return NULL;
 }
 
-/* Sets of bits: what the replayed Windows says, as far as the simulation does it. Frequencies are the simulation's own. */
+/* Sets of bits: what the replayed Windows says, as far as the simulation does it. Frequencies are the simulation's own.
+ */
 static bool is_set(WHV_CAPABILITY_CODE code)
 {
 	static const WHV_CAPABILITY_CODE sets[] = {

@@ -136,8 +136,8 @@ static bool flags(const struct whpsim_vp *vp)
 	return !(c->eflags & RFLAGS_VM) || (c->cr0 & CR0_PE && !(c->efer & EFER_LMA));
 }
 
-/* An interrupt that is to be injected where it could not be taken (SDM vol. 3, 26.3.1.4 and .5), or an error code in real
- * mode (26.2.1.3). */
+/* An interrupt that is to be injected where it could not be taken (SDM vol. 3, 26.3.1.4 and .5), or an error code in
+ * real mode (26.2.1.3). */
 static bool injection(const struct x86_cpu *c)
 {
 	if (!c->inject_valid || c->exc_valid)

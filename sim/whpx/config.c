@@ -107,8 +107,9 @@ static bool take(struct whpsim_config *c, const char *word)
 		c->gpa_bits = (unsigned)bits;
 		return true;
 	}
-	return take_number(word, "hostile=", 1, UINT64_MAX, &c->seed) || take_number(word, "slow=", 1, 1000000, &c->exit_ns) ||
-	        take_flag(c, word) || whpsim_replay_take(&c->replay, word);
+	return take_number(word, "hostile=", 1, UINT64_MAX, &c->seed) ||
+	       take_number(word, "slow=", 1, 1000000, &c->exit_ns) || take_flag(c, word) ||
+	       whpsim_replay_take(&c->replay, word);
 }
 
 static uint64_t answered(const struct whpsim_config *c, WHV_CAPABILITY_CODE code, uint64_t unless)

@@ -1,6 +1,7 @@
-/* registers.c - WHvGet/SetVirtualProcessorRegisters: names to fields of the software CPU. A batch is refused as a whole for one
- * name that is unknown or that this processor has not; values are then taken one by one, and the first that no register
- * of its kind can have ends it. State that a processor would not enter with is taken, and found when it is run. */
+/* registers.c - WHvGet/SetVirtualProcessorRegisters: names to fields of the software CPU. A batch is refused as a whole
+ * for one name that is unknown or that this processor has not; values are then taken one by one, and the first that no
+ * register of its kind can have ends it. State that a processor would not enter with is taken, and found when it is
+ * run. */
 #include <stddef.h>
 #include <string.h>
 #include "registers.h"
@@ -297,7 +298,8 @@ static const struct whpsim_row vector_rows[] = {
 #define PHYS(n, digit) \
 	HIGH(MsrMtrrPhysBase##digit) = MSR(0x200 + 2 * n), HIGH(MsrMtrrPhysMask##digit) = MSR(0x201 + 2 * n)
 static const struct whpsim_row msr_rows[] = {
-	HIGH(Tsc) = {get_msr, set_msr, 0x10, CLOCK}, HIGH(Efer) = FIELD(efer, TLB), HIGH(KernelGsBase) = MSR(0xc0000102),
+	HIGH(Tsc) = {get_msr, set_msr, 0x10, CLOCK}, HIGH(Efer) = FIELD(efer, TLB),
+	HIGH(KernelGsBase) = MSR(0xc0000102),
 	HIGH(ApicBase) = {get_apic_base, set_apic_base, 0, NOTHING}, HIGH(Pat) = MSR(0x277),
 	HIGH(SysenterCs) = MSR(0x174), HIGH(SysenterEsp) = MSR(0x175), HIGH(SysenterEip) = MSR(0x176),
 	HIGH(Star) = MSR(0xc0000081), HIGH(Lstar) = MSR(0xc0000082), HIGH(Cstar) = MSR(0xc0000083),
@@ -332,8 +334,8 @@ static const struct whpsim_row apic_rows[] = {
 #define KEPT(n) {get_synthetic, set_synthetic, n, NOTHING}
 #define SINT(n) [0x00 + n] = KEPT(n)
 static const struct whpsim_row synic_rows[] = {
-	SINT(0), SINT(1), SINT(2), SINT(3), SINT(4), SINT(5), SINT(6), SINT(7), SINT(8), SINT(9), SINT(10), SINT(11), SINT(12),
-	SINT(13), SINT(14), SINT(15), [0x10] = KEPT(16), [0x12] = KEPT(17), [0x13] = KEPT(18),
+	SINT(0), SINT(1), SINT(2), SINT(3), SINT(4), SINT(5), SINT(6), SINT(7), SINT(8), SINT(9), SINT(10), SINT(11),
+	SINT(12), SINT(13), SINT(14), SINT(15), [0x10] = KEPT(16), [0x12] = KEPT(17), [0x13] = KEPT(18),
 };
 
 static const struct whpsim_row synthetic_rows[] = {
@@ -443,7 +445,8 @@ static void written(struct whpsim_vp *vp, uint32_t effects)
 		load_pdptes(vp);
 }
 
-static HRESULT set(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_t count, const WHV_REGISTER_VALUE *values)
+static HRESULT set(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_t count,
+		   const WHV_REGISTER_VALUE *values)
 {
 	uint32_t effects = NOTHING;
 	HRESULT r = S_OK;

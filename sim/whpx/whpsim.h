@@ -1,5 +1,6 @@
-/* whpsim.h - a Windows Hypervisor Platform that is not there: what its files share. Partitions and virtual processors over the
- * software CPU (cpu/x86) and its local APIC (irq/). Uses the facts of src/whpx/whp.h and nothing else of the library.
+/* whpsim.h - a Windows Hypervisor Platform that is not there: what its files share. Partitions and virtual processors
+ * over the software CPU (cpu/x86) and its local APIC (irq/). Uses the facts of src/whpx/whp.h and nothing else of the
+ * library.
  *
  * partition.c   handles, life cycle, virtual processors, stopping all of them
  * memory.c      the guest's memory: mapping, dirty log, accesses by the host
@@ -9,13 +10,13 @@
  * translate.c   WHvTranslateGva                   time.c       partition time, TSC     counters.c
  * config, symbols, notimpl, capability, property, cpuid, hostile, state, emulation: see their headers and first lines
  *
- * Strict: what the documents forbid or leave open is refused; where a caller broke a rule that the platform may not even
- * answer (two threads on one virtual processor, deleting what runs, misaligned arrays) it is a breach, which is counted
- * and said on standard error. Tests ask that there were none.
+ * Strict: what the documents forbid or leave open is refused; where a caller broke a rule that the platform may not
+ * even answer (two threads on one virtual processor, deleting what runs, misaligned arrays) it is a breach, which is
+ * counted and said on standard error. Tests ask that there were none.
  *
  * Threads: a virtual processor is `busy` from the begin to the end of each call on it but WHvCancelRunVirtualProcessor;
- * whoever has it busy owns its CPU. `lock` guards what calls on the partition change; `irq_lock` is irq/'s. Order: lock,
- * irq_lock. Nothing of the run path takes a lock or allocates, where no interrupt controller is emulated. */
+ * whoever has it busy owns its CPU. `lock` guards what calls on the partition change; `irq_lock` is irq/'s. Order:
+ * lock, irq_lock. Nothing of the run path takes a lock or allocates, where no interrupt controller is emulated. */
 #ifndef WHPSIM_H
 #define WHPSIM_H
 
@@ -73,7 +74,8 @@ struct whpsim_vp {
 	bool bad_rflags;    /* bits were written that RFLAGS has not */
 	WHV_X64_PENDING_EXCEPTION_EVENT exception; /* PendingEvent's; meaningful while pending */
 	WHV_X64_PENDING_DEBUG_EXCEPTION pending_debug;
-	uint64_t synthetic[23]; /* SINTs, SCONTROL, SIEFP, SIMP, HYPERCALL, GUEST_OS_ID, VP_ASSIST_PAGE, REFERENCE_TSC */
+	/* SINTs, SCONTROL, SIEFP, SIMP, HYPERCALL, GUEST_OS_ID, VP_ASSIST_PAGE, REFERENCE_TSC */
+	uint64_t synthetic[23];
 	WHV_X64_DELIVERABILITY_NOTIFICATIONS_REGISTER wanted;
 	bool halted;           /* InternalActivityState's HaltSuspend */
 	atomic_bool wait_sipi; /* its StartupSuspend */
@@ -116,8 +118,8 @@ struct whpsim_partition {
 
 /* NULL: no partition of ours. */
 struct whpsim_partition *whpsim_partition(WHV_PARTITION_HANDLE handle);
-/* S_OK: *vp is the caller's until whpsim_release. E_HANDLE, WHV_E_VP_DOES_NOT_EXIST, and, a breach, WHV_E_INVALID_VP_STATE
- * where another thread has it. `what`: the function, for the message. */
+/* S_OK: *vp is the caller's until whpsim_release. E_HANDLE, WHV_E_VP_DOES_NOT_EXIST, and, a breach,
+ * WHV_E_INVALID_VP_STATE where another thread has it. `what`: the function, for the message. */
 HRESULT whpsim_acquire(WHV_PARTITION_HANDLE handle, uint32_t index, const char *what, struct whpsim_vp **vp);
 void whpsim_release(struct whpsim_vp *vp);
 /* Is any virtual processor of it inside a call now? */

@@ -1,5 +1,5 @@
-/* whp.h - the Windows Hypervisor Platform's API for x86-64: types, values and functions by the vendor's names, for the back
- * end and the simulation. Plain C types only, so that both compile anywhere; not for files that include windows.h.
+/* whp.h - the Windows Hypervisor Platform's API for x86-64: types, values and functions by the vendor's names, for the
+ * back end and the simulation. Plain C types only, so that both compile anywhere; not for files that include windows.h.
  * Everything here is asserted at the end of the file, for the layout of Win64. Never compared with a real Windows. */
 #ifndef WHP_H
 #define WHP_H
@@ -362,7 +362,8 @@ typedef struct {
 	uint16_t Selector;
 	union {
 		struct {
-			uint16_t SegmentType : 4, NonSystemSegment : 1, DescriptorPrivilegeLevel : 2, Present : 1, Reserved : 4;
+			uint16_t SegmentType : 4, NonSystemSegment : 1, DescriptorPrivilegeLevel : 2, Present : 1,
+				Reserved : 4;
 			uint16_t Available : 1, Long : 1, Default : 1, Granularity : 1;
 		};
 		uint16_t Attributes;
@@ -394,7 +395,8 @@ typedef union {
 } WHV_X64_DELIVERABILITY_NOTIFICATIONS_REGISTER;
 typedef union {
 	struct {
-		uint32_t EventPending : 1, EventType : 3, Reserved0 : 4, DeliverErrorCode : 1, Reserved1 : 7, Vector : 16;
+		uint32_t EventPending : 1, EventType : 3, Reserved0 : 4, DeliverErrorCode : 1, Reserved1 : 7,
+			Vector : 16;
 		uint32_t ErrorCode;
 		uint64_t ExceptionParameter;
 	};
@@ -416,7 +418,8 @@ typedef union {
 typedef union {
 	uint64_t AsUINT64;
 	struct {
-		uint64_t Breakpoint0 : 1, Breakpoint1 : 1, Breakpoint2 : 1, Breakpoint3 : 1, SingleStep : 1, Reserved0 : 59;
+		uint64_t Breakpoint0 : 1, Breakpoint1 : 1, Breakpoint2 : 1, Breakpoint3 : 1, SingleStep : 1,
+			Reserved0 : 59;
 	};
 } WHV_X64_PENDING_DEBUG_EXCEPTION;
 typedef union {
@@ -443,7 +446,8 @@ typedef union {
 
 typedef union {
 	struct {
-		uint16_t Cpl : 2, Cr0Pe : 1, Cr0Am : 1, EferLma : 1, DebugActive : 1, InterruptionPending : 1, Reserved0 : 5;
+		uint16_t Cpl : 2, Cr0Pe : 1, Cr0Am : 1, EferLma : 1, DebugActive : 1, InterruptionPending : 1,
+			Reserved0 : 5;
 		uint16_t InterruptShadow : 1, Reserved1 : 3;
 	};
 	uint16_t AsUINT16;
@@ -615,7 +619,8 @@ typedef struct {
 	HRESULT (*WHvEmulatorGetVirtualProcessorRegisters)(void *Context, const WHV_REGISTER_NAME *RegisterNames,
 							   uint32_t RegisterCount, WHV_REGISTER_VALUE *RegisterValues);
 	HRESULT (*WHvEmulatorSetVirtualProcessorRegisters)(void *Context, const WHV_REGISTER_NAME *RegisterNames,
-							   uint32_t RegisterCount, const WHV_REGISTER_VALUE *RegisterValues);
+							   uint32_t RegisterCount,
+							   const WHV_REGISTER_VALUE *RegisterValues);
 	HRESULT (*WHvEmulatorTranslateGvaPage)(void *Context, WHV_GUEST_VIRTUAL_ADDRESS Gva,
 					       WHV_TRANSLATE_GVA_FLAGS TranslateFlags,
 					       WHV_TRANSLATE_GVA_RESULT_CODE *TranslationResult,
@@ -625,8 +630,9 @@ typedef void *WHV_EMULATOR_HANDLE;
 
 /* ------ functions ------ */
 
-/* X(name, since, arguments). since: the Windows 10 that introduced it; 2100 stands for build 20348 and Windows 11, where
- * documents disagree. Types that neither the back end nor the simulation looks into are void or plain integers here. */
+/* X(name, since, arguments). since: the Windows 10 that introduced it; 2100 stands for build 20348 and Windows 11,
+ * where documents disagree. Types that neither the back end nor the simulation looks into are void or plain integers
+ * here. */
 #define WHP_PLATFORM_FUNCTIONS(X) \
 	X(WHvGetCapability, 1803, (WHV_CAPABILITY_CODE CapabilityCode, void *CapabilityBuffer, uint32_t \
 	  CapabilityBufferSizeInBytes, uint32_t *WrittenSizeInBytes)) \

@@ -1,5 +1,6 @@
-/* whp_names.h - the enumerators of the Windows Hypervisor Platform's API by the vendor's names, one list an enumeration,
- * so that tests can compare them with other headers and messages can name them. Included by whp.h alone. */
+/* whp_names.h - the enumerators of the Windows Hypervisor Platform's API by the vendor's names, one list an
+ * enumeration, so that tests can compare them with other headers and messages can name them. Included by whp.h alone.
+ */
 #ifndef WHP_NAMES_H
 #define WHP_NAMES_H
 

@@ -52,7 +52,8 @@ static void vm_close(struct vma_vm *vm)
 	whpx_chips_close(wm);
 }
 
-/* The partition waits until the configuration is final: what comes before the set-up can then fail and be done again. */
+/* The partition waits until the configuration is final: what comes before the set-up can then fail and be done again.
+ */
 static int vm_open(struct vma_vm *vm)
 {
 	struct whpx_vm *wm = whpx_vm(vm);
@@ -83,7 +84,8 @@ static int set_apic(struct whpx_vm *wm)
 	WHV_X64_LOCAL_APIC_EMULATION_MODE mode =
 		x2apic(wm->vm) ? WHvX64LocalApicEmulationModeX2Apic : WHvX64LocalApicEmulationModeXApic;
 
-	return !wm->chips ? 0 : whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
+	return !wm->chips ? 0
+			  : whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
 }
 
 /* One property each for all that wants an exit: debugging, MSRs that only raise #GP, CPUID. #DB and #BP exit always
@@ -102,7 +104,8 @@ static int set_exits(struct whpx_vm *wm)
 	whpx_msr_wants(wm->vm, &exits, &exceptions);
 	rc = exits.AsUINT64 ? whpx_set_property(wm, WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof(exits)) : 0;
 	if (!rc && exceptions)
-		rc = whpx_set_property(wm, WHvPartitionPropertyCodeExceptionExitBitmap, &exceptions, sizeof(exceptions));
+		rc = whpx_set_property(wm, WHvPartitionPropertyCodeExceptionExitBitmap, &exceptions,
+				       sizeof(exceptions));
 	return rc;
 }
 
@@ -113,7 +116,8 @@ static int set_up(struct whpx_vm *wm)
 	int rc = hr ? whpx_fail(hr, "WHvCreatePartition") : 0;
 
 	if (!rc)
-		rc = whpx_set_property(wm, WHvPartitionPropertyCodeProcessorCount, &vm->config.max_vcpus, sizeof(uint32_t));
+		rc = whpx_set_property(wm, WHvPartitionPropertyCodeProcessorCount, &vm->config.max_vcpus,
+				       sizeof(uint32_t));
 	if (!rc)
 		rc = set_exits(wm);
 	if (!rc)
@@ -143,9 +147,10 @@ static const struct vma_backend library;
 
 #define WHPX_SLOTS                                                                                                     \
 	.name = "whpx", .accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct whpx_vm),           \
-	.vcpu_size = sizeof(struct whpx_vcpu), .probe = whpx_probe, .facts = whpx_facts, .cpuid_max = whpx_cpuid_max, .map = whpx_map,      \
-	.unmap = whpx_unmap, .protect = whpx_protect, .split = whpx_split, .dirty_log = whpx_dirty_log,                \
-	.interrupt = whpx_interrupt, .interrupt_ready = whpx_interrupt_ready, .debug = whpx_debug
+	.vcpu_size = sizeof(struct whpx_vcpu), .probe = whpx_probe, .facts = whpx_facts, .cpuid_max = whpx_cpuid_max,  \
+	.map = whpx_map, .unmap = whpx_unmap, .protect = whpx_protect, .split = whpx_split,                            \
+	.dirty_log = whpx_dirty_log, .interrupt = whpx_interrupt, .interrupt_ready = whpx_interrupt_ready,             \
+	.debug = whpx_debug
 
 const struct vma_backend vma_backend_whpx = {
 	WHPX_SLOTS,

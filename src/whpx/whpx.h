@@ -77,7 +77,7 @@ struct whpx_region {
 	uint64_t gpa, size;
 	uint8_t *hva;
 	uint32_t flags;          /* VMA_MAP_ */
-	_Atomic uint64_t *dirty; /* what the emulator wrote and what was collected: one bit a page; NULL without VMA_MAP_LOG */
+	_Atomic uint64_t *dirty; /* the emulator's writes and what was collected, a bit a page; NULL: no VMA_MAP_LOG */
 };
 
 enum { WHPX_MSR_WORDS = 2 };
@@ -91,7 +91,8 @@ struct whpx_vm {
 	size_t region_count, region_room;
 	bool msrs_known;
 	uint64_t msr_registers[WHPX_MSR_WORDS]; /* which MSRs of the table in whpx_msr.c have a register here */
-	uint64_t generation; /* of the mappings and their logs; under the same locks: what an emulator's TLB holds is of one */
+	uint64_t generation; /* of the mappings and their logs; under the same locks: what an emulator's TLB holds is of
+				one */
 };
 
 /* ------ vCPU ------ */
@@ -119,7 +120,7 @@ enum whpx_half {
 /* A plain move, decoded (whpx_insn.c). */
 enum { WHPX_MOVES = 16, WHPX_MOVE_NONE = 0xff, WHPX_MOVE_RIP = 0xfe };
 struct whpx_move {
-	uint8_t bytes[16], count, bits; /* what it was decoded from, in 16, 32 or 64-bit code; count 0: nothing is here */
+	uint8_t bytes[16], count, bits; /* what it was decoded from, in 16, 32 or 64-bit code; count 0: nothing here */
 	uint8_t length, size, width;    /* of the instruction, of the access, of the register, in bytes */
 	bool write, immediate;
 	bool sign, high;                 /* MOVSX; AH, CH, DH, BH */
@@ -152,12 +153,12 @@ struct whpx_vcpu {
 	struct whpx_move moves[WHPX_MOVES];
 	uint8_t length;                        /* WHPX_MSR: of the instruction */
 
-	/* As of the last exit and what was done since; whoever puts one of them into w->out or emulates keeps it true. */
+	/* As of the last exit and what was done since; whoever puts one into w->out or emulates keeps it true. */
 	uint64_t rflags;
 	uint8_t cr8;
 	bool shadow, interruption; /* an event is to be delivered at the next entry */
 	bool flags_known;          /* false: rflags, shadow, interruption are to be read first (whpx_learn_flags) */
-	bool extint_given;         /* the PIC's stood in PendingEvent when last heard of: no exit tells whether it still does */
+	bool extint_given; /* the PIC's stood in PendingEvent when last heard of: no exit tells whether it still does */
 	uint8_t shadow_kind;       /* vma_x86_events.shadow: the platform has one bit for STI and MOV SS */
 	uint64_t shadow_rip;       /* of the instruction that shadow_kind protects */
 
@@ -180,7 +181,8 @@ struct whpx_vcpu {
 	uint64_t apic_base;
 	bool apic_base_known;
 
-	/* The emulator: the software CPU with this vCPU's state (whpx_emu.c). It also keeps the MSRs that have no name here. */
+	/* The emulator: the software CPU with this vCPU's state (whpx_emu.c). It also keeps the MSRs that have no name
+	 * here. */
 	struct x86_cpu *cpu;
 	struct x86_env env;
 	struct whpx_emu *emu; /* whpx_emu.c's own */
@@ -198,7 +200,8 @@ struct whpx_vcpu {
 	unsigned stuck;
 
 	bool debug_on;
-	bool stepping; /* inside whpx_debug_enter: breakpoints on execution are the emulator's to find, else the platform's */
+	bool stepping; /* inside whpx_debug_enter: breakpoints on execution are the emulator's to find, else the
+			  platform's */
 	bool step_off; /* the next entry steps off the breakpoint at step_off_rip */
 	uint64_t step_off_rip;
 	bool dr_taken; /* DR0-3 and DR7 are the caller's breakpoints; the guest's are these (DR6 is not taken) */
@@ -244,7 +247,8 @@ int whpx_map(struct vma_vm *vm, struct vma_region *r);
 int whpx_unmap(struct vma_vm *vm, struct vma_region *r);
 int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags);
 int whpx_split(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail);
-int whpx_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap, int clear);
+int whpx_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint64_t pages, uint64_t *bitmap,
+		   int clear);
 /* Caller holds its vCPU's memory lock: whpx_memory_lock. */
 struct whpx_region *whpx_region_at(struct whpx_vm *wm, uint64_t gpa);
 void whpx_memory_lock(struct whpx_vcpu *w);
@@ -298,7 +302,8 @@ int whpx_advance(struct whpx_vcpu *w, unsigned length);
 /* May the instruction that exited be done by the exit's context alone? Not while TF, RF or breakpoints are to be
  * respected, an event is half delivered or the caller debugs: then whpx_emulate. */
 bool whpx_plain(const struct whpx_vcpu *w);
-int whpx_finish(struct whpx_vcpu *w); /* the half-done instruction, with its answer: 0 done, 1 another fragment in v->exit */
+/* The half-done instruction, with its answer: 0 done, 1 another fragment in v->exit. */
+int whpx_finish(struct whpx_vcpu *w);
 
 /* whpx_debug.c */
 int whpx_debug(struct vma_vcpu *v);
@@ -336,8 +341,8 @@ int whpx_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
 /* whpx_kick.c */
 int whpx_runner_add(struct whpx_vcpu *w);     /* after the virtual processor's creation; then a remove is owed */
 void whpx_runner_remove(struct whpx_vcpu *w); /* before its deletion; any thread */
-/* WHvRunVirtualProcessor into w->ctx. S_FALSE: somebody wants the vCPU's attention, it was not entered and w->ctx is as it
- * was. */
+/* WHvRunVirtualProcessor into w->ctx. S_FALSE: somebody wants the vCPU's attention, it was not entered and w->ctx is as
+ * it was. */
 HRESULT whpx_enter(struct whpx_vcpu *w);
 void whpx_kick(struct vma_kick *k);
 
@@ -348,25 +353,26 @@ int whpx_emu_open(struct whpx_vcpu *w);
 void whpx_emu_close(struct whpx_vcpu *w);
 /* Execute the instruction at RIP, or go on with the delivery of an event that exited half way (PendingInterruption),
  * reading what it needs by one whpx_get; and the next ones where it pays. Takes the vCPU's memory lock while it steps.
- * All that changed goes into w->out, and into rflags, shadow, interruption, cr8; fresh_events becomes false. v->debug is
- * respected: with w->debug_on one instruction only, and a step or breakpoint of the caller's is VMA_EXIT_DEBUG; with
+ * All that changed goes into w->out, and into rflags, shadow, interruption, cr8; fresh_events becomes false. v->debug
+ * is respected: with w->debug_on one instruction only, and a step or breakpoint of the caller's is VMA_EXIT_DEBUG; with
  * w->dr_taken the guest's debug registers are w->guest_dr.
  * As whpx_exit: what needs an answer is WHPX_EMULATED. */
 int whpx_emulate(struct whpx_vcpu *w);
 /* The instruction at RIP as memory has it: how many of its bytes can be read, or an error. */
 int whpx_emu_bytes(struct whpx_vcpu *w, uint8_t bytes[15]);
-/* Has the instruction that exited done so again and again, and is it worth while to go on behind it? Then whpx_emulate it
- * where a shorter way would do. It counts: ask once an exit. */
+/* Has the instruction that exited done so again and again, and is it worth while to go on behind it? Then whpx_emulate
+ * it where a shorter way would do. It counts: ask once an exit. */
 bool whpx_hot(struct whpx_vcpu *w);
-/* Instructions without a device after which the emulator stops, 0: it never goes on; and what an exit must cost for that,
- * in ns. For tests and bench; not while vCPUs run. */
+/* Instructions without a device after which the emulator stops, 0: it never goes on; and what an exit must cost for
+ * that, in ns. For tests and bench; not while vCPUs run. */
 extern unsigned whpx_burst_limit, whpx_burst_exit_ns;
 /* A run took that long, of which an unknown part was the guest's. */
 void whpx_emu_timed(struct whpx_vcpu *w, uint64_t ns);
-/* WHPX_EMULATED has its answer in v->exit: as whpx_finish. What it ended in besides (a step of the caller's) is stashed. */
+/* WHPX_EMULATED has its answer in v->exit: as whpx_finish. What it ended in besides (a step of the caller's) is
+ * stashed. */
 int whpx_emu_finish(struct whpx_vcpu *w);
-/* In a run, after a finish, with nothing to inject or ask for, while w->emu_loaded: more instructions where that pays. As
- * whpx_exit. */
+/* In a run, after a finish, with nothing to inject or ask for, while w->emu_loaded: more instructions where that pays.
+ * As whpx_exit. */
 int whpx_emu_continue(struct whpx_vcpu *w);
 /* The state changes behind its back (a commit, an entry): what it has loaded is void. */
 static inline void whpx_emu_forget(struct whpx_vcpu *w)
@@ -376,8 +382,8 @@ static inline void whpx_emu_forget(struct whpx_vcpu *w)
 /* v->debug changed. */
 void whpx_emu_debug(struct whpx_vcpu *w);
 
-/* The MOV that made this memory exit (w->ctx), if it is simple and not whpx_hot: WHPX_MOVE. 0: it is not, and nothing was
- * changed. */
+/* The MOV that made this memory exit (w->ctx), if it is simple and not whpx_hot: WHPX_MOVE. 0: it is not, and nothing
+ * was changed. */
 int whpx_move_exit(struct whpx_vcpu *w);
 int whpx_move_finish(struct whpx_vcpu *w);
 

@@ -15,9 +15,11 @@ static int get_state(struct whpx_vcpu *w, uint8_t *state)
 
 	if (rc)
 		return rc;
-	hr = WHPX(GetVirtualProcessorInterruptControllerState2, w->vm->partition, w->v->index, state, STATE_SIZE, &written);
+	hr = WHPX(GetVirtualProcessorInterruptControllerState2, w->vm->partition, w->v->index, state, STATE_SIZE,
+		  &written);
 	if (!hr && written < PAGE_SIZE)
-		return vma_fail(VMA_E_NATIVE, "WHvGetVirtualProcessorInterruptControllerState2: %u bytes", (unsigned)written);
+		return vma_fail(VMA_E_NATIVE, "WHvGetVirtualProcessorInterruptControllerState2: %u bytes",
+				(unsigned)written);
 	return hr ? whpx_fail(hr, "WHvGetVirtualProcessorInterruptControllerState2") : (int)written;
 }
 

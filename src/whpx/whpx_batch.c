@@ -5,8 +5,9 @@
 
 /* In the numbering of the instruction set, which is that of the names. */
 const WHV_REGISTER_NAME whpx_gpr_by_number[16] = {
-	WHvX64RegisterRax, WHvX64RegisterRcx, WHvX64RegisterRdx, WHvX64RegisterRbx, WHvX64RegisterRsp, WHvX64RegisterRbp,
-	WHvX64RegisterRsi, WHvX64RegisterRdi, WHvX64RegisterR8,  WHvX64RegisterR9,  WHvX64RegisterR10, WHvX64RegisterR11,
+	WHvX64RegisterRax, WHvX64RegisterRcx, WHvX64RegisterRdx, WHvX64RegisterRbx,
+	WHvX64RegisterRsp, WHvX64RegisterRbp, WHvX64RegisterRsi, WHvX64RegisterRdi,
+	WHvX64RegisterR8,  WHvX64RegisterR9,  WHvX64RegisterR10, WHvX64RegisterR11,
 	WHvX64RegisterR12, WHvX64RegisterR13, WHvX64RegisterR14, WHvX64RegisterR15,
 };
 
@@ -40,7 +41,8 @@ int whpx_flush(struct whpx_vcpu *w)
 
 	if (!w->out.count)
 		return 0;
-	hr = WHPX(SetVirtualProcessorRegisters, w->vm->partition, w->v->index, w->out.names, w->out.count, w->out.values);
+	hr = WHPX(SetVirtualProcessorRegisters, w->vm->partition, w->v->index, w->out.names, w->out.count,
+		  w->out.values);
 	if (hr)
 		return whpx_fail(hr, "WHvSetVirtualProcessorRegisters");
 	w->out.count = 0;
@@ -66,7 +68,8 @@ WHV_REGISTER_VALUE whpx_segment(const vma_x86_seg *s)
 	r.Segment.Base = s->base;
 	r.Segment.Limit = s->limit;
 	r.Segment.Selector = s->selector;
-	r.Segment.Attributes = (uint16_t)(s->attr & VMA_SEG_UNUSABLE ? s->attr & 0xf0ff & ~(uint32_t)VMA_SEG_P : s->attr & 0xf0ff);
+	r.Segment.Attributes =
+		(uint16_t)(s->attr & VMA_SEG_UNUSABLE ? s->attr & 0xf0ff & ~(uint32_t)VMA_SEG_P : s->attr & 0xf0ff);
 	return r;
 }
 

@@ -1,6 +1,7 @@
-/* whpx_chips.c - VMA_IRQCHIP_PLATFORM: the platform has local APICs only, so I/O APIC, PIC and PIT are irq/'s, under one
- * lock, with the thread that sleeps until the PIT's next deadline. The I/O APIC's messages are WHvRequestInterrupt's. The
- * local APIC that irq/ has besides is disabled: what it would take is the PIC's output, which vCPU 0 takes. */
+/* whpx_chips.c - VMA_IRQCHIP_PLATFORM: the platform has local APICs only, so I/O APIC, PIC and PIT are irq/'s, under
+ * one lock, with the thread that sleeps until the PIT's next deadline. The I/O APIC's messages are
+ * WHvRequestInterrupt's. The local APIC that irq/ has besides is disabled: what it would take is the PIC's output,
+ * which vCPU 0 takes. */
 #include <string.h>
 #include "whpx/whpx.h"
 #include "core/irqfd.h"
@@ -80,7 +81,8 @@ static const struct irq_ops ops = {
 	.deadline = op_deadline,
 };
 
-/* Delivery modes are the platform's interrupt types (SDM vol. 3, 11.6.1; WHV_INTERRUPT_TYPE), but for those it has not. */
+/* Delivery modes are the platform's interrupt types (SDM vol. 3, 11.6.1; WHV_INTERRUPT_TYPE), but for those it has not.
+ */
 static bool known_mode(unsigned mode)
 {
 	return mode == IRQ_FIXED || mode == IRQ_LOWEST || mode == IRQ_NMI || mode == IRQ_INIT || mode == IRQ_SIPI;
@@ -103,8 +105,8 @@ static int send(void *o, const struct irq_msg *msg)
 	return WHPX(RequestInterrupt, c->vm->partition, &control, sizeof(control)) == S_OK;
 }
 
-/* What the PIC has and vCPU 0 could not take yet is offered again: nobody says that a window opens in a halt, nor when the
- * guest unmasks LINT0. */
+/* What the PIC has and vCPU 0 could not take yet is offered again: nobody says that a window opens in a halt, nor when
+ * the guest unmasks LINT0. */
 static void wait_due(struct whpx_chips *c, uint64_t due, uint64_t now)
 {
 	bool offered = irq_pc_pending(&c->pc, 0);
@@ -290,7 +292,8 @@ int whpx_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 	os_lock(&c->lock);
 	r = irq_pc_msi(&c->pc, address, data);
 	os_unlock(&c->lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address) : 0;
+	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address)
+		     : 0;
 }
 
 int whpx_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)

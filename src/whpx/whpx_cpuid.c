@@ -1,5 +1,5 @@
-/* whpx_cpuid.c - CPUID: the most a guest can be shown, by what this Windows says of the processor; the VM's table as the
- * partition's features, as a result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP,
+/* whpx_cpuid.c - CPUID: the most a guest can be shown, by what this Windows says of the processor; the VM's table as
+ * the partition's features, as a result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP,
  * CpuidResultList, CpuidExitList). */
 #include <string.h>
 #include "whpx/whpx.h"
@@ -14,8 +14,8 @@ enum { EXT = 0x80000001 };
 
 enum set { ALWAYS, BANK0, BANK1, XSAVE, SETS };
 
-/* Bits of CPUID by the bits of WHV_PROCESSOR_FEATURES, _FEATURES1 and _XSAVE_FEATURES. ALWAYS: every processor that runs
- * Hyper-V has it. What has no name there a guest cannot rely on. */
+/* Bits of CPUID by the bits of WHV_PROCESSOR_FEATURES, _FEATURES1 and _XSAVE_FEATURES. ALWAYS: every processor that
+ * runs Hyper-V has it. What has no name there a guest cannot rely on. */
 static const struct feature {
 	uint8_t set, bit;
 	uint32_t leaf;
@@ -86,8 +86,8 @@ static const struct feature {
 };
 
 enum {
-	/* leaf 1: FPU, VME, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC; SEP, MTRR, PGE, MCA, CMOV, PAT, PSE36; CLFLUSH; MMX,
-	 * FXSR, SSE, SSE2 (SDM vol. 2, CPUID) */
+	/* leaf 1: FPU, VME, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC; SEP, MTRR, PGE, MCA, CMOV, PAT, PSE36; CLFLUSH;
+	 * MMX, FXSR, SSE, SSE2 (SDM vol. 2, CPUID) */
 	BASE_EDX = 0x3ff | 0x7f << 11 | 1 << 19 | 0xf << 23,
 	ECX_X2APIC = 1 << 21,
 	ECX_TSC_DEADLINE = 1 << 24,
@@ -294,11 +294,13 @@ static void set_features(struct vma_vm *vm)
 		if (features[i].set != ALWAYS && !in_table(vm, &features[i]))
 			*sets[features[i].set] &= ~(UINT64_C(1) << features[i].bit);
 	banks.BanksCount = WHV_PROCESSOR_FEATURES_BANKS_COUNT;
-	if (WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeaturesBanks, &banks, sizeof(banks)))
+	if (WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeaturesBanks, &banks,
+		 sizeof(banks)))
 		WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeatures, &banks.Bank0,
 		     sizeof(banks.Bank0));
 	if (whpx_host.features.Xsave)
-		WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorXsaveFeatures, &xsave, sizeof(xsave));
+		WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorXsaveFeatures, &xsave,
+		     sizeof(xsave));
 }
 
 /* ------ lists ------ */
@@ -425,7 +427,8 @@ static int set_masked_results(struct vma_vm *vm, WHV_X64_CPUID_RESULT2 *list)
 			};
 	}
 	put_ids(vm, 0xb, list, &n);
-	return n ? whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidResultList2, list, n * (uint32_t)sizeof(*list))
+	return n ? whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidResultList2, list,
+				     n * (uint32_t)sizeof(*list))
 		 : 0;
 }
 
@@ -455,7 +458,8 @@ int whpx_cpuid_setup(struct vma_vm *vm)
 	rc = whpx_set_property(whpx_vm(vm), WHvPartitionPropertyCodeCpuidResultList, lists->results,
 			       n * (uint32_t)sizeof(*lists->results));
 	if (!rc)
-		rc = whpx_host.exits.X64CpuidExit ? set_exits(vm, lists->leaves) : set_masked_results(vm, lists->masked);
+		rc = whpx_host.exits.X64CpuidExit ? set_exits(vm, lists->leaves)
+						  : set_masked_results(vm, lists->masked);
 	os_free(lists);
 	return rc;
 }

@@ -1,6 +1,6 @@
 /* whpx_debug.c - the caller's debugging. A step is done by the emulator: no trap flag of ours is ever in the guest's
- * flags. Breakpoints stand in DR0-3 and DR7, where a guest that looks sees them; its own values are kept here meanwhile.
- * #DB and #BP exit (ExceptionExitBitmap); what is the guest's goes back to it. */
+ * flags. Breakpoints stand in DR0-3 and DR7, where a guest that looks sees them; its own values are kept here
+ * meanwhile. #DB and #BP exit (ExceptionExitBitmap); what is the guest's goes back to it. */
 #include <string.h>
 #include "whpx/whpx.h"
 
@@ -121,8 +121,8 @@ void whpx_debug_finished(struct whpx_vcpu *w, uint64_t rip)
 	w->stashed = VMA_EXIT_DEBUG;
 }
 
-/* A breakpoint on execution would be hit again at once: the resume flag, if the caller has not moved the program counter
- * (SDM vol. 3, 18.3.1.1). */
+/* A breakpoint on execution would be hit again at once: the resume flag, if the caller has not moved the program
+ * counter (SDM vol. 3, 18.3.1.1). */
 static int step_off(struct whpx_vcpu *w)
 {
 	struct whpx_batch b;

@@ -19,8 +19,9 @@ static const struct {
 #undef X
 };
 
-static const char enable[] = "turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online "
-			     "/Enable-Feature /FeatureName:HypervisorPlatform /All, and restart)";
+static const char enable[] =
+	"turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online "
+	"/Enable-Feature /FeatureName:HypervisorPlatform /All, and restart)";
 
 int whpx_load(const char **why, const char **remedy)
 {
@@ -37,7 +38,8 @@ int whpx_load(const char **why, const char **remedy)
 		void *f = os_symbol(dll, functions[i].name);
 
 		if (!f && functions[i].required) {
-			snprintf(text, sizeof(text), "this Windows is older than Windows 10 version 2004: its WinHvPlatform.dll has no %s",
+			snprintf(text, sizeof(text),
+				 "this Windows is older than Windows 10 version 2004: its WinHvPlatform.dll has no %s",
 				 functions[i].name);
 			*why = text;
 			*remedy = "update Windows to Windows 10 version 2004 or later";
@@ -65,11 +67,13 @@ static const struct hresult {
 	int error;
 	const char *text, *remedy;
 } hresults[] = {
-	{WHV_E_UNKNOWN_CAPABILITY, VMA_E_NO_HOST, "WHV_E_UNKNOWN_CAPABILITY: this Windows does not know that capability", ""},
+	{WHV_E_UNKNOWN_CAPABILITY, VMA_E_NO_HOST,
+	 "WHV_E_UNKNOWN_CAPABILITY: this Windows does not know that capability", ""},
 	{WHV_E_INSUFFICIENT_BUFFER, VMA_E_NATIVE, "WHV_E_INSUFFICIENT_BUFFER: the buffer is too small", ""},
 	{WHV_E_UNKNOWN_PROPERTY, VMA_E_NO_HOST, "WHV_E_UNKNOWN_PROPERTY: this Windows does not know that property", ""},
 	{WHV_E_UNSUPPORTED_HYPERVISOR_CONFIG, VMA_E_NO_HOST,
-	 "WHV_E_UNSUPPORTED_HYPERVISOR_CONFIG: the hypervisor's configuration does not allow it; another product may own the "
+	 "WHV_E_UNSUPPORTED_HYPERVISOR_CONFIG: the hypervisor's configuration does not allow it; another product may "
+	 "own the "
 	 "processor's virtualization",
 	 LAUNCH},
 	{WHV_E_INVALID_PARTITION_CONFIG, VMA_E_NATIVE,
@@ -77,13 +81,16 @@ static const struct hresult {
 	{WHV_E_GPA_RANGE_NOT_FOUND, VMA_E_NATIVE, "WHV_E_GPA_RANGE_NOT_FOUND: nothing is mapped there", ""},
 	{WHV_E_VP_ALREADY_EXISTS, VMA_E_EXIST, "WHV_E_VP_ALREADY_EXISTS: the virtual processor exists", ""},
 	{WHV_E_VP_DOES_NOT_EXIST, VMA_E_NATIVE, "WHV_E_VP_DOES_NOT_EXIST: there is no such virtual processor", ""},
-	{WHV_E_INVALID_VP_STATE, VMA_E_NATIVE, "WHV_E_INVALID_VP_STATE: not in this state of the virtual processor", ""},
-	{WHV_E_INVALID_VP_REGISTER_NAME, VMA_E_NO_HOST, "WHV_E_INVALID_VP_REGISTER_NAME: this Windows has no such register", ""},
+	{WHV_E_INVALID_VP_STATE, VMA_E_NATIVE, "WHV_E_INVALID_VP_STATE: not in this state of the virtual processor",
+	 ""},
+	{WHV_E_INVALID_VP_REGISTER_NAME, VMA_E_NO_HOST,
+	 "WHV_E_INVALID_VP_REGISTER_NAME: this Windows has no such register", ""},
 	{WHV_E_UNSUPPORTED_PROCESSOR_CONFIG, VMA_E_NO_HOST,
 	 "WHV_E_UNSUPPORTED_PROCESSOR_CONFIG: this processor cannot be configured so", ""},
 	{E_NOTIMPL, VMA_E_NO_HOST, "E_NOTIMPL: this Windows has not got that function", ""},
 	{E_ACCESSDENIED, VMA_E_PERM, "E_ACCESSDENIED: access denied",
-	 "add the user to the group \"Hyper-V Administrators\" (net localgroup \"Hyper-V Administrators\" NAME /add), or run "
+	 "add the user to the group \"Hyper-V Administrators\" (net localgroup \"Hyper-V Administrators\" NAME /add), "
+	 "or run "
 	 "as administrator"},
 	{E_OUTOFMEMORY, VMA_E_NOMEM, "E_OUTOFMEMORY: out of memory", ""},
 	{E_INVALIDARG, VMA_E_NATIVE, "E_INVALIDARG: an argument was refused", ""},
@@ -120,5 +127,6 @@ int whpx_fail(HRESULT hr, const char *call)
 
 	if (!k)
 		return vma_fail(VMA_E_NATIVE, "%s: HRESULT 0x%08x", call, (unsigned)hr);
-	return vma_fail(k->error, "%s: HRESULT 0x%08x, %s%s%s", call, (unsigned)hr, k->text, *k->remedy ? "; " : "", k->remedy);
+	return vma_fail(k->error, "%s: HRESULT 0x%08x, %s%s%s", call, (unsigned)hr, k->text, *k->remedy ? "; " : "",
+			k->remedy);
 }

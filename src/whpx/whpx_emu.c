@@ -353,8 +353,8 @@ static void load_pdptes(struct x86_cpu *c, struct whpx_vcpu *w)
 		memset(c->pdpte, 0, sizeof(c->pdpte));
 }
 
-/* With the memory lock: nothing that the software CPU remembers of memory is older than the last time the vCPU could have
- * changed it, or somebody its mappings. */
+/* With the memory lock: nothing that the software CPU remembers of memory is older than the last time the vCPU could
+ * have changed it, or somebody its mappings. */
 static void look_at_memory(struct whpx_vcpu *w)
 {
 	struct whpx_emu *e = w->emu;
@@ -413,7 +413,8 @@ static enum whpx_insn_class class_at_rip(struct whpx_vcpu *w)
 	return class;
 }
 
-/* Breakpoints of the caller's on the instruction itself: the platform has looked at them, or the emulator has, before. */
+/* Breakpoints of the caller's on the instruction itself: the platform has looked at them, or the emulator has, before.
+ */
 static void look_at_debug(struct whpx_vcpu *w, bool again)
 {
 	struct x86_cpu *c = w->cpu;
@@ -543,9 +544,9 @@ static bool disturbed(const struct whpx_vcpu *w)
 {
 	const struct x86_cpu *c = w->cpu;
 
-	return atomic_load_explicit(&w->v->kick->attention, memory_order_relaxed) || w->v->irq_window || w->nmi_pending ||
-	       w->held || w->debug_on || c->inject_valid || c->exc_valid || c->eflags & (RFLAGS_TF | RFLAGS_RF) ||
-	       c->dr[7] & 0xff;
+	return atomic_load_explicit(&w->v->kick->attention, memory_order_relaxed) || w->v->irq_window ||
+	       w->nmi_pending || w->held || w->debug_on || c->inject_valid || c->exc_valid ||
+	       c->eflags & (RFLAGS_TF | RFLAGS_RF) || c->dr[7] & 0xff;
 }
 
 /* The local APIC is the platform's: its page is no device of ours. */

@@ -1,5 +1,6 @@
-/* whpx_emu_state.c - the emulator's state: a vCPU's registers by one call into the software CPU, and what an instruction
- * changed of them back into what is to be written. Extended state comes apart, for the instructions that need it. */
+/* whpx_emu_state.c - the emulator's state: a vCPU's registers by one call into the software CPU, and what an
+ * instruction changed of them back into what is to be written. Extended state comes apart, for the instructions that
+ * need it. */
 #include <string.h>
 #include "whpx/whpx_emu.h"
 
@@ -158,15 +159,15 @@ static void row_in(struct whpx_vcpu *w, const struct row *r, const WHV_REGISTER_
 
 /* ------ out ------ */
 
-/* What interrupts a string instruction saves RF with its flags (SDM vol. 3, 18.3.1.1); the platform does not know that one
- * is under way. */
+/* What interrupts a string instruction saves RF with its flags (SDM vol. 3, 18.3.1.1); the platform does not know that
+ * one is under way. */
 static bool between_iterations(const struct x86_cpu *c)
 {
 	return c->rep_rip == c->rip;
 }
 
-/* What was raised and not delivered goes before what was injected. In real mode nothing has an error code: the processor
- * would not enter (SDM vol. 3, 27.2.1.3). */
+/* What was raised and not delivered goes before what was injected. In real mode nothing has an error code: the
+ * processor would not enter (SDM vol. 3, 27.2.1.3). */
 static WHV_X64_PENDING_INTERRUPTION_REGISTER event_out(const struct x86_cpu *c)
 {
 	WHV_X64_PENDING_INTERRUPTION_REGISTER p = {.AsUINT64 = 0};
@@ -199,7 +200,8 @@ static void row_out(struct whpx_vcpu *w, const struct row *r, WHV_REGISTER_VALUE
 		break;
 	case SEGMENT:
 		s = place(c, r);
-		*v = whpx_segment(&(vma_x86_seg){.base = s->base, .limit = s->limit, .selector = s->sel, .attr = s->attr});
+		*v = whpx_segment(
+			&(vma_x86_seg){.base = s->base, .limit = s->limit, .selector = s->sel, .attr = s->attr});
 		break;
 	case GDT:
 		v->Table.Base = c->gdt_base;

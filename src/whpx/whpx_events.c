@@ -18,7 +18,8 @@ static void outdated(struct whpx_vcpu *w)
 
 static void put_interruption(struct whpx_vcpu *w, unsigned type, unsigned vector, bool has_error, uint32_t error)
 {
-	WHV_X64_PENDING_INTERRUPTION_REGISTER *p = &whpx_add(&w->out, WHvRegisterPendingInterruption)->PendingInterruption;
+	WHV_X64_PENDING_INTERRUPTION_REGISTER *p =
+		&whpx_add(&w->out, WHvRegisterPendingInterruption)->PendingInterruption;
 
 	p->AsUINT64 = 0;
 	p->InterruptionPending = 1;
@@ -117,7 +118,8 @@ int whpx_fetch_events(struct whpx_vcpu *w)
 	return 0;
 }
 
-/* A pending exception becomes an injected one: its payload takes effect now, which no guest can tell from at delivery. */
+/* A pending exception becomes an injected one: its payload takes effect now, which no guest can tell from at delivery.
+ */
 static int put_payload(struct whpx_vcpu *w, const vma_x86_events *e)
 {
 	struct whpx_batch b;
@@ -137,8 +139,8 @@ static int put_payload(struct whpx_vcpu *w, const vma_x86_events *e)
 	return rc;
 }
 
-/* Of several events the first is given; the others wait: an NMI as one that is pending. An interrupt always waits for the
- * entry: what comes before it may close the window. */
+/* Of several events the first is given; the others wait: an NMI as one that is pending. An interrupt always waits for
+ * the entry: what comes before it may close the window. */
 static void put_events(struct whpx_vcpu *w, const vma_x86_events *e)
 {
 	bool exception = e->exception_injected || e->exception_pending;
@@ -376,7 +378,8 @@ static int window_now(struct whpx_vcpu *w)
 	return whpx_leave(w, VMA_EXIT_IRQ_WINDOW);
 }
 
-/* A notification is spent by its exit, and nobody says that the other is not: what is still wanted is asked for again. */
+/* A notification is spent by its exit, and nobody says that the other is not: what is still wanted is asked for again.
+ */
 int whpx_window_exit(struct whpx_vcpu *w)
 {
 	bool nmi = w->ctx.InterruptWindow.DeliverableType == WHvX64PendingNmi;

@@ -21,7 +21,8 @@ bool whpx_capability(WHV_CAPABILITY_CODE code, void *value, uint32_t size)
 	return true;
 }
 
-/* What Windows does not say the processor does (CPUID 80000008H: SDM vol. 2); the host's may be more than Hyper-V maps. */
+/* What Windows does not say the processor does (CPUID 80000008H: SDM vol. 2); the host's may be more than Hyper-V maps.
+ */
 static uint32_t address_width(void)
 {
 	uint32_t width = 0;
@@ -70,16 +71,17 @@ const char *whpx_absent(const char *hypervisor)
 	return text;
 }
 
-/* HypervisorPresent is FALSE where the feature is off, and where whatever is below Windows does not let its hypervisor run:
- * CPUID names that (TLFS 2.3), or Windows' own hypervisor, which runs on many a PC for other features' sake. */
+/* HypervisorPresent is FALSE where the feature is off, and where whatever is below Windows does not let its hypervisor
+ * run: CPUID names that (TLFS 2.3), or Windows' own hypervisor, which runs on many a PC for other features' sake. */
 static const char *absent(const char **remedy)
 {
 	unsigned id[4] = {0}, eax, ebx, ecx = 0, edx;
 	char name[13] = "";
 
-	*remedy = "turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online "
-		  "/Enable-Feature /FeatureName:HypervisorPlatform /All; bcdedit /set hypervisorlaunchtype auto; and "
-		  "restart), and virtualization in the firmware's setup or, in a virtual machine, nested virtualization";
+	*remedy =
+		"turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online "
+		"/Enable-Feature /FeatureName:HypervisorPlatform /All; bcdedit /set hypervisorlaunchtype auto; and "
+		"restart), and virtualization in the firmware's setup or, in a virtual machine, nested virtualization";
 	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
 	if (ecx >> 31 & 1) {
 		__cpuid(0x40000000, id[0], id[1], id[2], id[3]);
@@ -123,8 +125,9 @@ static HRESULT make_one(WHV_PARTITION_HANDLE *p, const char **call)
 	return WHPX(MapGpaRange, *p, page, 0, sizeof(page), WHvMapGpaRangeFlagRead);
 }
 
-/* A partition is made, set up and given memory: access may be denied, and another product may own the processor although a
- * hypervisor is said to be present. And a second one, which some Windows refuses a process. NULL: it works. */
+/* A partition is made, set up and given memory: access may be denied, and another product may own the processor
+ * although a hypervisor is said to be present. And a second one, which some Windows refuses a process. NULL: it works.
+ */
 static const char *try_partitions(const char **remedy, bool *only_one)
 {
 	WHV_PARTITION_HANDLE p[2] = {NULL, NULL};

@@ -1,5 +1,5 @@
-/* whpx_insn.c - instructions by the bytes that come with an exit: the plain MOV, MOVZX, MOVSX that nearly all accesses to
- * devices are, done without an emulator; and what kind of instruction is to be emulated.
+/* whpx_insn.c - instructions by the bytes that come with an exit: the plain MOV, MOVZX, MOVSX that nearly all accesses
+ * to devices are, done without an emulator; and what kind of instruction is to be emulated.
  *
  * The processor has translated and checked the access before it exited, so all that is missing is the data. What could
  * make the reported address another one than the operand's - a page table in a device, an operand across two pages -
@@ -38,8 +38,9 @@ static unsigned code_bits(const WHV_VP_EXIT_CONTEXT *c)
 /* Instruction sets whose state is the general registers'. */
 static bool general_set(ZydisISAExt set)
 {
-	static const uint8_t sets[] = {ZYDIS_ISA_EXT_BASE,  ZYDIS_ISA_EXT_LONGMODE, ZYDIS_ISA_EXT_BMI1,  ZYDIS_ISA_EXT_BMI2,
-				       ZYDIS_ISA_EXT_LZCNT, ZYDIS_ISA_EXT_MOVBE,    ZYDIS_ISA_EXT_PAUSE, ZYDIS_ISA_EXT_ADOX_ADCX};
+	static const uint8_t sets[] = {ZYDIS_ISA_EXT_BASE,  ZYDIS_ISA_EXT_LONGMODE, ZYDIS_ISA_EXT_BMI1,
+				       ZYDIS_ISA_EXT_BMI2,  ZYDIS_ISA_EXT_LZCNT,    ZYDIS_ISA_EXT_MOVBE,
+				       ZYDIS_ISA_EXT_PAUSE, ZYDIS_ISA_EXT_ADOX_ADCX};
 
 	return memchr(sets, (int)set, sizeof(sets)) != NULL;
 }
@@ -112,7 +113,8 @@ static bool is_general(const ZydisDecodedOperand *o)
 {
 	ZydisRegisterClass c = ZydisRegisterGetClass(o->reg.value);
 
-	return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 || c == ZYDIS_REGCLASS_GPR64;
+	return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 ||
+	       c == ZYDIS_REGCLASS_GPR64;
 }
 
 static bool is_high(ZydisRegister r)
@@ -194,7 +196,8 @@ static bool decode_move(struct whpx_move *m)
 	return true;
 }
 
-/* A driver's accesses come from few places: what was decoded there is kept, with its bytes. NULL: it is no plain move. */
+/* A driver's accesses come from few places: what was decoded there is kept, with its bytes. NULL: it is no plain move.
+ */
 static const struct whpx_move *move_of(struct whpx_vcpu *w)
 {
 	const WHV_MEMORY_ACCESS_CONTEXT *a = &w->ctx.MemoryAccess;
@@ -215,8 +218,8 @@ static const struct whpx_move *move_of(struct whpx_vcpu *w)
 
 /* ------ is the access that was reported the operand's? ------ */
 
-/* The processor reads page tables on its way, and one of them may lie where no memory is: then the address is that of an
- * entry, whose place in its table follows from the linear address (SDM vol. 3, 4.3 to 4.5). */
+/* The processor reads page tables on its way, and one of them may lie where no memory is: then the address is that of
+ * an entry, whose place in its table follows from the linear address (SDM vol. 3, 4.3 to 4.5). */
 static bool may_be_table(uint64_t gva, unsigned offset)
 {
 	for (unsigned shift = 12; shift < 57; shift += 9)

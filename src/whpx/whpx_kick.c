@@ -1,15 +1,15 @@
 /* whpx_kick.c - entering the guest, and ending a run from elsewhere.
  *
- * WHvCancelRunVirtualProcessor is latched: the current run ends, or else the next one. But it may not meet the deletion of
- * its virtual processor or partition, and nobody promises that it may be called in a signal handler. So the vCPUs there
- * are stand in a list, whose lock is held around a cancel, and one thread a process cancels. A kicker wakes it; where
- * there are no signals it cancels by itself first.
+ * WHvCancelRunVirtualProcessor is latched: the current run ends, or else the next one. But it may not meet the deletion
+ * of its virtual processor or partition, and nobody promises that it may be called in a signal handler. So the vCPUs
+ * there are stand in a list, whose lock is held around a cancel, and one thread a process cancels. A kicker wakes it;
+ * where there are no signals it cancels by itself first.
  *
  * No kick is lost: a vCPU says that it runs and then looks at its attention; a kick raises the attention and then looks
  * whether the vCPU runs. That takes one order of all four (memory_order_seq_cst), which costs as much as the rest of an
- * entry: so the vCPU says it once, and it stands over all exits until a kicker takes it. A cancel that comes between two
- * runs ends the next one for no reason: one at most, since whoever takes `running` cancels once.
- * test/schedules goes through all orders of this file's steps. */
+ * entry: so the vCPU says it once, and it stands over all exits until a kicker takes it. A cancel that comes between
+ * two runs ends the next one for no reason: one at most, since whoever takes `running` cancels once. test/schedules
+ * goes through all orders of this file's steps. */
 #include "whpx/whpx.h"
 
 enum { AGAIN_NS = 10000000 }; /* after a cancel that failed */

@@ -1,8 +1,9 @@
-/* whpx_mem.c - guest memory: mappings of the partition, a table of them for the emulator, the log of written pages (WHP,
- * WHvMapGpaRange, WHvUnmapGpaRange, WHvQueryGpaRangeDirtyBitmap).
+/* whpx_mem.c - guest memory: mappings of the partition, a table of them for the emulator, the log of written pages
+ * (WHP, WHvMapGpaRange, WHvUnmapGpaRange, WHvQueryGpaRangeDirtyBitmap).
  *
- * The table changes while every vCPU's memory lock is held. A vCPU holds its own while it emulates, and takes it to find
- * out whether an access that the platform reports is to memory: so it sees no half of an unmapping and mapping again. */
+ * The table changes while every vCPU's memory lock is held. A vCPU holds its own while it emulates, and takes it to
+ * find out whether an access that the platform reports is to memory: so it sees no half of an unmapping and mapping
+ * again. */
 #include <string.h>
 #include "whpx/whpx.h"
 
@@ -105,7 +106,9 @@ static int log_new(uint64_t size, uint32_t flags, _Atomic uint64_t **log)
 	if (!(flags & VMA_MAP_LOG))
 		return 0;
 	*log = os_calloc((size_t)((size / WHPX_PAGE + 63) / 64), sizeof(**log));
-	return *log ? 0 : vma_fail(VMA_E_NOMEM, "no memory for the log of %#llx bytes of guest memory", (unsigned long long)size);
+	return *log ? 0
+		    : vma_fail(VMA_E_NOMEM, "no memory for the log of %#llx bytes of guest memory",
+			       (unsigned long long)size);
 }
 
 static bool page_logged(const struct whpx_region *r, uint64_t page)
@@ -134,7 +137,8 @@ void whpx_mark_dirty(struct whpx_vm *wm, uint64_t gpa)
 
 /* ------ the partition ------ */
 
-/* What Hyper-V takes may be less than the processor's width, which stands for it where Windows does not tell (whpx_host.c). */
+/* What Hyper-V takes may be less than the processor's width, which stands for it where Windows does not tell
+ * (whpx_host.c). */
 static int map_failed(HRESULT hr, uint64_t gpa, uint64_t size)
 {
 	bool high = hr == E_INVALIDARG && gpa + size > UINT64_C(1) << 36;
@@ -255,8 +259,8 @@ static int collect(struct whpx_vm *wm, struct whpx_region *r, uint64_t first, ui
 
 	for (uint64_t n; pages; first += n, pages -= n) {
 		n = pages < QUERY_PAGES ? pages : QUERY_PAGES;
-		HRESULT hr = WHPX(QueryGpaRangeDirtyBitmap, wm->partition, r->gpa + first * WHPX_PAGE, n * WHPX_PAGE, bits,
-				  (uint32_t)((n + 63) / 64 * 8));
+		HRESULT hr = WHPX(QueryGpaRangeDirtyBitmap, wm->partition, r->gpa + first * WHPX_PAGE, n * WHPX_PAGE,
+				  bits, (uint32_t)((n + 63) / 64 * 8));
 		if (hr)
 			return whpx_fail(hr, "WHvQueryGpaRangeDirtyBitmap");
 		for (uint64_t i = 0; i < n; i++)
@@ -279,8 +283,8 @@ static int remap(struct whpx_vm *wm, struct whpx_region *r, uint32_t flags)
 	return rc;
 }
 
-/* With the mapping the platform's log goes: it is read before. What a vCPU writes between that and the unmapping is known
- * to nobody, so where one ran meanwhile every page may have been written. */
+/* With the mapping the platform's log goes: it is read before. What a vCPU writes between that and the unmapping is
+ * known to nobody, so where one ran meanwhile every page may have been written. */
 static int remap_logged(struct whpx_vm *wm, struct whpx_region *r, uint32_t flags)
 {
 	uint64_t runs = vma_vm_runs(wm->vm);
@@ -331,7 +335,8 @@ static void give_log(struct whpx_region *r, uint64_t first, uint64_t pages, uint
 			continue;
 		bitmap[i / 64] |= UINT64_C(1) << i % 64;
 		if (clear)
-			atomic_fetch_and_explicit(&r->dirty[page / 64], ~(UINT64_C(1) << page % 64), memory_order_relaxed);
+			atomic_fetch_and_explicit(&r->dirty[page / 64], ~(UINT64_C(1) << page % 64),
+						  memory_order_relaxed);
 	}
 }
 

@@ -1,5 +1,5 @@
-/* whpx_msr.c - MSRs: those that the platform has registers for, in batches; those that it does not know, which the software
- * CPU keeps; and accesses that exit (WHP, X64MsrExitBitmap, MsrActionList).
+/* whpx_msr.c - MSRs: those that the platform has registers for, in batches; those that it does not know, which the
+ * software CPU keeps; and accesses that exit (WHP, X64MsrExitBitmap, MsrActionList).
  *
  * A newer Windows lets any MSR be named whose accesses exit. An older one exits only for MSRs that it does not handle
  * itself, and some of these it answers with #GP: then #GP is made to exit, and looked at. */
@@ -162,7 +162,8 @@ static bool put_one(struct whpx_vcpu *w, WHV_REGISTER_NAME name, uint64_t value)
 	return WHPX(SetVirtualProcessorRegisters, w->vm->partition, w->v->index, b.names, b.count, b.values) == S_OK;
 }
 
-static bool put_all(struct whpx_vcpu *w, const uint32_t *indices, const uint64_t *values, size_t n, struct whpx_batch *b)
+static bool put_all(struct whpx_vcpu *w, const uint32_t *indices, const uint64_t *values, size_t n,
+		    struct whpx_batch *b)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct row *r = find(w->vm, indices[i]);
@@ -237,8 +238,8 @@ static bool add_action(WHV_MSR_ACTION_ENTRY *list, uint32_t *n, uint32_t index, 
 	return true;
 }
 
-/* What has no register here is not to be handled by the platform, where nobody would find it: the emulator keeps it. But
- * DEBUGCTL does something. */
+/* What has no register here is not to be handled by the platform, where nobody would find it: the emulator keeps it.
+ * But DEBUGCTL does something. */
 static bool is_kept(const struct vma_vm *vm, const struct row *r)
 {
 	enum { DEBUGCTL = 0x1d9 };
@@ -307,10 +308,11 @@ static int check_wanted(const struct vma_vm *vm, WHV_X64_MSR_EXIT_BITMAP b)
 {
 	for (size_t i = 0; i < ROWS; i++)
 		for (int write = 0; write < 2; write++)
-			if (rows[i].name != NONE && !pc_owns_msr(rows[i].index) && whpx_msr_wanted(vm, rows[i].index, write) &&
-			    !has_bit(b, rows[i].index, write))
+			if (rows[i].name != NONE && !pc_owns_msr(rows[i].index) &&
+			    whpx_msr_wanted(vm, rows[i].index, write) && !has_bit(b, rows[i].index, write))
 				return vma_fail(VMA_E_NO_HOST,
-						"MSR %#x: this Windows handles it itself and has no exits for it (MsrActionList)",
+						"MSR %#x: this Windows handles it itself and has no exits for it "
+						"(MsrActionList)",
 						rows[i].index);
 	return 0;
 }
@@ -355,7 +357,8 @@ static int exit_msr(struct whpx_vcpu *w, uint32_t index, bool write, uint64_t va
 	return VMA_EXIT_MSR;
 }
 
-/* What is nobody's wish is done by the emulator, which keeps the MSRs that the platform does not know: the value, or #GP. */
+/* What is nobody's wish is done by the emulator, which keeps the MSRs that the platform does not know: the value, or
+ * #GP. */
 int whpx_msr_exit(struct whpx_vcpu *w)
 {
 	const WHV_X64_MSR_ACCESS_CONTEXT *m = &w->ctx.MsrAccess;

@@ -191,7 +191,8 @@ static int mp_out(struct whpx_vcpu *w)
 
 /* ------ the slots ------ */
 
-/* Of one moment, since the vCPU does not run. Written in this order: APIC_BASE stands in SREGS, XCR0 before XSAVE, general registers before events. */
+/* Of one moment, since the vCPU does not run. Written in this order: APIC_BASE stands in SREGS, XCR0 before XSAVE,
+ * general registers before events. */
 static const struct {
 	uint32_t class;
 	void (*ask)(struct whpx_batch *b);

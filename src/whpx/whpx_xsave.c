@@ -1,5 +1,5 @@
-/* whpx_xsave.c - the XSAVE image: the platform's has the compacted form (SDM vol. 1, 13.4.3), with as many components as
- * the host has; the library's the standard one. */
+/* whpx_xsave.c - the XSAVE image: the platform's has the compacted form (SDM vol. 1, 13.4.3), with as many components
+ * as the host has; the library's the standard one. */
 #include <string.h>
 #include "whpx/whpx.h"
 
@@ -14,8 +14,8 @@ static uint64_t word_at(const uint8_t *image, unsigned at)
 	return v;
 }
 
-/* CPUID.(EAX=0DH,ECX=n):ECX[1]: in the compacted form component n begins at a multiple of 64. Of those that exist none of
- * the user's but AMX's tiles (18) does; of the supervisor's LBR (15) and UINTR (14). */
+/* CPUID.(EAX=0DH,ECX=n):ECX[1]: in the compacted form component n begins at a multiple of 64. Of those that exist none
+ * of the user's but AMX's tiles (18) does; of the supervisor's LBR (15) and UINTR (14). */
 static bool aligned(unsigned n)
 {
 	return n == 14 || n == 15 || n == 18;
@@ -207,7 +207,8 @@ int whpx_fetch_xsave(struct whpx_vcpu *w, uint8_t *image, uint32_t size)
 	if (!rc)
 		rc = native_image(w, &have);
 	if (!rc && !whpx_xsave_in(w->xsave, have, image, size))
-		rc = vma_fail(VMA_E_NATIVE, "WHvGetVirtualProcessorXsaveState: an image of %u bytes whose layout is not known", have);
+		rc = vma_fail(VMA_E_NATIVE,
+			      "WHvGetVirtualProcessorXsaveState: an image of %u bytes whose layout is not known", have);
 	return rc;
 }
 
@@ -239,6 +240,7 @@ int whpx_commit_xsave(struct whpx_vcpu *w, const uint8_t *image, uint32_t size)
 	if (!length)
 		return vma_fail(VMA_E_NATIVE, "WHvSetVirtualProcessorXsaveState: components %#llx have no known layout",
 				(unsigned long long)components);
-	hr = WHPX(SetVirtualProcessorXsaveState, w->vm->partition, w->v->index, w->xsave, (uint32_t)(length < have ? have : length));
+	hr = WHPX(SetVirtualProcessorXsaveState, w->vm->partition, w->v->index, w->xsave,
+		  (uint32_t)(length < have ? have : length));
 	return hr ? whpx_fail(hr, "WHvSetVirtualProcessorXsaveState") : 0;
 }
