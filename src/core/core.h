@@ -309,6 +309,8 @@ uint64_t vma_vm_runs(const struct vma_vm *vm);
 /* The registers, system and debug registers and events that INIT leaves (SDM vol. 3, table 10-1), where s->sregs holds
  * those before it; SIPI then changes CS and RIP. */
 void vma_x86_init_values(const struct vma_vcpu *v, struct vma_x86_state *s);
+/* DR7 with the caller's breakpoints, their addresses in DR0-3 in the same order (SDM vol. 3, 18.2.4). */
+uint64_t vma_x86_debug_dr7(const vma_debug *d);
 /* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes
  * when there is none. */
 void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);

@@ -181,3 +181,18 @@ int vma_check_break_x86(const vma_debug *d, uint32_t i)
 				(unsigned long long)d->hw[i].address, n);
 	return 0;
 }
+
+uint64_t vma_x86_debug_dr7(const vma_debug *d)
+{
+	static const uint8_t length_code[16] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2}; /* SDM vol. 3, 18.2.4 */
+	uint64_t dr7 = 0x600; /* GE, and the bit that is always 1 */
+
+	for (uint32_t i = 0; i < d->count && i < 4; i++) {
+		uint64_t control = d->hw[i].type & 3;
+
+		if (control != VMA_BREAK_EXEC)
+			control |= (uint64_t)length_code[d->hw[i].length & 15] << 2;
+		dr7 |= UINT64_C(2) << 2 * i | control << (16 + 4 * i);
+	}
+	return dr7;
+}

@@ -8,21 +8,6 @@ enum {
 	DR6_ACTIVE_LOW = (int)0xffff0ff0, /* bits that read 1 when nothing happened */
 };
 
-static uint64_t dr7_of(const vma_debug *d)
-{
-	static const uint8_t length_code[16] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2}; /* SDM vol. 3, 18.2.4 */
-	uint64_t dr7 = 0x600; /* GE, and the bit that is always 1 */
-
-	for (uint32_t i = 0; i < d->count && i < 4; i++) {
-		uint64_t control = d->hw[i].type & 3;
-
-		if (control != VMA_BREAK_EXEC)
-			control |= (uint64_t)length_code[d->hw[i].length & 15] << 2;
-		dr7 |= 2ull << 2 * i | control << (16 + 4 * i);
-	}
-	return dr7;
-}
-
 static int arm(struct vma_vcpu *v, bool stepping_off)
 {
 	const vma_debug *d = &v->debug;
@@ -36,7 +21,7 @@ static int arm(struct vma_vcpu *v, bool stepping_off)
 		g.control |= KVM_GUESTDBG_USE_HW_BP;
 		for (uint32_t i = 0; i < d->count && i < 4; i++)
 			g.arch.debugreg[i] = d->hw[i].address;
-		g.arch.debugreg[7] = dr7_of(d);
+		g.arch.debugreg[7] = vma_x86_debug_dr7(d);
 	}
 	if (g.control == KVM_GUESTDBG_ENABLE)
 		g.control = 0;

@@ -15,21 +15,6 @@ enum {
 
 /* ------ debug registers ------ */
 
-static uint64_t dr7_of(const vma_debug *d)
-{
-	static const uint8_t length_code[16] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2}; /* SDM vol. 3, 18.2.4 */
-	uint64_t dr7 = 0x600; /* GE, and the bit that is always 1 */
-
-	for (uint32_t i = 0; i < d->count && i < 4; i++) {
-		uint64_t control = d->hw[i].type & 3;
-
-		if (control != VMA_BREAK_EXEC)
-			control |= (uint64_t)length_code[d->hw[i].length & 15] << 2;
-		dr7 |= UINT64_C(2) << 2 * i | control << (16 + 4 * i);
-	}
-	return dr7;
-}
-
 static void put_dregs(struct whpx_vcpu *w, const vma_x86_dregs *d)
 {
 	whpx_put(w, WHvX64RegisterDr0, d->dr0);
@@ -42,7 +27,7 @@ static void put_dregs(struct whpx_vcpu *w, const vma_x86_dregs *d)
 static int take_dregs(struct whpx_vcpu *w)
 {
 	const vma_debug *d = &w->v->debug;
-	vma_x86_dregs ours = {.dr7 = dr7_of(d)};
+	vma_x86_dregs ours = {.dr7 = vma_x86_debug_dr7(d)};
 	uint64_t *address = &ours.dr0;
 	struct whpx_batch b;
 	int rc = 0;
