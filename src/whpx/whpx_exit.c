@@ -170,11 +170,6 @@ static int halt_exit(struct whpx_vcpu *w)
 	return whpx_leave(w, VMA_EXIT_HLT);
 }
 
-static int window_exit(struct whpx_vcpu *w)
-{
-	return whpx_window_exit(w);
-}
-
 static int triple_exit(struct whpx_vcpu *w)
 {
 	return whpx_leave(w, VMA_EXIT_TRIPLE_FAULT);
@@ -210,7 +205,7 @@ static const struct {
 	{WHvRunVpExitReasonMemoryAccess, memory_exit},
 	{WHvRunVpExitReasonX64MsrAccess, whpx_msr_exit},
 	{WHvRunVpExitReasonX64Cpuid, whpx_cpuid_exit},
-	{WHvRunVpExitReasonX64InterruptWindow, window_exit},
+	{WHvRunVpExitReasonX64InterruptWindow, whpx_window_exit},
 	{WHvRunVpExitReasonX64Halt, halt_exit},
 	{WHvRunVpExitReasonException, whpx_exception_exit},
 	{WHvRunVpExitReasonUnrecoverableException, triple_exit},
