@@ -2,69 +2,13 @@
 #include <string.h>
 #include "config.h"
 #include "features.h"
+#include "whpx/whp_features.h"
 #include "x86/x86.h"
 
-enum { EAX, EBX, ECX, EDX };
-enum { BANK0, BANK1, XSAVE, SETS };
-enum { EXT = 0x80000001 };
-
-/* Bits of the banks that CPUID shows. Others have no CPUID bit, or no processor here has them. */
-static const struct feature {
-	uint8_t set, bit;
-	uint32_t leaf;
-	uint8_t subleaf, reg, at;
-} rows[] = {
-	{BANK0, 0, 1, 0, ECX, 0},          /* Sse3 */
-	{BANK0, 1, EXT, 0, ECX, 0},        /* LahfSahf */
-	{BANK0, 2, 1, 0, ECX, 9},          /* Ssse3 */
-	{BANK0, 3, 1, 0, ECX, 19},         /* Sse4_1 */
-	{BANK0, 4, 1, 0, ECX, 20},         /* Sse4_2 */
-	{BANK0, 5, EXT, 0, ECX, 6},        /* Sse4a */
-	{BANK0, 7, 1, 0, ECX, 23},         /* PopCnt */
-	{BANK0, 8, 1, 0, ECX, 13},         /* Cmpxchg16b */
-	{BANK0, 9, EXT, 0, ECX, 4},        /* Altmovcr8 */
-	{BANK0, 10, EXT, 0, ECX, 5},       /* Lzcnt */
-	{BANK0, 11, EXT, 0, ECX, 7},       /* MisAlignSse */
-	{BANK0, 12, EXT, 0, EDX, 22},      /* MmxExt */
-	{BANK0, 15, EXT, 0, EDX, 26},      /* Page1Gb */
-	{BANK0, 16, 1, 0, ECX, 25},        /* Aes */
-	{BANK0, 17, 1, 0, ECX, 1},         /* Pclmulqdq */
-	{BANK0, 18, 1, 0, ECX, 17},        /* Pcid */
-	{BANK0, 20, 1, 0, ECX, 29},        /* F16C */
-	{BANK0, 21, 1, 0, ECX, 30},        /* RdRand */
-	{BANK0, 22, 7, 0, EBX, 0},         /* RdWrFsGs */
-	{BANK0, 23, 7, 0, EBX, 7},         /* Smep */
-	{BANK0, 24, 7, 0, EBX, 9},         /* EnhancedFastString */
-	{BANK0, 25, 7, 0, EBX, 3},         /* Bmi1 */
-	{BANK0, 26, 7, 0, EBX, 8},         /* Bmi2 */
-	{BANK0, 29, 1, 0, ECX, 22},        /* Movbe */
-	{BANK0, 31, 7, 0, EBX, 13},        /* DepX87FPUSave */
-	{BANK0, 32, 7, 0, EBX, 18},        /* RdSeed */
-	{BANK0, 33, 7, 0, EBX, 19},        /* Adx */
-	{BANK0, 34, EXT, 0, ECX, 8},       /* IntelPrefetch */
-	{BANK0, 35, 7, 0, EBX, 20},        /* Smap */
-	{BANK0, 38, EXT, 0, EDX, 27},      /* Rdtscp */
-	{BANK0, 39, 7, 0, EBX, 23},        /* Clflushopt */
-	{BANK0, 40, 7, 0, EBX, 24},        /* Clwb */
-	{BANK0, 41, 7, 0, EBX, 29},        /* Sha */
-	{BANK0, 43, 7, 0, EBX, 10},        /* Invpcid */
-	{BANK0, 49, 7, 0, EDX, 4},         /* FastShortRepMov */
-	{BANK0, 57, 7, 0, ECX, 22},        /* RdPid */
-	{BANK0, 58, 7, 0, ECX, 2},         /* Umip */
-	{BANK1, 1, 0x80000007, 0, EDX, 8}, /* TscInvariant */
-	{BANK1, 17, 1, 0, ECX, 24},        /* TscDeadlineTmr */
-	{BANK1, 18, 7, 0, EBX, 1},         /* TscAdjust */
-	{XSAVE, 0, 1, 0, ECX, 26},         /* Xsave */
-	{XSAVE, 1, 0xd, 1, EAX, 0},        /* Xsaveopt */
-	{XSAVE, 2, 1, 0, ECX, 28},         /* Avx */
-	{XSAVE, 3, 7, 0, EBX, 5},          /* Avx2 */
-	{XSAVE, 4, 1, 0, ECX, 12},         /* Fma */
-	{XSAVE, 11, 0xd, 1, EAX, 1},       /* XsaveComp */
-	{XSAVE, 12, 0xd, 1, EAX, 3},       /* XsaveSupervisor */
-	{XSAVE, 13, 0xd, 1, EAX, 2},       /* Xcr1: XGETBV with ECX = 1 */
-	{XSAVE, 19, 7, 0, ECX, 8},         /* Gfni */
-	{XSAVE, 20, 7, 0, ECX, 9},         /* Vaes */
-	{XSAVE, 22, 7, 0, ECX, 10},        /* Vpclmulqdq */
+/* Of these, what the processor here has. */
+static const struct whp_feature rows[] = {
+	WHP_FEATURES(WHP_FEATURE_ROW)
+	{BANK1, 17, 1, 0, ECX, 24}, /* TscDeadlineTmrSupport */
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

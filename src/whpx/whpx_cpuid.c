@@ -2,88 +2,16 @@
  * the partition's features, as a result list, and as exits where a leaf has sub-leaves or bits of one vCPU (WHP,
  * CpuidResultList, CpuidExitList). */
 #include <string.h>
+#include "whpx/whp_features.h"
 #include "whpx/whpx.h"
 #ifdef __x86_64__
 #include <cpuid.h>
 #endif
 
-enum { EAX, EBX, ECX, EDX };
-enum { EXT = 0x80000001 };
-
 /* ------ the most there is ------ */
 
-enum set { ALWAYS, BANK0, BANK1, XSAVE, SETS };
-
-/* Bits of CPUID by the bits of WHV_PROCESSOR_FEATURES, _FEATURES1 and _XSAVE_FEATURES. ALWAYS: every processor that
- * runs Hyper-V has it. What has no name there a guest cannot rely on. */
-static const struct feature {
-	uint8_t set, bit;
-	uint32_t leaf;
-	uint8_t subleaf, reg, at;
-} features[] = {
-	{BANK0, 0, 1, 0, ECX, 0},	 /* Sse3Support */
-	{BANK0, 1, EXT, 0, ECX, 0},	 /* LahfSahfSupport */
-	{BANK0, 2, 1, 0, ECX, 9},	 /* Ssse3Support */
-	{BANK0, 3, 1, 0, ECX, 19},	 /* Sse4_1Support */
-	{BANK0, 4, 1, 0, ECX, 20},	 /* Sse4_2Support */
-	{BANK0, 5, EXT, 0, ECX, 6},	 /* Sse4aSupport */
-	{BANK0, 7, 1, 0, ECX, 23},	 /* PopCntSupport */
-	{BANK0, 8, 1, 0, ECX, 13},	 /* Cmpxchg16bSupport */
-	{BANK0, 9, EXT, 0, ECX, 4},	 /* Altmovcr8Support */
-	{BANK0, 10, EXT, 0, ECX, 5},	 /* LzcntSupport */
-	{BANK0, 11, EXT, 0, ECX, 7},	 /* MisAlignSseSupport */
-	{BANK0, 12, EXT, 0, EDX, 22},	 /* MmxExtSupport */
-	{BANK0, 15, EXT, 0, EDX, 26},	 /* Page1GbSupport */
-	{BANK0, 16, 1, 0, ECX, 25},	 /* AesSupport */
-	{BANK0, 17, 1, 0, ECX, 1},	 /* PclmulqdqSupport */
-	{BANK0, 18, 1, 0, ECX, 17},	 /* PcidSupport */
-	{BANK0, 20, 1, 0, ECX, 29},	 /* F16CSupport */
-	{BANK0, 21, 1, 0, ECX, 30},	 /* RdRandSupport */
-	{BANK0, 22, 7, 0, EBX, 0},	 /* RdWrFsGsSupport */
-	{BANK0, 23, 7, 0, EBX, 7},	 /* SmepSupport */
-	{BANK0, 24, 7, 0, EBX, 9},	 /* EnhancedFastStringSupport */
-	{BANK0, 25, 7, 0, EBX, 3},	 /* Bmi1Support */
-	{BANK0, 26, 7, 0, EBX, 8},	 /* Bmi2Support */
-	{BANK0, 29, 1, 0, ECX, 22},	 /* MovbeSupport */
-	{BANK0, 31, 7, 0, EBX, 13},	 /* DepX87FPUSaveSupport */
-	{BANK0, 32, 7, 0, EBX, 18},	 /* RdSeedSupport */
-	{BANK0, 33, 7, 0, EBX, 19},	 /* AdxSupport */
-	{BANK0, 34, EXT, 0, ECX, 8},	 /* IntelPrefetchSupport */
-	{BANK0, 35, 7, 0, EBX, 20},	 /* SmapSupport */
-	{BANK0, 38, EXT, 0, EDX, 27},	 /* RdtscpSupport */
-	{BANK0, 39, 7, 0, EBX, 23},	 /* ClflushoptSupport */
-	{BANK0, 40, 7, 0, EBX, 24},	 /* ClwbSupport */
-	{BANK0, 41, 7, 0, EBX, 29},	 /* ShaSupport */
-	{BANK0, 43, 7, 0, EBX, 10},	 /* InvpcidSupport */
-	{BANK0, 49, 7, 0, EDX, 4},	 /* FastShortRepMovSupport */
-	{BANK0, 57, 7, 0, ECX, 22},	 /* RdPidSupport */
-	{BANK0, 58, 7, 0, ECX, 2},	 /* UmipSupport */
-	{BANK1, 1, 0x80000007, 0, EDX, 8}, /* TscInvariantSupport */
-	{BANK1, 18, 7, 0, EBX, 1},	 /* TscAdjustSupport */
-	{XSAVE, 0, 1, 0, ECX, 26},	 /* XsaveSupport */
-	{XSAVE, 1, 0xd, 1, EAX, 0},	 /* XsaveoptSupport */
-	{XSAVE, 2, 1, 0, ECX, 28},	 /* AvxSupport */
-	{XSAVE, 3, 7, 0, EBX, 5},	 /* Avx2Support */
-	{XSAVE, 4, 1, 0, ECX, 12},	 /* FmaSupport */
-	{XSAVE, 6, 7, 0, EBX, 16},	 /* Avx512Support */
-	{XSAVE, 7, 7, 0, EBX, 17},	 /* Avx512DQSupport */
-	{XSAVE, 8, 7, 0, EBX, 28},	 /* Avx512CDSupport */
-	{XSAVE, 9, 7, 0, EBX, 30},	 /* Avx512BWSupport */
-	{XSAVE, 10, 7, 0, EBX, 31},	 /* Avx512VLSupport */
-	{XSAVE, 11, 0xd, 1, EAX, 1},	 /* XsaveCompSupport */
-	{XSAVE, 12, 0xd, 1, EAX, 3},	 /* XsaveSupervisorSupport */
-	{XSAVE, 13, 0xd, 1, EAX, 2},	 /* Xcr1Support */
-	{XSAVE, 14, 7, 0, ECX, 12},	 /* Avx512BitalgSupport */
-	{XSAVE, 15, 7, 0, EBX, 21},	 /* Avx512IfmaSupport */
-	{XSAVE, 16, 7, 0, ECX, 1},	 /* Avx512VBmiSupport */
-	{XSAVE, 17, 7, 0, ECX, 6},	 /* Avx512VBmi2Support */
-	{XSAVE, 18, 7, 0, ECX, 11},	 /* Avx512VnniSupport */
-	{XSAVE, 19, 7, 0, ECX, 8},	 /* GfniSupport */
-	{XSAVE, 20, 7, 0, ECX, 9},	 /* VaesSupport */
-	{XSAVE, 21, 7, 0, ECX, 14},	 /* Avx512VPopcntdqSupport */
-	{XSAVE, 22, 7, 0, ECX, 10},	 /* VpclmulqdqSupport */
-	{ALWAYS, 0, 6, 0, EAX, 2},	 /* ARAT: timers here do not stop */
-};
+/* What has no name there a guest cannot rely on. */
+static const struct whp_feature features[] = {WHP_FEATURES(WHP_FEATURE_ROW)};
 
 enum {
 	/* leaf 1: FPU, VME, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC; SEP, MTRR, PGE, MCA, CMOV, PAT, PSE36; CLFLUSH;
@@ -95,6 +23,7 @@ enum {
 	ECX_OSXSAVE = 1 << 27,
 	ECX_AVX = 1 << 28,
 	EDX_APIC = 1 << 9,
+	EAX_ARAT = 1 << 2, /* timers here do not stop */
 	EBX_TSC_ADJUST = 1 << 1,
 	EBX_AVX512 = 1 << 16,
 	EXT_EDX = 1 << 11 | 1 << 20 | 1 << 29, /* SYSCALL, NX, LM */
@@ -125,8 +54,6 @@ static void add(struct build *b, uint32_t leaf, int subleaf, const uint32_t r[4]
 static uint64_t set_of(unsigned set)
 {
 	switch (set) {
-	case ALWAYS:
-		return 1;
 	case BANK0:
 		return whpx_host.processor.Bank0.AsUINT64;
 	case BANK1:
@@ -139,7 +66,7 @@ static uint64_t set_of(unsigned set)
 static void words(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
 	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
-		const struct feature *f = &features[i];
+		const struct whp_feature *f = &features[i];
 
 		if (f->leaf == leaf && f->subleaf == subleaf && set_of(f->set) >> f->bit & 1)
 			r[f->reg] |= 1u << f->at;
@@ -186,7 +113,7 @@ static void add_basic(struct build *b)
 	r[EDX] |= BASE_EDX;
 	add(b, 1, -1, r);
 	memset(r, 0, sizeof(r));
-	words(6, 0, r);
+	r[EAX] = EAX_ARAT;
 	add(b, 6, -1, r);
 	memset(r, 0, sizeof(r));
 	words(7, 0, r);
@@ -272,7 +199,7 @@ int whpx_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count)
 
 /* ------ features ------ */
 
-static bool in_table(const struct vma_vm *vm, const struct feature *f)
+static bool in_table(const struct vma_vm *vm, const struct whp_feature *f)
 {
 	uint32_t r[4];
 
@@ -286,12 +213,12 @@ static void set_features(struct vma_vm *vm)
 {
 	WHV_PROCESSOR_FEATURES_BANKS banks = whpx_host.processor;
 	WHV_PROCESSOR_XSAVE_FEATURES xsave = whpx_host.xsave;
-	uint64_t *sets[SETS] = {
+	uint64_t *sets[WHP_FEATURE_SETS] = {
 		[BANK0] = &banks.Bank0.AsUINT64, [BANK1] = &banks.Bank1.AsUINT64, [XSAVE] = &xsave.AsUINT64};
 	struct whpx_vm *wm = whpx_vm(vm);
 
 	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++)
-		if (features[i].set != ALWAYS && !in_table(vm, &features[i]))
+		if (!in_table(vm, &features[i]))
 			*sets[features[i].set] &= ~(UINT64_C(1) << features[i].bit);
 	banks.BanksCount = WHV_PROCESSOR_FEATURES_BANKS_COUNT;
 	if (WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeaturesBanks, &banks,
