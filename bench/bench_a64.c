@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "arm64/arm64.h"
+#include "median.h"
 #define PROGRAMS_OF_ARM64
 #include "programs/programs.h"
 
@@ -159,18 +160,6 @@ static uint64_t calibrate(unsigned which)
 
 /* ------ measuring ------ */
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(double *t)
-{
-	qsort(t, ROUNDS, sizeof *t, ascending);
-	return t[ROUNDS / 2];
-}
-
 /* 0: it cannot run */
 static double measure(struct a64_cpu *c, unsigned which)
 {
@@ -188,8 +177,8 @@ static double measure(struct a64_cpu *c, unsigned which)
 			die(programs[which].name, "the guest computed something else");
 		ratios[i] = ours[i] / theirs[i];
 	}
-	double ratio = median(ratios), mine = median(ours);
-	printf("  %-40s %9.1f %9.1f %8.1f %8.0f\n", programs[which].text, median(theirs) / 1e3, mine / 1e3, ratio,
+	double ratio = median(ratios, ROUNDS), mine = median(ours, ROUNDS);
+	printf("  %-40s %9.1f %9.1f %8.1f %8.0f\n", programs[which].text, median(theirs, ROUNDS) / 1e3, mine / 1e3, ratio,
 	       (double)(c->insns - insns) / ROUNDS / mine);
 	return ratio;
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "median.h"
 
 enum { MACHINES = 4, ROUNDS_MAX = 15, SECONDS = 300 };
 
@@ -132,20 +133,13 @@ static void run(struct machine *m, int round)
 	waitpid(c.pid, NULL, 0);
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(const double *t, int n)
+/* The rounds stay in their order: those of two machines belong together. */
+static double median_of(const double *t, int n)
 {
 	double copy[ROUNDS_MAX];
 
 	memcpy(copy, t, (size_t)n * sizeof(*t));
-	qsort(copy, (size_t)n, sizeof(*copy), ascending);
-	return copy[n / 2];
+	return median(copy, (size_t)n);
 }
 
 /* The last machine is the reference. */
@@ -155,13 +149,13 @@ static void print_row(const struct machine *all, int machines, int rounds, unsig
 
 	printf("  %-22s", marks[phase].text);
 	for (int m = 0; m < machines; m++)
-		printf(" %12.0f", median(all[m].ms[phase], rounds));
+		printf(" %12.0f", median_of(all[m].ms[phase], rounds));
 	for (int m = 0; m + 1 < machines; m++) {
 		double ratios[ROUNDS_MAX], ratio;
 
 		for (int i = 0; i < rounds; i++)
 			ratios[i] = all[m].ms[phase][i] / theirs[i];
-		ratio = median(ratios, rounds);
+		ratio = median_of(ratios, rounds);
 		printf("   %s: %.2f", all[m].name, ratio);
 		if (!strcmp(all[m].name, "soft") && marks[phase].goal[arm64] > 0)
 			printf(", goal at most %.1f: %s", marks[phase].goal[arm64],

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <vmaccel/vmaccel.h>
 #include <vmaccel/x86.h>
+#include "median.h"
 #include "programs/programs.h"
 
 enum { ROUNDS = 5, NATIVE_US = 10000, PORT = 0x10 };
@@ -179,19 +180,6 @@ struct result {
 	double native, guest, ratio; /* microseconds; medians */
 };
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *t)
-{
-	qsort(t, ROUNDS, sizeof(*t), ascending);
-	return t[ROUNDS / 2];
-}
-
 static struct result measure(struct guest *g, unsigned which, uint64_t reps)
 {
 	double ours[ROUNDS], theirs[ROUNDS], ratios[ROUNDS];
@@ -205,7 +193,7 @@ static struct result measure(struct guest *g, unsigned which, uint64_t reps)
 			die(programs[which].name, "the guest computed something else");
 		ratios[i] = ours[i] / theirs[i];
 	}
-	return (struct result){median(theirs), median(ours), median(ratios)};
+	return (struct result){median(theirs, ROUNDS), median(ours, ROUNDS), median(ratios, ROUNDS)};
 }
 
 static void summary(const struct result *all, double logs, double worst)

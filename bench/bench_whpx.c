@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include <vmaccel/x86.h>
+#include "median.h"
 #include "sim/whpx/whpsim.h"
 #include "whpx/whpx.h"
 
@@ -164,19 +165,6 @@ static void bare_close(struct bare *b)
 
 /* ------ both ------ */
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *samples)
-{
-	qsort(samples, SAMPLES, sizeof(*samples), ascending);
-	return samples[SAMPLES / 2];
-}
-
 /* A bare client that does as little has no read, modify and write. */
 static bool has_bare(const struct guest *g)
 {
@@ -202,9 +190,9 @@ static void measure(const struct guest *g)
 		ratio[i] = mine[i] / bare[i];
 	}
 	after = *whpsim_counts(whpx_vm(lib.vm)->partition, 0);
-	printf("  %-34s %8.3f us", g->text, median(mine) / 1000);
+	printf("  %-34s %8.3f us", g->text, median(mine, SAMPLES) / 1000);
 	if (has_bare(g))
-		printf(" %12.3f us %8.3f", median(bare) / 1000, median(ratio));
+		printf(" %12.3f us %8.3f", median(bare, SAMPLES) / 1000, median(ratio, SAMPLES));
 	else
 		printf(" %24s", "");
 	printf("    %5.2f %5.2f %5.2f\n", (double)(after.runs - before.runs) / exits, (double)(after.gets - before.gets) / exits,
