@@ -143,10 +143,7 @@ static void pulse(void *o, uint32_t gsi)
 {
 	struct pc_vm *pc = o;
 
-	os_lock(&pc->lock);
-	irq_pc_line(&pc->chips, gsi, 1);
-	irq_pc_line(&pc->chips, gsi, 0);
-	os_unlock(&pc->lock);
+	pc_chips_pulse(&pc->chips, &pc->lock, gsi);
 }
 
 static int check(const struct vma_vm *vm)
@@ -291,21 +288,14 @@ int pc_irq_line(struct vma_vm *vm, uint32_t gsi, int level)
 {
 	struct pc_vm *pc = vm->pc;
 
-	os_lock(&pc->lock);
-	int r = irq_pc_line(&pc->chips, gsi, level);
-	os_unlock(&pc->lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "there is no interrupt line %u", gsi) : 0;
+	return pc_chips_line(&pc->chips, &pc->lock, gsi, level);
 }
 
 int pc_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 {
 	struct pc_vm *pc = vm->pc;
 
-	os_lock(&pc->lock);
-	int r = irq_pc_msi(&pc->chips, address, data);
-	os_unlock(&pc->lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address)
-		     : 0;
+	return pc_chips_msi(&pc->chips, &pc->lock, address, data);
 }
 
 int pc_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)
@@ -317,19 +307,12 @@ int pc_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip)
 {
 	struct pc_vm *pc = vm->pc;
 
-	os_lock(&pc->lock);
-	irq_pc_get_irqchip(&pc->chips, chip);
-	os_unlock(&pc->lock);
-	return 0;
+	return pc_chips_get(&pc->chips, &pc->lock, chip);
 }
 
 int pc_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip)
 {
 	struct pc_vm *pc = vm->pc;
 
-	os_lock(&pc->lock);
-	int r = irq_pc_set_irqchip(&pc->chips, chip);
-	os_cond_broadcast(&pc->moved);
-	os_unlock(&pc->lock);
-	return r < 0 ? vma_fail(VMA_E_FORMAT, "the interrupt controllers refuse the saved registers") : 0;
+	return pc_chips_set(&pc->chips, &pc->lock, &pc->moved, chip);
 }

@@ -32,6 +32,14 @@ static inline bool pc_owns_msr(uint32_t index)
 bool pc_called(const struct vma_vcpu *v);
 void pc_call(struct vma_vcpu *v);
 
+/* For whoever has such controllers himself, with the lock that is around every call of them: what the slots irq_line,
+ * msi, irqchip_get and irqchip_set do, and an irqfd's pulse. `moved` is what the thread of their timers waits for. */
+int pc_chips_line(struct irq_pc *chips, struct os_mutex *lock, uint32_t gsi, int level);
+void pc_chips_pulse(struct irq_pc *chips, struct os_mutex *lock, uint32_t gsi);
+int pc_chips_msi(struct irq_pc *chips, struct os_mutex *lock, uint64_t address, uint32_t data);
+int pc_chips_get(struct irq_pc *chips, struct os_mutex *lock, vma_x86_irqchip *image);
+int pc_chips_set(struct irq_pc *chips, struct os_mutex *lock, struct os_cond *moved, const vma_x86_irqchip *image);
+
 int pc_vm_open(struct vma_vm *vm);
 void pc_vm_close(struct vma_vm *vm);
 int pc_vm_finalize(struct vma_vm *vm);

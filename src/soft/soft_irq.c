@@ -1,5 +1,6 @@
 /* soft_irq.c - the software back end's interrupt controllers: irq/ under one lock, and the thread that sleeps until their next deadline. */
 #include "soft.h"
+#include "pc/pc.h"
 
 /* Make a vCPU look around, whether it runs or sleeps. The reason has been stored before. */
 void soft_wake(struct soft_vcpu *cv)
@@ -137,39 +138,26 @@ int soft_irq_line(struct vma_vm *vm, uint32_t gsi, int level)
 {
 	struct soft_vm *sv = vm->priv;
 	soft_host_wrote(sv); /* a device may have written code before it raises its interrupt */
-	os_lock(&sv->irq_lock);
-	int r = irq_pc_line(&sv->pc, gsi, level);
-	os_unlock(&sv->irq_lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "there is no interrupt line %u", gsi) : 0;
+	return pc_chips_line(&sv->pc, &sv->irq_lock, gsi, level);
 }
 
 int soft_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 {
 	struct soft_vm *sv = vm->priv;
 	soft_host_wrote(sv);
-	os_lock(&sv->irq_lock);
-	int r = irq_pc_msi(&sv->pc, address, data);
-	os_unlock(&sv->irq_lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address) : 0;
+	return pc_chips_msi(&sv->pc, &sv->irq_lock, address, data);
 }
 
 int soft_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip)
 {
 	struct soft_vm *sv = vm->priv;
-	os_lock(&sv->irq_lock);
-	irq_pc_get_irqchip(&sv->pc, chip);
-	os_unlock(&sv->irq_lock);
-	return 0;
+	return pc_chips_get(&sv->pc, &sv->irq_lock, chip);
 }
 
 int soft_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip)
 {
 	struct soft_vm *sv = vm->priv;
-	os_lock(&sv->irq_lock);
-	int r = irq_pc_set_irqchip(&sv->pc, chip);
-	os_cond_broadcast(&sv->irq_cond);
-	os_unlock(&sv->irq_lock);
-	return r < 0 ? vma_fail(VMA_E_FORMAT, "the interrupt controllers refuse the saved registers") : 0;
+	return pc_chips_set(&sv->pc, &sv->irq_lock, &sv->irq_cond, chip);
 }
 
 /* ------ eventfds ------ */

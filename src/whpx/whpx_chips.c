@@ -6,6 +6,7 @@
 #include "whpx/whpx.h"
 #include "core/irqfd.h"
 #include "irq.h"
+#include "pc/pc.h"
 
 enum { AGAIN_NS = 10000000 };
 
@@ -143,10 +144,7 @@ static void pulse(void *o, uint32_t gsi)
 {
 	struct whpx_chips *c = o;
 
-	os_lock(&c->lock);
-	irq_pc_line(&c->pc, gsi, 1);
-	irq_pc_line(&c->pc, gsi, 0);
-	os_unlock(&c->lock);
+	pc_chips_pulse(&c->pc, &c->lock, gsi);
 }
 
 int whpx_chips_open(struct whpx_vm *wm)
@@ -276,24 +274,15 @@ bool whpx_chips_answer(struct whpx_vcpu *w, int kind)
 int whpx_irq_line(struct vma_vm *vm, uint32_t gsi, int level)
 {
 	struct whpx_chips *c = whpx_vm(vm)->chips;
-	int r;
 
-	os_lock(&c->lock);
-	r = irq_pc_line(&c->pc, gsi, level);
-	os_unlock(&c->lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "there is no interrupt line %u", gsi) : 0;
+	return pc_chips_line(&c->pc, &c->lock, gsi, level);
 }
 
 int whpx_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 {
 	struct whpx_chips *c = whpx_vm(vm)->chips;
-	int r;
 
-	os_lock(&c->lock);
-	r = irq_pc_msi(&c->pc, address, data);
-	os_unlock(&c->lock);
-	return r < 0 ? vma_fail(VMA_E_INVALID, "MSI address %#llx is not in 0xfeexxxxx", (unsigned long long)address)
-		     : 0;
+	return pc_chips_msi(&c->pc, &c->lock, address, data);
 }
 
 int whpx_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)
@@ -305,20 +294,12 @@ int whpx_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip)
 {
 	struct whpx_chips *c = whpx_vm(vm)->chips;
 
-	os_lock(&c->lock);
-	irq_pc_get_irqchip(&c->pc, chip);
-	os_unlock(&c->lock);
-	return 0;
+	return pc_chips_get(&c->pc, &c->lock, chip);
 }
 
 int whpx_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip)
 {
 	struct whpx_chips *c = whpx_vm(vm)->chips;
-	int r;
 
-	os_lock(&c->lock);
-	r = irq_pc_set_irqchip(&c->pc, chip);
-	os_cond_broadcast(&c->moved);
-	os_unlock(&c->lock);
-	return r < 0 ? vma_fail(VMA_E_FORMAT, "the interrupt controllers refuse the saved registers") : 0;
+	return pc_chips_set(&c->pc, &c->lock, &c->moved, chip);
 }
