@@ -58,9 +58,16 @@ const struct x86_op *x86_sys_sti(struct x86_cpu *c, const struct x86_op *op)
 	return x86_end(c, op);
 }
 
+/* aux: whose it is. */
+static bool vmcall_exits(const struct x86_cpu *c, const struct x86_op *op)
+{
+	unsigned exits = c->env->vmcall_exits;
+	return exits & op->aux && (!(exits & X86_VMCALL_KERNEL) || (c->cr0 & 1 && !c->cpl));
+}
+
 const struct x86_op *x86_sys_vmcall(struct x86_cpu *c, const struct x86_op *op)
 {
-	if (!c->env->vmcall_exits)
+	if (!vmcall_exits(c, op))
 		x86_ud(c, op);
 	const struct x86_log_entry *e = x86_replay(c, 'H', 0, false);
 	if (!e) {

@@ -70,8 +70,8 @@ static const struct row rows[] = {
 	{ZYDIS_MNEMONIC_STI, NONE, 0, false, x86_sys_sti},
 	{ZYDIS_MNEMONIC_STAC, NONE, 1, true, x86_sys_ac},
 	{ZYDIS_MNEMONIC_CLAC, NONE, 0, true, x86_sys_ac},
-	{ZYDIS_MNEMONIC_VMCALL, NONE, 0, false, x86_sys_vmcall},
-	{ZYDIS_MNEMONIC_VMMCALL, NONE, 0, false, x86_sys_vmcall},
+	{ZYDIS_MNEMONIC_VMCALL, NONE, X86_VMCALL_INTEL, false, x86_sys_vmcall},
+	{ZYDIS_MNEMONIC_VMMCALL, NONE, X86_VMCALL_AMD, false, x86_sys_vmcall},
 	{ZYDIS_MNEMONIC_CPUID, NONE, 0, false, x86_sys_cpuid},
 	{ZYDIS_MNEMONIC_RDTSC, NONE, 0, true, x86_sys_rdtsc},
 	{ZYDIS_MNEMONIC_RDTSCP, NONE, 0, true, x86_sys_rdtscp},
@@ -181,6 +181,8 @@ static x86_fn simple(const struct x86_insn *d, struct x86_op *op, bool *ends)
 			op->dst = r->aux;
 		} else if (r->fn == x86_sys_ac) {
 			op->imm = r->aux ? X86_AC_ : 0;
+		} else if (r->fn == x86_sys_vmcall) {
+			op->aux = r->aux;
 		}
 		*ends = !r->goes_on;
 		return r->fn;

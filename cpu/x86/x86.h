@@ -70,7 +70,8 @@ struct x86_env {
 	 * make at once (split, unaligned, beside code). NULL: there are no others. The stopped ones may have waited for
 	 * the same, so memory may have changed when it returns. */
 	void (*alone)(void *o, bool begin);
-	bool vmcall_exits;
+	/* VMCALL, VMMCALL that stop with X86_STOP_HYPERCALL, X86_VMCALL_ bits; else #UD. May change between runs. */
+	unsigned vmcall_exits;
 	/* For users that are hypervisors themselves; these may change between runs. Exceptions by vector that stop with
 	 * X86_STOP_EXCEPTION when they are raised: nothing of the instruction (trap: behind it) nor CR2 and DR6 are
 	 * changed, and an event whose delivery raised it is still to be delivered. Not those that the user injects. */
@@ -80,6 +81,13 @@ struct x86_env {
 	/* A page table that is no memory stops with X86_STOP_MMIO, a read at the entry's address with gva what was to be
 	 * translated, which needs no answer; else it reads as not present. */
 	bool table_exits;
+};
+
+enum {
+	X86_VMCALL_INTEL = 1,
+	X86_VMCALL_AMD = 2, /* VMMCALL */
+	X86_VMCALL_BOTH = 3,
+	X86_VMCALL_KERNEL = 4 /* these in protected mode at CPL 0 only */
 };
 
 enum x86_stop_kind {

@@ -18,7 +18,8 @@ static const struct {
 };
 
 /* What this simulation does of WHV_CAPABILITY_FEATURES and WHV_EXTENDED_VM_EXITS, by bit number, and since when Windows
- * has it. A row goes here when what it says is there. */
+ * has it. A row goes here when what it says is there. For most of the exits no document names a version: the first
+ * one's has three bits, the newest header all, so they are Windows 11's. */
 struct bit {
 	char name[20];
 	unsigned since, bit;

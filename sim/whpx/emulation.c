@@ -219,7 +219,7 @@ static const struct x86_env surroundings = {
 	.intr_ack = intr_ack,
 	.tsc = tsc,
 	.exceptions = UINT32_MAX,
-	.vmcall_exits = true,
+	.vmcall_exits = X86_VMCALL_BOTH,
 };
 
 /* ------ one call ------ */

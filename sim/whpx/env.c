@@ -274,5 +274,7 @@ void whpsim_env_refresh(struct whpsim_vp *vp)
 	const struct whpsim_properties *p = &vp->partition->properties;
 	vp->env.exceptions = p->exits.ExceptionExit ? (uint32_t)p->exception_bitmap : 0;
 	vp->env.tsc_exits = p->exits.X64RdtscExit;
-	vp->env.vmcall_exits = p->exits.HypercallExit;
+	/* the hypercall instruction of an Intel processor, which this one is (capability.c), where hypercalls are legal
+	 * (TLFS 3.7); elsewhere, and without these exits, a partition without enlightenments has #UD */
+	vp->env.vmcall_exits = p->exits.HypercallExit ? X86_VMCALL_INTEL | X86_VMCALL_KERNEL : 0;
 }

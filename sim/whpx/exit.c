@@ -199,6 +199,17 @@ static bool has_length(enum x86_stop_kind kind)
 	       kind == X86_STOP_HYPERCALL || kind == X86_STOP_EXCEPTION || kind == X86_STOP_TSC;
 }
 
+/* No document says where RIP stands at a hypercall; clients are known that take it to stand at the instruction. */
+static void step_behind(struct whpsim_vp *vp, WHV_VP_EXIT_CONTEXT *x)
+{
+	struct x86_cpu *c = vp->cpu;
+	bool wide = c->efer & 0x400 && c->seg[X86_CS].attr & 0x2000;
+	uint64_t rip = c->rip + c->stop.insn_len;
+	x->Rip = c->rip = wide ? rip : (uint32_t)rip;
+	x->InstructionLength = 0;
+	c->replay = false;
+}
+
 void whpsim_exit(struct whpsim_vp *vp, enum x86_stop_kind kind, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
 	if (kind == X86_STOP_INTERNAL && vp->cpu->stop.fetch)
@@ -208,4 +219,6 @@ void whpsim_exit(struct whpsim_vp *vp, enum x86_stop_kind kind, WHV_RUN_VP_EXIT_
 	if (has_length(kind))
 		x->VpContext.InstructionLength = vp->cpu->stop.insn_len & 15;
 	exits[kind].fill(vp, x);
+	if (kind == X86_STOP_HYPERCALL && whpsim_hostile_behind())
+		step_behind(vp, &x->VpContext);
 }

@@ -183,6 +183,12 @@ uint32_t whpsim_hostile_xsave(void)
 	return seed ? (uint32_t)(seed * UINT64_C(0x9e3779b97f4a7c15) >> 60) * 64 + 8 : 0;
 }
 
+bool whpsim_hostile_behind(void)
+{
+	uint64_t seed = whpsim_config()->seed;
+	return seed && seed * UINT64_C(0x9e3779b97f4a7c15) >> 63;
+}
+
 void whpsim_hostile_poison(struct whpsim_hostile *h, void *at, size_t size)
 {
 	if (h->random)

@@ -24,6 +24,8 @@ bool whpsim_hostile_window_(struct whpsim_hostile *h);
 uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h);
 /* Bytes of nobody's, as many for one seed, that this host's XSAVE areas end with; 0 where nothing is hostile. */
 uint32_t whpsim_hostile_xsave(void);
+/* Does RIP stand behind the instruction of a hypercall's exit? Always or never, for one seed. */
+bool whpsim_hostile_behind(void);
 void whpsim_hostile_poison(struct whpsim_hostile *h, void *at, size_t size); /* if hostile */
 
 /* At the start of a run: *x (zero) is a spurious None or Canceled, to be returned instead of running; the rest of it is

@@ -255,6 +255,6 @@ void soft_env_init(struct soft_vcpu *cv)
 		.mwait = env_mwait,
 		.pause = cv->vm->vm->config.max_vcpus > 1 ? env_pause : NULL,
 		.alone = cv->vm->vm->config.max_vcpus > 1 ? soft_alone : NULL,
-		.vmcall_exits = cv->vm->vm->config.hypercall_exits,
+		.vmcall_exits = cv->vm->vm->config.hypercall_exits ? X86_VMCALL_BOTH : 0,
 	};
 }

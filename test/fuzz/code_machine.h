@@ -183,7 +183,7 @@ static const struct x86_env m_env = {.page = m_page,
 				     .poll = m_poll,
 				     .intr_ack = m_ack,
 				     .tsc = m_tsc,
-				     .vmcall_exits = true};
+				     .vmcall_exits = X86_VMCALL_BOTH};
 
 static bool m_no_msr_exits(void *o, uint32_t index, bool write)
 {

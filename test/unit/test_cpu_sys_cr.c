@@ -375,7 +375,7 @@ static void hypercall(void **state)
 {
 	struct rig *r = *state;
 	rig_long(r, 0);
-	r->env.vmcall_exits = true;
+	r->env.vmcall_exits = X86_VMCALL_BOTH;
 	GUEST(r, 0x0f, 0x01, 0xc1, 0xf4);
 	assert_int_equal(x86_run(r->c), X86_STOP_HYPERCALL);
 	assert_int_equal(r->c->rip, CODE);

@@ -271,12 +271,17 @@ static void time_stamp(void **state)
 	delete();
 }
 
+/* That of the processor's vendor, where hypercalls are legal; all else is #UD. */
 static void hypercall(void **state)
 {
+	static const uint64_t ud = 1 << 6;
 	(void)state;
-	begin(HYPERCALL_EXIT);
+	begin(HYPERCALL_EXIT | EXCEPTION_EXIT);
+	rig_property(WHvPartitionPropertyCodeExceptionExitBitmap, &ud, sizeof ud);
 	rig_end(1);
-	RIG_START(0, 0x0f, 0x01, 0xc1);
+	RIG_START(0, 0x0f, 0x01, 0xc1, 0x0f, 0x01, 0xd9); /* vmcall; vmmcall */
+	assert_int_equal(run(), WHvRunVpExitReasonException);
+	rig_protected(0);
 	rig_set(0, WHvX64RegisterRbx, 0xb);
 	rig_set(0, WHvX64RegisterRdi, 0xd);
 	assert_int_equal(run(), WHvRunVpExitReasonHypercall);
@@ -284,6 +289,10 @@ static void hypercall(void **state)
 	assert_int_equal(x.Hypercall.Rdi, 0xd);
 	assert_int_equal(x.VpContext.Rip, RIG_CODE);
 	assert_int_equal(x.VpContext.InstructionLength, 3);
+	advance();
+	assert_int_equal(run(), WHvRunVpExitReasonException);
+	assert_int_equal(x.VpException.ExceptionType, 6);
+	assert_int_equal(x.VpContext.Rip, RIG_CODE + 3);
 	delete();
 }
 
