@@ -88,8 +88,8 @@ static int set_apic(struct whpx_vm *wm)
 			  : whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
 }
 
-/* One property each for all that wants an exit: debugging, MSRs that only raise #GP, CPUID. #DB and #BP exit always
- * where they can: the bitmap may not change while a virtual processor runs. */
+/* One property each for all that wants an exit: debugging, MSRs that only raise #GP, CPUID, hypercalls. #DB and #BP
+ * exit always where they can: the bitmap may not change while a virtual processor runs. */
 static int set_exits(struct whpx_vm *wm)
 {
 	WHV_EXTENDED_VM_EXITS exits = {.AsUINT64 = 0};
@@ -102,6 +102,7 @@ static int set_exits(struct whpx_vm *wm)
 	}
 	exits.X64CpuidExit = whpx_host.exits.X64CpuidExit;
 	whpx_msr_wants(wm->vm, &exits, &exceptions);
+	whpx_hypercall_wants(wm->vm, &exits, &exceptions);
 	rc = exits.AsUINT64 ? whpx_set_property(wm, WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof(exits)) : 0;
 	if (!rc && exceptions)
 		rc = whpx_set_property(wm, WHvPartitionPropertyCodeExceptionExitBitmap, &exceptions,

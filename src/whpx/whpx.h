@@ -62,7 +62,8 @@ struct whpx_host {
 	bool msr_actions; /* MsrActionList is known */
 };
 extern struct whpx_host whpx_host;
-enum { WHPX_DB = 1, WHPX_NMI = 2, WHPX_BP = 3, WHPX_GP = 13, WHPX_PF = 14 }; /* vectors (SDM vol. 3, 6.3.1) */
+/* vectors (SDM vol. 3, 6.3.1) */
+enum { WHPX_DB = 1, WHPX_NMI = 2, WHPX_BP = 3, WHPX_UD = 6, WHPX_GP = 13, WHPX_PF = 14 };
 void whpx_probe(vma_platform_info *info);
 /* Why there is no hypervisor for us, where CPUID names this one; "": none. */
 const char *whpx_absent(const char *hypervisor);
@@ -91,6 +92,7 @@ struct whpx_vm {
 	size_t region_count, region_room;
 	bool msrs_known;
 	uint64_t msr_registers[WHPX_MSR_WORDS]; /* which MSRs of the table in whpx_msr.c have a register here */
+	_Atomic uint8_t hypercall_rip; /* whpx_hypercall.c's own */
 	uint64_t generation; /* of the mappings and their logs; under the same locks: what an emulator's TLB holds is of
 				one */
 };
@@ -113,6 +115,7 @@ enum whpx_half {
 	WHPX_MOVE,     /* a plain MOV, MOVZX, MOVSX to or from a device, decoded from the exit's bytes (whpx_insn.c) */
 	WHPX_MSR,      /* RDMSR, WRMSR by the exit's context (whpx_msr.c) */
 	WHPX_CPUID,    /* whpx_cpuid.c */
+	WHPX_HYPERCALL, /* VMCALL, VMMCALL by the exit's context (whpx_hypercall.c) */
 	WHPX_EMULATED, /* anything else: the emulator holds it (whpx_emu.c) */
 	WHPX_HALVES
 };
@@ -151,7 +154,7 @@ struct whpx_vcpu {
 	uint8_t data[8]; /* of a simple I/O or MMIO exit: where v->exit points */
 	const struct whpx_move *move;          /* WHPX_MOVE */
 	struct whpx_move moves[WHPX_MOVES];
-	uint8_t length;                        /* WHPX_MSR: of the instruction */
+	uint8_t length;                        /* WHPX_MSR, WHPX_HYPERCALL: of the instruction */
 
 	/* As of the last exit and what was done since; whoever puts one into w->out or emulates keeps it true. */
 	uint64_t rflags;
@@ -302,6 +305,9 @@ int whpx_advance(struct whpx_vcpu *w, unsigned length);
 /* May the instruction that exited be done by the exit's context alone? Not while TF, RF or breakpoints are to be
  * respected, an event is half delivered or the caller debugs: then whpx_emulate. */
 bool whpx_plain(const struct whpx_vcpu *w);
+/* The instruction that raised the exception of this exit, whose bytes the exit may lack: how many of them are in
+ * `bytes`, or an error. */
+int whpx_exception_bytes(struct whpx_vcpu *w, uint8_t bytes[15]);
 /* The half-done instruction, with its answer: 0 done, 1 another fragment in v->exit. */
 int whpx_finish(struct whpx_vcpu *w);
 
@@ -310,7 +316,7 @@ int whpx_debug(struct vma_vcpu *v);
 int whpx_debug_enter(struct whpx_vcpu *w); /* before an entry with debugging on. 0, or the kind of an exit */
 /* A plain half of the instruction that ended at rip is finished, and the caller steps: the exit is stashed. */
 void whpx_debug_finished(struct whpx_vcpu *w, uint64_t rip);
-int whpx_exception_exit(struct whpx_vcpu *w); /* as whpx_exit; #GP goes on to whpx_gp_exit */
+int whpx_exception_exit(struct whpx_vcpu *w); /* as whpx_exit; #GP and #UD go on to whpx_gp_exit, whpx_ud_exit */
 
 /* whpx_apic.c: VMA_IRQCHIP_PLATFORM, a vCPU's half */
 int whpx_apic_fetch(struct whpx_vcpu *w); /* VMA_C_LAPIC */
@@ -346,7 +352,7 @@ void whpx_runner_remove(struct whpx_vcpu *w); /* before its deletion; any thread
 HRESULT whpx_enter(struct whpx_vcpu *w);
 void whpx_kick(struct vma_kick *k);
 
-/* ------ instructions done here: whpx_emu.c, whpx_insn.c, whpx_msr.c, whpx_cpuid.c ------ */
+/* ------ instructions done here: whpx_emu.c, whpx_insn.c, whpx_msr.c, whpx_cpuid.c, whpx_hypercall.c ------ */
 
 /* The emulator. open makes w->cpu and w->emu; close takes NULLs (an open that failed). */
 int whpx_emu_open(struct whpx_vcpu *w);
@@ -358,8 +364,8 @@ void whpx_emu_close(struct whpx_vcpu *w);
  * w->dr_taken the guest's debug registers are w->guest_dr.
  * As whpx_exit: what needs an answer is WHPX_EMULATED. */
 int whpx_emulate(struct whpx_vcpu *w);
-/* The instruction at RIP as memory has it: how many of its bytes can be read, or an error. */
-int whpx_emu_bytes(struct whpx_vcpu *w, uint8_t bytes[15]);
+/* The instruction `back` bytes before RIP as memory has it: how many of its bytes can be read, or an error. */
+int whpx_emu_bytes(struct whpx_vcpu *w, unsigned back, uint8_t bytes[15]);
 /* Has the instruction that exited done so again and again, and is it worth while to go on behind it? Then whpx_emulate
  * it where a shorter way would do. It counts: ask once an exit. */
 bool whpx_hot(struct whpx_vcpu *w);
@@ -386,6 +392,8 @@ void whpx_emu_debug(struct whpx_vcpu *w);
  * was changed. */
 int whpx_move_exit(struct whpx_vcpu *w);
 int whpx_move_finish(struct whpx_vcpu *w);
+/* VMCALL or VMMCALL, in the mode that exited: its length; 0: it is another. */
+unsigned whpx_insn_hypercall(const WHV_VP_EXIT_CONTEXT *c, const uint8_t *bytes, size_t size);
 
 /* Before WHvSetupPartition: exits, actions, features; the VM's tables are final. */
 int whpx_msr_setup(struct vma_vm *vm);
@@ -409,5 +417,12 @@ int whpx_cpuid_max(struct vma_vm *vm, vma_x86_cpuid *table, size_t *count);
 void whpx_cpuid_of(const struct whpx_vcpu *w, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 int whpx_cpuid_exit(struct whpx_vcpu *w);
 int whpx_cpuid_finish(struct whpx_vcpu *w);
+
+/* Could exits for VMCALL and VMMCALL be had? As whpx_msr_wants. */
+bool whpx_hypercall_known(const struct whpx_host *h);
+void whpx_hypercall_wants(const struct vma_vm *vm, WHV_EXTENDED_VM_EXITS *exits, uint64_t *exceptions);
+int whpx_hypercall_exit(struct whpx_vcpu *w);
+int whpx_hypercall_finish(struct whpx_vcpu *w);
+int whpx_ud_exit(struct whpx_vcpu *w); /* a #UD exited: is it theirs? As whpx_gp_exit */
 
 #endif

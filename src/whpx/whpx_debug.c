@@ -191,6 +191,8 @@ int whpx_exception_exit(struct whpx_vcpu *w)
 		return bp_exit(w);
 	case WHPX_GP:
 		return whpx_gp_exit(w);
+	case WHPX_UD:
+		return whpx_ud_exit(w);
 	}
 	whpx_raise(w, e->ExceptionType, e->ExceptionInfo.ErrorCodeValid, e->ErrorCode);
 	return 0;

@@ -138,7 +138,7 @@ static void fill_env(struct whpx_vcpu *w)
 		.tsc = env_tsc,
 		.tsc_changed = env_tsc_changed,
 		.random = env_random,
-		.vmcall_exits = w->v->vm->config.hypercall_exits,
+		.vmcall_exits = w->v->vm->config.hypercall_exits ? X86_VMCALL_BOTH : 0,
 	};
 }
 
@@ -388,7 +388,7 @@ static enum whpx_insn_class next_class(struct x86_cpu *c)
 	return whpx_insn_class(bytes, n, code_bits(c));
 }
 
-int whpx_emu_bytes(struct whpx_vcpu *w, uint8_t bytes[15])
+int whpx_emu_bytes(struct whpx_vcpu *w, unsigned back, uint8_t bytes[15])
 {
 	int n = whpx_emu_load(w, false);
 
@@ -396,6 +396,7 @@ int whpx_emu_bytes(struct whpx_vcpu *w, uint8_t bytes[15])
 		return n;
 	whpx_memory_lock(w);
 	look_at_memory(w);
+	w->cpu->rip -= back;
 	n = (int)x86_peek(w->cpu, bytes);
 	whpx_memory_unlock(w);
 	whpx_emu_forget(w); /* a completion by the exit's context alone goes past it */

@@ -20,6 +20,18 @@ bool whpx_plain(const struct whpx_vcpu *w)
 	       !c->ExecutionState.InterruptionPending && !w->debug_on;
 }
 
+int whpx_exception_bytes(struct whpx_vcpu *w, uint8_t bytes[15])
+{
+	const WHV_VP_EXCEPTION_CONTEXT *e = &w->ctx.VpException;
+	int have = e->InstructionByteCount > 15 ? 15 : e->InstructionByteCount;
+	int n = have < 15 ? whpx_emu_bytes(w, 0, bytes) : 0; /* they may end with a page */
+
+	if (n < 0 || n > have)
+		return n;
+	memcpy(bytes, e->InstructionBytes, (size_t)have);
+	return have;
+}
+
 /* InterruptState has a second bit, which is to stay. */
 static int end_shadow(struct whpx_vcpu *w)
 {
@@ -96,6 +108,7 @@ int whpx_finish(struct whpx_vcpu *w)
 	static int (*const finish[WHPX_HALVES])(struct whpx_vcpu *w) = {
 		[WHPX_IO] = io_finish,	   [WHPX_MOVE] = whpx_move_finish,    [WHPX_MSR] = whpx_msr_finish,
 		[WHPX_CPUID] = whpx_cpuid_finish, [WHPX_EMULATED] = whpx_emu_finish,
+		[WHPX_HYPERCALL] = whpx_hypercall_finish,
 	};
 
 	return finish[w->half] ? finish[w->half](w) : 0;
@@ -208,6 +221,7 @@ static const struct {
 	{WHvRunVpExitReasonX64InterruptWindow, whpx_window_exit},
 	{WHvRunVpExitReasonX64Halt, halt_exit},
 	{WHvRunVpExitReasonException, whpx_exception_exit},
+	{WHvRunVpExitReasonHypercall, whpx_hypercall_exit},
 	{WHvRunVpExitReasonUnrecoverableException, triple_exit},
 	{WHvRunVpExitReasonInvalidVpRegisterValue, invalid_exit},
 	{WHvRunVpExitReasonUnsupportedFeature, unsupported_exit},

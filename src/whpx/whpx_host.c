@@ -153,7 +153,7 @@ static uint32_t caps(const struct whpx_host *h)
 	c |= h->exits.X64CpuidExit ? VMA_CAP_CPUID_EXIT : 0;
 	if (h->exits.ExceptionExit)
 		c |= VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;
-	return c;
+	return whpx_hypercall_known(h) ? c | VMA_CAP_HYPERCALL_EXIT : c;
 }
 
 void whpx_probe(vma_platform_info *info)

@@ -90,6 +90,11 @@ static bool touches_system(const ZydisDecodedInstruction *i, const ZydisDecodedO
 	return false;
 }
 
+static bool is_hypercall(const ZydisDecodedInstruction *i)
+{
+	return i->mnemonic == ZYDIS_MNEMONIC_VMCALL || i->mnemonic == ZYDIS_MNEMONIC_VMMCALL;
+}
+
 enum whpx_insn_class whpx_insn_class(const uint8_t *bytes, size_t size, unsigned bits)
 {
 	ZydisDecodedInstruction i;
@@ -97,9 +102,19 @@ enum whpx_insn_class whpx_insn_class(const uint8_t *bytes, size_t size, unsigned
 
 	if (!decode(bytes, size, bits, &i, o))
 		return WHPX_INSN_VECTOR;
+	if (is_hypercall(&i))
+		return WHPX_INSN_SYSTEM;
 	if (!general_set(i.meta.isa_ext))
 		return foreign_set(i.meta.isa_ext) ? WHPX_INSN_FOREIGN : WHPX_INSN_VECTOR;
 	return plain_category(i.meta.category) && !touches_system(&i, o) ? WHPX_INSN_PLAIN : WHPX_INSN_SYSTEM;
+}
+
+unsigned whpx_insn_hypercall(const WHV_VP_EXIT_CONTEXT *c, const uint8_t *bytes, size_t size)
+{
+	ZydisDecodedInstruction i;
+	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+
+	return decode(bytes, size, code_bits(c), &i, o) && is_hypercall(&i) ? i.length : 0;
 }
 
 /* ------ a plain move ------ */

@@ -398,19 +398,15 @@ static unsigned msr_length(const uint8_t *bytes, unsigned n, bool *write)
 	return at + 2;
 }
 
-/* The bytes that come with an exit may be missing: then memory has them. 0: no access to an MSR, or an error. */
+/* 0: no access to an MSR, or an error. */
 static int faulting_msr(struct whpx_vcpu *w, bool *write)
 {
-	const WHV_VP_EXCEPTION_CONTEXT *e = &w->ctx.VpException;
-	unsigned n = e->InstructionByteCount > 16 ? 16 : e->InstructionByteCount;
 	uint8_t bytes[15];
 	int found;
 
 	if (w->ctx.VpContext.ExecutionState.Cpl)
 		return 0;
-	if (n)
-		return (int)msr_length(e->InstructionBytes, n, write);
-	found = whpx_emu_bytes(w, bytes);
+	found = whpx_exception_bytes(w, bytes);
 	return found > 0 ? (int)msr_length(bytes, (unsigned)found, write) : found;
 }
 

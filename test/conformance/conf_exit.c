@@ -439,6 +439,64 @@ static int beyond(struct conf *conf)
 	return guest_with(conf, NULL, code, sizeof code, beyond_body);
 }
 
+/* ------ T042: VMCALL and VMMCALL ------ */
+
+static const uint8_t call_code[] = {0x0f, 0x01, 0xc1, 0xf4, 0x0f, 0x01, 0xd9, 0xf4}; /* vmcall; hlt; vmmcall; hlt */
+static const uint32_t call_registers[] = {VMA_X86_RBX, VMA_X86_RCX, VMA_X86_RDX, VMA_X86_RSI, VMA_X86_RDI, VMA_X86_R8};
+
+/* Half done until it has its answer, then behind the instruction; of the registers RAX alone is another. */
+static int call_exit(struct guest *g, uint64_t rip)
+{
+	struct conf *conf = g->conf;
+
+	guest_set(g, VMA_X86_RAX, 0x1122334455667788);
+	for (unsigned i = 0; i < 6; i++)
+		guest_set(g, call_registers[i], 0xa0b0c0d0e0f00000 + i);
+	CONF_TRY(guest_run(g, VMA_EXIT_HYPERCALL));
+	CONF_EQUAL(conf, g->exit->pending, 1);
+	CONF_EQUAL(conf, g->exit->hypercall.number, 0x1122334455667788);
+	for (unsigned i = 0; i < 6; i++)
+		CONF_EQUAL(conf, g->exit->hypercall.args[i], 0xa0b0c0d0e0f00000 + i);
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), rip);
+	g->exit->hypercall.result = 0x8877665544332211;
+	CONF_EQUAL(conf, vma_vcpu_complete(g->v), 0);
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), rip + 3);
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RAX), 0x8877665544332211);
+	for (unsigned i = 0; i < 6; i++)
+		CONF_EQUAL(conf, guest_get(g, call_registers[i]), 0xa0b0c0d0e0f00000 + i);
+	CONF_TRY(guest_run(g, VMA_EXIT_HLT));
+	CONF_EQUAL(conf, guest_get(g, VMA_X86_RIP), rip + 4);
+	return CONF_PASS;
+}
+
+/* Both vendors' exit on either's processor. */
+static int calls_exit_body(struct guest *g)
+{
+	CONF_TRY(call_exit(g, GUEST_CODE));
+	return call_exit(g, GUEST_CODE + 4);
+}
+
+static int calls_fault_body(struct guest *g)
+{
+	guest_traps(g);
+	for (uint64_t rip = GUEST_CODE; rip <= GUEST_CODE + 4; rip += 4) {
+		guest_set(g, VMA_X86_RIP, rip);
+		CONF_TRY(guest_run_trap(g, 6));
+		CONF_EQUAL(g->conf, guest_read64(g, guest_get(g, VMA_X86_RSP)), rip);
+	}
+	return CONF_PASS;
+}
+
+static int calls(struct conf *conf)
+{
+	const struct guest_options options = {.mode = GUEST_LONG, .hypercall_exits = 1};
+
+	if (!(conf->info.caps & VMA_CAP_HYPERCALL_EXIT))
+		return conf_skip(conf, "hypercall exits are not among this accelerator's capabilities");
+	CONF_TRY(guest_with(conf, &options, call_code, sizeof call_code, calls_exit_body));
+	return guest_with(conf, NULL, call_code, sizeof call_code, calls_fault_body);
+}
+
 static const struct conf_check checks[] = {
 	{37, "RDMSR and WRMSR exits: result, #GP by choice, RIP", "x86 exits guest", msr_exits, NULL},
 	{38, "CPUID exits: leaf and subleaf, the answer, the length with prefixes",
@@ -448,7 +506,8 @@ static const struct conf_check checks[] = {
 	{40, "An exit that the library does not know is OTHER, with its number", "any exits", unknown, NULL, unknown},
 	{41, "A triple fault is an exit, the registers can be read and the vCPU reset",
 	 "x86 exits guest", triple_fault, NULL},
-	{42, "After HVC and SMC the program counter follows one rule", "arm64 exits guest", NULL, NULL, a64_calls},
+	{42, "VMCALL, VMMCALL, HVC and SMC: an exit if asked for, and one rule for the program counter behind it",
+	 "any exits guest", calls, NULL, a64_calls},
 	{43, "WFI does not wait for a timer that is due, WFE does not block", "arm64 exits guest", NULL, NULL, a64_waits},
 	{44, "Unknown system registers: UNDEF or an exit, by policy", "arm64 exits guest", NULL, NULL, a64_unknown_sysreg},
 	{45, "INVD, GETSEC, XSETBV, VMX and SVM instructions fault as the manual says, without an exit",

@@ -1,19 +1,6 @@
 /* test_whpx_msr.c - which accesses to MSRs exit on which Windows: by name where it has a list for that, else those that it
  * does not handle itself, or refuses; what nobody keeps is kept here. Each Windows in a process of its own. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-#include "conformance/guest.h"
-#include "sim/whpx/whpsim.h"
-
-static struct conf conf = {.accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64};
+#include "each_windows.h"
 
 /* The caller's wishes, for guest_open. */
 static const struct vma_msr_wish {
@@ -39,10 +26,6 @@ static int open_guest(struct guest *g, const struct vma_msr_wish *list, int n, v
 #define OPEN(g, list, n, policy, code)                                                                                 \
 	if (open_guest(g, list, n, policy, code, sizeof code) != CONF_PASS)                                            \
 	return conf.reason
-
-#define EXPECT(condition)                                                                                              \
-	if (!(condition))                                                                                              \
-	return #condition
 
 /* mov ecx, INDEX; rdmsr; add eax, 1; wrmsr; hlt */
 static const uint8_t code_of_lstar[] = {0xb9, 0x82, 0, 0, 0xc0, 0x0f, 0x32, 0x83, 0xc0, 0x01, 0x0f, 0x30, 0xf4};
@@ -155,54 +138,13 @@ static const char *adjust(void)
 	return NULL;
 }
 
-static const struct {
-	const char *windows, *name;
-	const char *(*body)(void);
-} rows[] = {
+static const struct windows_row rows[] = {
 	{"11", "named", named},	    {"2004", "not named", not_named}, {"11", "unknown", unknown}, {"2004", "unknown", unknown},
 	{"11", "refused", refused}, {"2004", "refused", refused},     {"11", "kept", kept},
 	{"11", "adjust", adjust},   {"2004", "adjust", adjust},
 };
-enum { ROWS = sizeof rows / sizeof *rows };
-
-static int child(size_t i, FILE *out)
-{
-	const char *why;
-
-	setenv("VMA_WHPX_SIM", rows[i].windows, 1);
-	vma_platform_find(VMA_ACCEL_WHPX, VMA_ARCH_X86_64, &(vma_platform_info){.size = sizeof(vma_platform_info)});
-	why = rows[i].body();
-	if (why)
-		fprintf(out, "%s", why);
-	else if (whpsim_breaches())
-		fprintf(out, "a rule of the platform was broken");
-	fflush(out);
-	return 0;
-}
-
-static void on_its_windows(void **state)
-{
-	size_t i = (size_t)(uintptr_t)*state;
-	FILE *out = tmpfile();
-	char text[600] = "";
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (!pid)
-		_exit(child(i, out));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	rewind(out);
-	if (fgets(text, sizeof text, out) || status)
-		fail_msg("Windows %s: status %d: %s", rows[i].windows, status, text);
-	fclose(out);
-}
 
 int main(void)
 {
-	struct CMUnitTest tests[ROWS];
-
-	for (size_t i = 0; i < ROWS; i++)
-		tests[i] = (struct CMUnitTest){rows[i].name, on_its_windows, NULL, NULL, (void *)(uintptr_t)i};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return each_on_its_windows(rows, sizeof rows / sizeof *rows);
 }
