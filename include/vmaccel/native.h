@@ -15,6 +15,15 @@ VMA_API int vma_native_kvm_vm(vma_vm *vm);
 VMA_API int vma_native_kvm_vcpu(vma_vcpu *vcpu);
 VMA_API int vma_native_kvm_system(vma_vm *vm);
 
+/* The partition of a WHPX VM, a WHV_PARTITION_HANDLE, from vma_vm_finalize to vma_vm_destroy, into *partition; the index
+ * of a vCPU's virtual processor is vma_vcpu_index. It stays the library's: do not delete it, its processors, or mappings
+ * that are the library's. Registers that the library has names for are not to be touched there: it holds back what was
+ * set and what an exit's answer changed until the next run, and does not look for what others set.
+ *
+ * 0. On an error *partition is NULL: VMA_E_STATE before vma_vm_finalize, VMA_E_NO_ACCEL on another accelerator. Any
+ * thread. */
+VMA_API int vma_native_whpx_partition(vma_vm *vm, void **partition);
+
 #ifdef __cplusplus
 }
 #endif

@@ -161,7 +161,7 @@ struct vma_vcpu {
 	struct pc_vcpu *pc;  /* VMA_IRQCHIP_LIBRARY: src/pc's half */
 };
 
-enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM };
+enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM }; /* of WHPX VM alone */
 
 /* ------ the back end's table ------
  * Unless stated: called on the vCPU's owner thread, arguments already checked by the core, returns 0 or a VMA_E_ code
@@ -294,9 +294,9 @@ struct vma_backend {
 	 * priv NULL. No access by a running vCPU may fail meanwhile. r still holds the old size and the core shortens
 	 * it afterwards. optional */
 	int (*split)(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail);
-	/* The platform's own handle for native.h: a file descriptor. `what` is VMA_NATIVE_; v only for VMA_NATIVE_VCPU.
-	 * Any thread. optional */
-	int (*native)(struct vma_vm *vm, struct vma_vcpu *v, int what);
+	/* The platform's own handle for native.h: a file descriptor is what it returns, a pointer goes to *handle.
+	 * `what` is VMA_NATIVE_; v only for VMA_NATIVE_VCPU. Any thread, in any state of the VM. optional */
+	int (*native)(struct vma_vm *vm, struct vma_vcpu *v, int what, void **handle);
 };
 
 /* The selection table (platform.c): every back end compiled in, in the order of vma_platform_get. */

@@ -62,7 +62,7 @@ long vma_kvm_extension(int fd, long cap); /* KVM_CHECK_EXTENSION; 0: not there *
 int vma_kvm_facts(vma_fact *say, void *opaque);
 void vma_kvm_no_device(long rc, vma_platform_info *info); /* /dev/kvm did not open: why, and the remedy */
 int vma_kvm_create_vm(struct vma_kvm_vm *k, unsigned long type);
-int vma_kvm_native(struct vma_vm *vm, struct vma_vcpu *v, int what);
+int vma_kvm_native(struct vma_vm *vm, struct vma_vcpu *v, int what, void **handle);
 int vma_kvm_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
 int vma_kvm_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
 /* kvm_enter.c */

@@ -79,8 +79,9 @@ int vma_kvm_create_vm(struct vma_kvm_vm *k, unsigned long type)
 	return rc < 0 ? vma_fail_os(rc, "KVM_CREATE_VM") : 0;
 }
 
-int vma_kvm_native(struct vma_vm *vm, struct vma_vcpu *v, int what)
+int vma_kvm_native(struct vma_vm *vm, struct vma_vcpu *v, int what, void **handle)
 {
+	(void)handle;
 	if (what == VMA_NATIVE_VCPU)
 		return VMA_KVM_VCPU(v)->fd;
 	return what == VMA_NATIVE_VM ? VMA_KVM_VM(vm)->fd : VMA_KVM_VM(vm)->system;

@@ -144,6 +144,17 @@ static int vm_finalize(struct vma_vm *vm)
 	return rc;
 }
 
+static int native(struct vma_vm *vm, struct vma_vcpu *v, int what, void **handle)
+{
+	struct whpx_vm *wm = whpx_vm(vm);
+
+	(void)v, (void)what;
+	if (!wm->ready)
+		return vma_fail(VMA_E_STATE, "the partition is made by vma_vm_finalize");
+	*handle = wm->partition;
+	return 0;
+}
+
 static const struct vma_backend library;
 
 #define WHPX_SLOTS                                                                                                     \
@@ -151,7 +162,7 @@ static const struct vma_backend library;
 	.vcpu_size = sizeof(struct whpx_vcpu), .probe = whpx_probe, .facts = whpx_facts, .cpuid_max = whpx_cpuid_max,  \
 	.map = whpx_map, .unmap = whpx_unmap, .protect = whpx_protect, .split = whpx_split,                            \
 	.dirty_log = whpx_dirty_log, .interrupt = whpx_interrupt, .interrupt_ready = whpx_interrupt_ready,             \
-	.debug = whpx_debug
+	.debug = whpx_debug, .native = native
 
 const struct vma_backend vma_backend_whpx = {
 	WHPX_SLOTS,
