@@ -17,7 +17,8 @@ static void exits(WHV_CAPABILITY *c)
 static void exceptions(WHV_CAPABILITY *c)
 {
 	/* 1803 says none, and lets them be set all the same */
-	c->ExceptionExitBitmap = whpsim_config()->version < WHPSIM_1809 ? 0 : WHPSIM_EXCEPTIONS;
+	bool unsaid = whpsim_config()->version < WHPSIM_1809 || whpsim_config()->exceptions_unsaid;
+	c->ExceptionExitBitmap = unsaid ? 0 : WHPSIM_EXCEPTIONS;
 }
 
 static void msrs(WHV_CAPABILITY *c)

@@ -47,6 +47,32 @@ static const struct {
 	{"absent", offsetof(struct whpsim_config, absent)},
 };
 
+/* Answers that are as plausible as the simulation's own. Under `otherwise` a guest must not notice. */
+static const struct {
+	char name[20];
+	size_t field;
+	bool alone; /* something cannot be had then, or another one is its opposite */
+} others[] = {
+#define ROW(name, field, alone) {name, offsetof(struct whpsim_config, field), alone}
+	ROW("halt-at", halt_at, false),
+	ROW("halt-shadow", halt_shadow, true),
+	ROW("debug-in-dr6", debug_in_dr6, false),
+	ROW("cancel-lost", cancel_lost, false),
+	ROW("window-stays", window_stays, false),
+	ROW("context-1803", context_1803, false),
+	ROW("no-remap", no_remap, false),
+	ROW("remap-faults", remap_faults, true),
+	ROW("fixed-features", fixed_features, false),
+	ROW("xapic-only", xapic_only, false),
+	ROW("exceptions-unsaid", exceptions_unsaid, false),
+	ROW("xsave-standard", xsave_standard, false),
+	ROW("xsave-unsized", xsave_unsized, false),
+	ROW("tpr-checked", tpr_checked, false),
+	ROW("vmx-shuts-down", vmx_shuts_down, false),
+#undef ROW
+};
+enum { OTHERS = sizeof others / sizeof *others };
+
 static uint64_t known(const struct bit *rows, unsigned count, unsigned version)
 {
 	uint64_t all = 0;
@@ -78,6 +104,17 @@ static bool take_flag(struct whpsim_config *c, const char *word)
 	return false;
 }
 
+static bool take_other(struct whpsim_config *c, const char *word)
+{
+	bool all = !strcmp(word, "otherwise"), found = all;
+	for (size_t i = 0; i < OTHERS; i++)
+		if (all ? !others[i].alone : !strcmp(others[i].name, word)) {
+			*(bool *)((char *)c + others[i].field) = true;
+			found = true;
+		}
+	return found;
+}
+
 static bool take_away(uint64_t *set, const struct bit *rows, unsigned count, const char *name)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -98,14 +135,30 @@ static bool take_number(const char *word, const char *prefix, uint64_t least, ui
 	return !*end && *value >= least && *value <= most;
 }
 
+static bool take_register(const char *word, const char *prefix, uint32_t *list, unsigned *count)
+{
+	uint64_t name;
+	if (*count == 8 || !take_number(word, prefix, 0, UINT32_MAX, &name))
+		return false;
+	list[(*count)++] = (uint32_t)name;
+	return true;
+}
+
 static bool take(struct whpsim_config *c, const char *word)
 {
 	uint64_t bits;
+	if (take_other(c, word) || take_register(word, "missing=", c->missing, &c->missing_count) ||
+	    take_register(word, "fixed=", c->fixed, &c->fixed_count))
+		return true;
 	if (!strncmp(word, "no-", 3))
 		return take_away(&c->features.AsUINT64, features, FEATURES, word + 3) ||
 		       take_away(&c->exits.AsUINT64, exits, EXITS, word + 3);
 	if (take_number(word, "gpa", 32, WHPSIM_GPA_BITS, &bits)) {
 		c->gpa_bits = (unsigned)bits;
+		return true;
+	}
+	if (take_number(word, "map", 32, WHPSIM_GPA_BITS, &bits)) {
+		c->map_bits = (unsigned)bits;
 		return true;
 	}
 	return take_number(word, "hostile=", 1, UINT64_MAX, &c->seed) ||
@@ -140,7 +193,7 @@ static bool parse(struct whpsim_config *c, const char *text)
 {
 	char word[192];
 	bool first = true;
-	*c = (struct whpsim_config){.gpa_bits = WHPSIM_GPA_BITS};
+	*c = (struct whpsim_config){.gpa_bits = WHPSIM_GPA_BITS, .map_bits = WHPSIM_GPA_BITS};
 	take_personality(c, WHPSIM_DEFAULT);
 	for (; *text; first = false) {
 		size_t n = strcspn(text, ",");

@@ -33,13 +33,35 @@ struct whpsim_config {
 	bool denied;        /* WHvSetupPartition answers E_ACCESSDENIED */
 	bool absent;        /* the DLLs are not there */
 	bool invalid;       /* VMA_WHPX_SIM was not understood: everything fails */
+	/* What documents leave open, the other way: each alone, or all of them by `otherwise`. */
+	bool halt_at;           /* RIP at the exit of a HLT is at it */
+	bool halt_shadow;       /* and the shadow of STI stays, where it is behind */
+	bool debug_in_dr6;      /* what a #DB that exits is of stands in DR6, not in ExceptionParameter */
+	bool cancel_lost;       /* a cancel that meets no run is forgotten */
+	bool window_stays;      /* DeliverabilityNotifications is not spent by its exit */
+	bool context_1803;      /* no larger exit context than the first version's is taken */
+	bool no_remap;          /* what is mapped must be unmapped before it is mapped anew */
+	bool remap_faults;      /* writes to what was unmapped and mapped again at once fault for ever */
+	bool fixed_features;    /* some bits of the feature banks cannot be taken away */
+	bool xapic_only;        /* LocalApicEmulationMode takes no X2Apic */
+	bool exceptions_unsaid; /* ExceptionExitBitmap's capability reads 0, as in 1803 */
+	bool xsave_standard;    /* the XSAVE area has the standard form */
+	bool xsave_unsized;     /* asking for its size with no buffer does not tell it */
+	bool tpr_checked;       /* the local APIC's state is refused where its TPR is not CR8 */
+	bool vmx_shuts_down;    /* VMX's and SMX's instructions are UnrecoverableException instead of #UD */
+	unsigned map_bits;      /* what can be mapped, where it is less than gpa_bits says */
+	uint32_t missing[8], fixed[8]; /* names of registers that are not there, or cannot be written */
+	unsigned missing_count, fixed_count;
+
 	uint64_t seed;      /* of the hostile mode; 0: off */
 	uint64_t exit_ns;   /* what a run takes at least, as on a real Windows; 0: as long as it does */
 	struct whpsim_replay replay;
 };
 
 /* Comma-separated, all of it optional: 1803, 1809, 2004, 11 (which it is by default), 24h2; hostile=SEED; slow=NS;
- * gpaBITS; one-partition; invalidarg; disabled; denied; absent; no-FEATURE (names in config.c); the words of replay.h.
+ * gpaBITS; one-partition; invalidarg; disabled; denied; absent; no-FEATURE (names in config.c); the words of replay.h;
+ * halt-at and its like (names in config.c), otherwise: all of them; mapBITS; missing=NAME and fixed=NAME, the number of a
+ * register.
  * Replaces what was set. -1: not understood, and nothing changed. Not while a partition exists. */
 int whpsim_configure(const char *text);
 /* As configured, else by the environment's VMA_WHPX_SIM as it is at the first call. */

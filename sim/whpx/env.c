@@ -273,6 +273,7 @@ void whpsim_env_refresh(struct whpsim_vp *vp)
 {
 	const struct whpsim_properties *p = &vp->partition->properties;
 	vp->env.exceptions = p->exits.ExceptionExit ? (uint32_t)p->exception_bitmap : 0;
+	vp->env.exceptions |= whpsim_config()->vmx_shuts_down ? 1u << 6 : 0;
 	vp->env.tsc_exits = p->exits.X64RdtscExit;
 	/* the hypercall instruction of an Intel processor, which this one is (capability.c), where hypercalls are legal
 	 * (TLFS 3.7); elsewhere, and without these exits, a partition without enlightenments has #UD */

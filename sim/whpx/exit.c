@@ -119,6 +119,17 @@ static void fill_hypercall(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 	}
 }
 
+/* As a processor does that updates DR6 and DR7 before it exits (APM vol. 2, 15.12.2). */
+static void debug_in_dr6(struct whpsim_vp *vp, WHV_VP_EXCEPTION_CONTEXT *e)
+{
+	enum { BD = 1 << 13, GD = 1 << 13 };
+	struct x86_cpu *c = vp->cpu;
+	c->dr[6] = e->ExceptionParameter;
+	if (c->dr[6] & BD)
+		c->dr[7] &= ~(uint64_t)GD;
+	e->ExceptionParameter = 0;
+}
+
 static void fill_exception(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
 	const struct x86_stop *s = &vp->cpu->stop;
@@ -129,6 +140,8 @@ static void fill_exception(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 	e->ExceptionType = (uint8_t)s->exception;
 	e->ErrorCode = s->error;
 	e->ExceptionParameter = s->value;
+	if (e->ExceptionType == 1 && whpsim_config()->debug_in_dr6)
+		debug_in_dr6(vp, e);
 }
 
 static void fill_tsc(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
@@ -145,13 +158,15 @@ static void fill_tsc(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 /* Each is wanted once. */
 static void fill_window(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
-	vp->wanted.InterruptNotification = 0;
+	if (!whpsim_config()->window_stays)
+		vp->wanted.InterruptNotification = 0;
 	x->InterruptWindow.DeliverableType = WHvX64PendingInterrupt;
 }
 
 static void fill_nmi_window(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
-	vp->wanted.NmiNotification = 0;
+	if (!whpsim_config()->window_stays)
+		vp->wanted.NmiNotification = 0;
 	x->InterruptWindow.DeliverableType = WHvX64PendingNmi;
 }
 
@@ -210,8 +225,30 @@ static void step_behind(struct whpsim_vp *vp, WHV_VP_EXIT_CONTEXT *x)
 	c->replay = false;
 }
 
+/* Is the instruction at RIP one that a hypervisor may have no answer for: VMX's and SMX's (SDM vol. 3, chapter 31)? */
+bool whpsim_at_vmx(struct whpsim_vp *vp)
+{
+	uint8_t b[16];
+	uint8_t n = insn_bytes(vp, 0, b);
+	if (n < 3 || (b[0] != 0x0f && b[0] != 0x66))
+		return false;
+	return (b[0] == 0x0f && b[1] == 0x37) || (b[0] == 0x0f && b[1] == 0x01 && b[2] >= 0xc1 && b[2] <= 0xc4) ||
+	       (b[0] == 0x66 && b[1] == 0x0f && b[2] == 0x38 && n > 3 && (b[3] == 0x80 || b[3] == 0x81));
+}
+
+/* What else a HLT may leave behind. */
+static void halt(struct whpsim_vp *vp)
+{
+	if (whpsim_config()->halt_at)
+		vp->cpu->rip--;
+	else if (whpsim_config()->halt_shadow)
+		vp->cpu->shadow = 1;
+}
+
 void whpsim_exit(struct whpsim_vp *vp, enum x86_stop_kind kind, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
+	if (kind == X86_STOP_HLT)
+		halt(vp);
 	if (kind == X86_STOP_INTERNAL && vp->cpu->stop.fetch)
 		kind = X86_STOP_MMIO; /* memory that may not be executed */
 	x->ExitReason = exits[kind].reason;

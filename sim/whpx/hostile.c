@@ -56,6 +56,8 @@ static void poison_memory(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x)
 	poison_bytes(h, &m->InstructionByteCount, m->InstructionBytes);
 	poison(h, m->Reserved, sizeof m->Reserved);
 	m->AccessInfo.Reserved = (uint32_t)roll(h);
+	if (one_in(h, 8))
+		m->AccessInfo.GvaValid = 0;
 	if (!m->AccessInfo.GvaValid)
 		poison(h, &m->Gva, sizeof m->Gva);
 	x->VpContext.InstructionLength = (uint8_t)(roll(h) >> 60);
@@ -123,6 +125,7 @@ void whpsim_hostile_exit_(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x)
 	poison(h, &x->VpContext.Reserved2, sizeof x->VpContext.Reserved2);
 	x->VpContext.ExecutionState.Reserved0 = roll(h);
 	x->VpContext.ExecutionState.Reserved1 = roll(h);
+	x->VpContext.ExecutionState.DebugActive |= one_in(h, 8); /* of what, nobody says */
 	switch (x->ExitReason) {
 	case WHvRunVpExitReasonMemoryAccess:
 		poison_memory(h, x);

@@ -98,7 +98,7 @@ uint8_t *whpsim_page(void *o, uint64_t gpa, unsigned *flags)
 		atomic_store(&vp->flush, true); /* an instruction's page that is not there is remembered */
 		return NULL;
 	}
-	*flags = r->flags & (X86_PAGE_R | X86_PAGE_W | X86_PAGE_X);
+	*flags = r->flags & (X86_PAGE_R | (r->faults ? 0 : X86_PAGE_W) | X86_PAGE_X);
 	if (r->dirty)
 		*flags |= X86_PAGE_LOG;
 	return r->hva + (gpa - r->gpa);
@@ -161,7 +161,7 @@ static void take_out(struct whpsim_partition *p, size_t at)
 static bool piece(const struct whpsim_region *r, uint64_t gpa, uint64_t end, struct whpsim_region *part)
 {
 	*part = (struct whpsim_region){
-		.gpa = gpa, .size = end - gpa, .hva = r->hva + (gpa - r->gpa), .flags = r->flags};
+		.gpa = gpa, .size = end - gpa, .hva = r->hva + (gpa - r->gpa), .flags = r->flags, .faults = r->faults};
 	if (!r->dirty)
 		return true;
 	part->dirty = new_log(part->size);
@@ -233,6 +233,12 @@ static HRESULT check_range(const struct whpsim_partition *p, uint64_t gpa, uint6
 	return S_OK;
 }
 
+static bool overlaps(const struct whpsim_partition *p, const struct whpsim_region *r)
+{
+	size_t i = region_after(p, r->gpa);
+	return i < p->region_count && p->regions[i].gpa < r->gpa + r->size;
+}
+
 /* Mapping anew replaces what was there, as documented. */
 static HRESULT map(struct whpsim_partition *p, const struct whpsim_region *new)
 {
@@ -264,9 +270,13 @@ HRESULT WHvMapGpaRange(WHV_PARTITION_HANDLE Partition, void *SourceAddress, WHV_
 		return E_INVALIDARG;
 	if (Flags & WHvMapGpaRangeFlagTrackDirtyPages && !whpsim_config()->features.DirtyPageTracking)
 		return E_INVALIDARG;
-	struct whpsim_region r = {GuestAddress, SizeInBytes, SourceAddress, (uint32_t)Flags, NULL};
+	if (GuestAddress + SizeInBytes > (uint64_t)1 << whpsim_config()->map_bits)
+		return E_INVALIDARG;
+	struct whpsim_region r = {GuestAddress, SizeInBytes, SourceAddress, (uint32_t)Flags, NULL, false};
 	pthread_mutex_lock(&p->lock);
-	HRESULT result = map(p, &r);
+	r.faults = whpsim_config()->remap_faults && GuestAddress == p->unmapped;
+	p->unmapped = UINT64_MAX;
+	HRESULT result = whpsim_config()->no_remap && overlaps(p, &r) ? E_INVALIDARG : map(p, &r);
 	pthread_mutex_unlock(&p->lock);
 	return result;
 }
@@ -290,6 +300,7 @@ static HRESULT unmap(struct whpsim_partition *p, uint64_t gpa, uint64_t end)
 	whpsim_stop_world(p, true);
 	bool ok = cut_all(p, gpa, end);
 	whpsim_start_world(p);
+	p->unmapped = gpa;
 	return ok ? S_OK : E_OUTOFMEMORY;
 }
 

@@ -101,7 +101,7 @@ HRESULT WHvCreatePartition(WHV_PARTITION_HANDLE *Partition)
 	if (!p)
 		return E_OUTOFMEMORY;
 	p->magic = MAGIC;
-	p->time_stopped_at = UINT64_MAX;
+	p->time_stopped_at = p->unmapped = UINT64_MAX;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->world_lock, NULL);
 	pthread_cond_init(&p->world_cond, NULL);

@@ -65,10 +65,18 @@ static HRESULT check_msr_exits(const void *value, uint32_t count)
 	return when(within(number(value), WHPSIM_MSR_EXITS));
 }
 
+/* Where some cannot be taken away, it is every third. */
+static bool features_within(uint64_t bits, uint64_t most)
+{
+	const uint64_t third = UINT64_C(0x9249249249249249);
+	uint64_t fixed = whpsim_config()->fixed_features ? most & third : 0;
+	return within(bits, most) && !(fixed & ~bits);
+}
+
 static HRESULT check_features(const void *value, uint32_t count)
 {
 	(void)count;
-	return when(within(number(value), whpsim_features_max().bank[0]));
+	return when(features_within(number(value), whpsim_features_max().bank[0]));
 }
 
 static HRESULT check_banks(const void *value, uint32_t count)
@@ -78,13 +86,13 @@ static HRESULT check_banks(const void *value, uint32_t count)
 	(void)count;
 	memcpy(&b, value, sizeof b);
 	return when(b.BanksCount == WHV_PROCESSOR_FEATURES_BANKS_COUNT && !b.Reserved0 &&
-		    within(b.AsUINT64[0], max.bank[0]) && within(b.AsUINT64[1], max.bank[1]));
+		    features_within(b.AsUINT64[0], max.bank[0]) && features_within(b.AsUINT64[1], max.bank[1]));
 }
 
 static HRESULT check_xsave(const void *value, uint32_t count)
 {
 	(void)count;
-	return when(within(number(value), whpsim_config()->features.Xsave ? whpsim_features_max().xsave : 0));
+	return when(features_within(number(value), whpsim_config()->features.Xsave ? whpsim_features_max().xsave : 0));
 }
 
 static HRESULT check_clflush(const void *value, uint32_t count)
@@ -98,6 +106,8 @@ static HRESULT check_apic_mode(const void *value, uint32_t count)
 	uint32_t mode;
 	(void)count;
 	memcpy(&mode, value, sizeof mode);
+	if (mode == WHvX64LocalApicEmulationModeX2Apic && whpsim_config()->xapic_only)
+		return E_INVALIDARG;
 	return when(mode <= WHvX64LocalApicEmulationModeX2Apic &&
 		    (!mode || whpsim_config()->features.LocalApicEmulation));
 }

@@ -138,6 +138,8 @@ static HRESULT set_activity(struct whpsim_vp *vp, const struct whpsim_row *row, 
 	(void)row;
 	if (v->InternalActivity.Reserved)
 		return ERROR_HV_INVALID_REGISTER_VALUE;
+	if (!whpsim_has_apic(vp->partition)) /* as was seen on Windows 11 */
+		return ERROR_HV_ACCESS_DENIED;
 	vp->wait_sipi = v->InternalActivity.StartupSuspend;
 	vp->halted = v->InternalActivity.HaltSuspend;
 	return S_OK;

@@ -353,9 +353,19 @@ static const struct {
 	{WHvRegisterPendingInterruption, WHPSIM_EVENT_ROWS, whpsim_event_rows},
 };
 
+static bool listed(const uint32_t *names, unsigned count, uint32_t name)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (names[i] == name)
+			return true;
+	return false;
+}
+
 /* NULL: no such name. */
 static const struct whpsim_row *find(uint32_t name)
 {
+	if (listed(whpsim_config()->missing, whpsim_config()->missing_count, name))
+		return NULL;
 	for (unsigned t = 0; t < COUNT(tables); t++) {
 		uint32_t n = name - tables[t].first;
 		if (n < tables[t].count)
@@ -457,7 +467,8 @@ static HRESULT set(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_
 			return WHV_E_INVALID_VP_REGISTER_NAME;
 	for (uint32_t i = 0; i < count && r == S_OK; i++) {
 		const struct whpsim_row *row = find((uint32_t)names[i]);
-		r = row->set(vp, row, &values[i]);
+		bool fixed = listed(whpsim_config()->fixed, whpsim_config()->fixed_count, (uint32_t)names[i]);
+		r = fixed ? E_ACCESSDENIED : row->set(vp, row, &values[i]);
 		effects |= row->effect;
 	}
 	written(vp, effects);

@@ -5,6 +5,7 @@
 #include "whpsim.h"
 
 #define ERROR_HV_INVALID_REGISTER_VALUE WHP_HRESULT(0xc0350050u)
+#define ERROR_HV_ACCESS_DENIED WHP_HRESULT(0xc0350006u)
 
 /* What a write makes necessary. */
 enum { NOTHING, MODE = 1, TLB = 2, CHECK = 4, CLOCK = 8 };

@@ -106,6 +106,27 @@ static bool stopped_by_poll(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 	return true;
 }
 
+/* Where VMX's instructions shut down, #UD stops the CPU: others' is the guest's if the caller does not want it. */
+static bool raises_ud(struct whpsim_vp *vp, enum x86_stop_kind *kind)
+{
+	enum { UD = 6 };
+	struct x86_cpu *c = vp->cpu;
+	if (*kind != X86_STOP_EXCEPTION || c->stop.exception != UD || !whpsim_config()->vmx_shuts_down)
+		return false;
+	if (whpsim_at_vmx(vp)) {
+		*kind = X86_STOP_TRIPLE;
+		return false;
+	}
+	if (vp->partition->properties.exits.ExceptionExit && vp->partition->properties.exception_bitmap >> UD & 1)
+		return false;
+	c->inject_valid = true;
+	c->inject_type = 3;
+	c->inject_vector = UD;
+	c->inject_has_error = false;
+	c->inject_len = 0;
+	return true;
+}
+
 /* One stretch of the guest; false: it is to go on. */
 static bool stretch(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 {
@@ -118,7 +139,7 @@ static bool stretch(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 	} else if (kind == X86_STOP_HLT && whpsim_has_apic(vp->partition)) {
 		vp->halted = true;
 		done = false;
-	} else if (kind == X86_STOP_INIT) {
+	} else if (kind == X86_STOP_INIT || raises_ud(vp, &kind)) {
 		done = false;
 	} else {
 		whpsim_exit(vp, kind, x);
@@ -181,6 +202,8 @@ HRESULT WHvRunVirtualProcessor(WHV_PARTITION_HANDLE Partition, uint32_t VpIndex,
 		return E_POINTER;
 	if (ExitContextSizeInBytes < EXIT_CONTEXT_1803)
 		return WHV_E_INSUFFICIENT_BUFFER;
+	if (ExitContextSizeInBytes > EXIT_CONTEXT_1803 && whpsim_config()->context_1803)
+		return E_INVALIDARG;
 	HRESULT r = whpsim_acquire(Partition, VpIndex, "WHvRunVirtualProcessor", &vp);
 	if (r != S_OK)
 		return r;
@@ -210,7 +233,8 @@ HRESULT WHvCancelRunVirtualProcessor(WHV_PARTITION_HANDLE Partition, uint32_t Vp
 		return WHV_E_VP_DOES_NOT_EXIST;
 	atomic_fetch_add(&vp->cancelling, 1);
 	atomic_fetch_add_explicit(&vp->counts.cancels, 1, memory_order_relaxed);
-	atomic_store(&vp->cancel, true);
+	if (!whpsim_config()->cancel_lost || atomic_load(&vp->busy)) /* busy: most likely in a run */
+		atomic_store(&vp->cancel, true);
 	whpsim_wake(vp);
 	atomic_fetch_sub(&vp->cancelling, 1);
 	return S_OK;

@@ -14,7 +14,8 @@ enum {
 	HEADER_END = 576,
 	AVX_SIZE = 256,
 	IMAGE = HEADER_END + AVX_SIZE, /* the standard image of cpu/x86, and so far the compacted one */
-	APIC_STATE = 4096
+	APIC_STATE = 4096,
+	TPR_AT = 0x80 /* in it */
 };
 enum { X87 = 1, SSE = 2, AVX = 4, PKRU = 0x200 };
 #define COMPACTED (UINT64_C(1) << 63)
@@ -92,7 +93,7 @@ static void get_xsave(struct whpsim_vp *vp, uint8_t *area, uint32_t size)
 		whpsim_hostile_poison(&vp->hostile, area + IMAGE, size - IMAGE);
 	}
 	store64(area + XSTATE_BV_AT, present);
-	store64(area + XCOMP_BV_AT, components | COMPACTED);
+	store64(area + XCOMP_BV_AT, whpsim_config()->xsave_standard ? 0 : components | COMPACTED);
 	vp->counts.xsave_gets++;
 }
 
@@ -106,6 +107,11 @@ static HRESULT put_xsave(struct whpsim_vp *vp, const uint8_t *area, uint32_t siz
 	present = load64(area + XSTATE_BV_AT);
 	layout = load64(area + XCOMP_BV_AT);
 	memcpy(&mxcsr, area + MXCSR_AT, sizeof mxcsr);
+	if (whpsim_config()->xsave_standard) { /* AVX is first in either form, and nothing is behind it */
+		if (layout)
+			return E_INVALIDARG;
+		layout = COMPACTED | X87 | SSE | AVX;
+	}
 	if (!(layout & COMPACTED) || layout & ~(host_components() | COMPACTED) || present & ~layout ||
 	    !all_zero(area + XCOMP_BV_AT + 8, HEADER_END - XCOMP_BV_AT - 8) || size < area_size(layout) ||
 	    (present & (SSE | AVX) && mxcsr & 0xffff0000))
@@ -122,6 +128,8 @@ static HRESULT read_xsave(struct whpsim_vp *vp, void *buffer, uint32_t size, uin
 {
 	uint32_t need = host_size();
 	if (!whpsim_config()->features.Xsave)
+		return E_INVALIDARG;
+	if (whpsim_config()->xsave_unsized && !buffer)
 		return E_INVALIDARG;
 	if (written)
 		*written = need;
@@ -172,6 +180,8 @@ static HRESULT write_apic(struct whpsim_vp *vp, const void *buffer, uint32_t siz
 		return E_POINTER;
 	if (size < APIC_STATE)
 		return E_INVALIDARG;
+	if (whpsim_config()->tpr_checked && (((const uint8_t *)buffer)[TPR_AT] >> 4) != vp->env.get_tpr(vp))
+		return WHP_HRESULT(0xc0350005u); /* ERROR_HV_INVALID_PARAMETER */
 	pthread_mutex_lock(&p->irq_lock);
 	failed = irq_pc_set_lapic(&p->pc, vp->index, buffer);
 	pthread_mutex_unlock(&p->irq_lock);

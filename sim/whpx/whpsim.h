@@ -44,6 +44,7 @@ struct whpsim_region {
 	uint8_t *hva;
 	uint32_t flags;           /* WHvMapGpaRangeFlag.. */
 	_Atomic uint64_t *dirty; /* a bit a page, NULL: not tracked */
+	bool faults;             /* writes do, whatever the flags say */
 };
 
 /* An exit that an access to the local APIC brings about; none while reason is WHvRunVpExitReasonNone. */
@@ -96,6 +97,7 @@ struct whpsim_partition {
 	/* the guest's memory, changed only while the world stands still */
 	struct whpsim_region *regions; /* sorted */
 	size_t region_count, region_room;
+	uint64_t unmapped; /* where something was last, and nothing has been mapped since */
 	pthread_mutex_t world_lock;
 	pthread_cond_t world_cond;
 	atomic_uint stops;
@@ -157,6 +159,7 @@ void whpsim_want_window(struct whpsim_vp *vp);
 bool whpsim_state_valid(struct whpsim_vp *vp);
 /* What stopped the CPU as an exit; *x is zero. While the map stands still. */
 void whpsim_exit(struct whpsim_vp *vp, enum x86_stop_kind kind, WHV_RUN_VP_EXIT_CONTEXT *x);
+bool whpsim_at_vmx(struct whpsim_vp *vp); /* the instruction at RIP is VMX's or SMX's */
 void whpsim_vp_context(struct whpsim_vp *vp, WHV_VP_EXIT_CONTEXT *c);
 WHV_X64_SEGMENT_REGISTER whpsim_segment(const struct x86_seg *s);
 

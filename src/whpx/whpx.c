@@ -82,7 +82,7 @@ static bool x2apic(const struct vma_vm *vm)
 static int set_apic(struct whpx_vm *wm)
 {
 	WHV_X64_LOCAL_APIC_EMULATION_MODE mode =
-		x2apic(wm->vm) ? WHvX64LocalApicEmulationModeX2Apic : WHvX64LocalApicEmulationModeXApic;
+		x2apic(wm->vm) && whpx_host.tried.x2apic != WHPX_OTHERWISE ? WHvX64LocalApicEmulationModeX2Apic : WHvX64LocalApicEmulationModeXApic;
 
 	return !wm->chips ? 0
 			  : whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
@@ -96,10 +96,8 @@ static int set_exits(struct whpx_vm *wm)
 	uint64_t exceptions = 0;
 	int rc;
 
-	if (whpx_host.exits.ExceptionExit) {
-		exits.ExceptionExit = 1;
-		exceptions = 1 << WHPX_DB | 1 << WHPX_BP;
-	}
+	exits.ExceptionExit = whpx_host.exceptions != 0;
+	exceptions = whpx_host.exceptions & (1 << WHPX_DB | 1 << WHPX_BP);
 	exits.X64CpuidExit = whpx_host.exits.X64CpuidExit;
 	whpx_msr_wants(wm->vm, &exits, &exceptions);
 	whpx_hypercall_wants(wm->vm, &exits, &exceptions);

@@ -50,21 +50,43 @@ int whpx_fail(HRESULT hr, const char *call);
 const char *whpx_refusal(HRESULT hr, const char *call, const char **remedy);
 
 /* ------ what this Windows can do (whpx_host.c); learnt once a process by the probe ------ */
+/* An answer that documents leave open, by the probe's trial (whpx_trial.c). */
+enum whpx_answer { WHPX_UNTRIED, WHPX_BELIEVED, WHPX_OTHERWISE };
+/* X(name, as it is believed to be, otherwise): what reports say (docs/report.md) */
+#define WHPX_ANSWERS(X)                                                                                                \
+	X(halt, "RIP is behind the HLT", "RIP is at the HLT")                                                          \
+	X(debug, "ExceptionParameter says what a #DB is of", "DR6 says it")                                            \
+	X(cancel, "a cancel without a run ends the next one", "a cancel without a run is lost")                        \
+	X(x2apic, "LocalApicEmulationMode can be X2Apic", "LocalApicEmulationMode cannot be X2Apic")                   \
+	X(context, "the exit context may have 224 bytes", "the exit context may have 144 bytes only")
+struct whpx_answers {
+#define X(name, believed, otherwise) enum whpx_answer name;
+	WHPX_ANSWERS(X)
+#undef X
+};
+
 struct whpx_host {
 	WHV_CAPABILITY_FEATURES features;
 	WHV_EXTENDED_VM_EXITS exits;
 	WHV_X64_MSR_EXIT_BITMAP msr_exits;
-	uint64_t exceptions; /* vectors that can exit */
+	uint64_t exceptions; /* vectors that can exit, of those that are wanted */
 	WHV_PROCESSOR_FEATURES_BANKS processor;
 	WHV_PROCESSOR_XSAVE_FEATURES xsave;
 	uint64_t tsc_hz; /* 0: not said */
 	uint32_t gpa_bits;
 	bool msr_actions; /* MsrActionList is known */
+	bool no_pending_event; /* there is no register PendingEvent */
+	uint32_t context_size; /* how much of an exit context it takes */
+	struct whpx_answers tried;
 };
 extern struct whpx_host whpx_host;
 /* vectors (SDM vol. 3, 6.3.1) */
 enum { WHPX_DB = 1, WHPX_NMI = 2, WHPX_BP = 3, WHPX_UD = 6, WHPX_GP = 13, WHPX_PF = 14 };
 void whpx_probe(vma_platform_info *info);
+/* whpx_trial.c, into whpx_host: before the set-up; and with virtual processor 0 and an executable page at 0. NULL, or the
+ * call whose failure *hr means that the platform cannot be used. */
+void whpx_try_properties(WHV_PARTITION_HANDLE p);
+const char *whpx_try_out(WHV_PARTITION_HANDLE p, uint8_t *page, HRESULT *hr);
 /* Why there is no hypervisor for us, where CPUID names this one; "": none. */
 const char *whpx_absent(const char *hypervisor);
 int whpx_facts(vma_fact *say, void *opaque); /* whpx_facts.c */
@@ -141,6 +163,7 @@ struct whpx_runner {
 	uint32_t index;
 	/* In WHvRunVirtualProcessor or about to look at the attention and enter, and not cancelled yet. */
 	atomic_bool running;
+	atomic_bool inside; /* the same where cancels may be lost, and until the run has ended */
 };
 
 struct whpx_vcpu {
@@ -201,6 +224,8 @@ struct whpx_vcpu {
 	/* progress guard: the same access again and again */
 	uint64_t stuck_rip, stuck_gpa;
 	unsigned stuck;
+	bool hopeless; /* hopeless_page's accesses are done here while the mappings are of that generation */
+	uint64_t hopeless_page, hopeless_generation;
 
 	bool debug_on;
 	bool stepping; /* inside whpx_debug_enter: breakpoints on execution are the emulator's to find, else the

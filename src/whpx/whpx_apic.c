@@ -5,7 +5,7 @@
 #include "irq.h"
 
 enum { STATE_SIZE = 4096, PAGE_SIZE = 0x400 }; /* the state begins with the xAPIC's page */
-enum { LVT_LINT0 = 0x350, LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, EXTINT = IRQ_EXTINT << 8, BASE_EN = 1 << 11 };
+enum { TPR = 0x80, LVT_LINT0 = 0x350, LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, EXTINT = IRQ_EXTINT << 8, BASE_EN = 1 << 11 };
 
 static int get_state(struct whpx_vcpu *w, uint8_t *state)
 {
@@ -34,13 +34,16 @@ int whpx_apic_fetch(struct whpx_vcpu *w)
 	return 0;
 }
 
-/* IA32_APIC_BASE comes first: flushed by the reading of what stands behind the page. */
+/* IA32_APIC_BASE comes first, and CR8, which has to be as the TPR (openvmm; QEMU f000bc74): flushed by the reading of
+ * what stands behind the page. */
 int whpx_apic_commit(struct whpx_vcpu *w)
 {
 	_Alignas(16) uint8_t state[STATE_SIZE] = {0};
-	int size = get_state(w, state);
 	HRESULT hr;
+	int size;
 
+	whpx_set_tpr(w->v, w->v->x86.lapic[TPR] >> 4);
+	size = get_state(w, state);
 	if (size < 0)
 		return size;
 	memcpy(state, w->v->x86.lapic, PAGE_SIZE);

@@ -88,7 +88,7 @@ static uint32_t apic_bits(const struct vma_vm *vm)
 		       : whpx_host.msr_actions || whpx_host.msr_exits.ApicBaseMsrWrite ? ECX_X2APIC | ECX_TSC_DEADLINE
 										       : ECX_TSC_DEADLINE;
 	case VMA_IRQCHIP_PLATFORM:
-		return ECX_X2APIC | (whpx_host.processor.Bank1.TscDeadlineTmrSupport ? ECX_TSC_DEADLINE : 0);
+		return (whpx_host.tried.x2apic == WHPX_OTHERWISE ? 0 : ECX_X2APIC) | (whpx_host.processor.Bank1.TscDeadlineTmrSupport ? ECX_TSC_DEADLINE : 0);
 	default:
 		return 0;
 	}
@@ -207,27 +207,66 @@ static bool in_table(const struct vma_vm *vm, const struct whp_feature *f)
 	return r[f->reg] >> f->at & 1;
 }
 
-/* What the table does not show is taken from the guest, that it may find the instructions missing too. What an older
- * Windows refuses to take away it only does not see. */
+struct sets {
+	WHV_PROCESSOR_FEATURES_BANKS banks;
+	WHV_PROCESSOR_XSAVE_FEATURES xsave;
+};
+
+static uint64_t *set_in(struct sets *s, unsigned set)
+{
+	return set == BANK0 ? &s->banks.Bank0.AsUINT64 : set == BANK1 ? &s->banks.Bank1.AsUINT64 : &s->xsave.AsUINT64;
+}
+
+/* An older Windows has no banks. */
+static bool put_banks(const struct vma_vm *vm, const struct sets *s)
+{
+	WHV_PARTITION_HANDLE p = whpx_vm(vm)->partition;
+
+	return !WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorFeaturesBanks, &s->banks,
+		     sizeof(s->banks)) ||
+	       !WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorFeatures, &s->banks.Bank0,
+		     sizeof(s->banks.Bank0));
+}
+
+static bool put_xsave(const struct vma_vm *vm, const struct sets *s)
+{
+	return !whpx_host.features.Xsave ||
+	       !WHPX(SetPartitionProperty, whpx_vm(vm)->partition, WHvPartitionPropertyCodeProcessorXsaveFeatures,
+		     &s->xsave, sizeof(s->xsave));
+}
+
+/* Where all at once is refused, those that it takes. */
+static void take_away_singly(const struct vma_vm *vm, bool xsave,
+			     bool (*put)(const struct vma_vm *vm, const struct sets *s))
+{
+	struct sets s = {whpx_host.processor, whpx_host.xsave};
+
+	s.banks.BanksCount = WHV_PROCESSOR_FEATURES_BANKS_COUNT;
+	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		uint64_t *set = set_in(&s, features[i].set), all = *set;
+
+		if (in_table(vm, &features[i]) || (features[i].set == XSAVE) != xsave)
+			continue;
+		*set &= ~(UINT64_C(1) << features[i].bit);
+		if (*set != all && !put(vm, &s))
+			*set = all;
+	}
+}
+
+/* What the table does not show is taken from the guest, that it may find the instructions missing too. What a Windows
+ * refuses to take away it only does not see. */
 static void set_features(struct vma_vm *vm)
 {
-	WHV_PROCESSOR_FEATURES_BANKS banks = whpx_host.processor;
-	WHV_PROCESSOR_XSAVE_FEATURES xsave = whpx_host.xsave;
-	uint64_t *sets[WHP_FEATURE_SETS] = {
-		[BANK0] = &banks.Bank0.AsUINT64, [BANK1] = &banks.Bank1.AsUINT64, [XSAVE] = &xsave.AsUINT64};
-	struct whpx_vm *wm = whpx_vm(vm);
+	struct sets s = {whpx_host.processor, whpx_host.xsave};
 
 	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++)
 		if (!in_table(vm, &features[i]))
-			*sets[features[i].set] &= ~(UINT64_C(1) << features[i].bit);
-	banks.BanksCount = WHV_PROCESSOR_FEATURES_BANKS_COUNT;
-	if (WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeaturesBanks, &banks,
-		 sizeof(banks)))
-		WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorFeatures, &banks.Bank0,
-		     sizeof(banks.Bank0));
-	if (whpx_host.features.Xsave)
-		WHPX(SetPartitionProperty, wm->partition, WHvPartitionPropertyCodeProcessorXsaveFeatures, &xsave,
-		     sizeof(xsave));
+			*set_in(&s, features[i].set) &= ~(UINT64_C(1) << features[i].bit);
+	s.banks.BanksCount = WHV_PROCESSOR_FEATURES_BANKS_COUNT;
+	if (!put_banks(vm, &s))
+		take_away_singly(vm, false, put_banks);
+	if (!put_xsave(vm, &s))
+		take_away_singly(vm, true, put_xsave);
 }
 
 /* ------ lists ------ */

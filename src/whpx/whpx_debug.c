@@ -157,16 +157,37 @@ static int give_back(struct whpx_vcpu *w, uint64_t bits)
 	return 0;
 }
 
+/* What it is of: the exit says it, or DR6 does already. */
+static int cause(struct whpx_vcpu *w, uint64_t *bits)
+{
+	struct whpx_batch b;
+	int rc;
+
+	*bits = w->ctx.VpException.ExceptionParameter & DR6_BITS;
+	if (whpx_host.tried.debug != WHPX_OTHERWISE)
+		return 0;
+	b.count = 0;
+	whpx_add(&b, WHvX64RegisterDr6);
+	rc = whpx_get(w, &b);
+	*bits = b.values[0].Reg64 & DR6_BITS;
+	return rc;
+}
+
 static int db_exit(struct whpx_vcpu *w)
 {
-	uint64_t bits = w->ctx.VpException.ExceptionParameter & DR6_BITS;
 	const vma_debug *d = &w->v->debug;
+	uint64_t bits;
+	int rc = cause(w, &bits);
 
+	if (rc)
+		return rc;
 	if (!w->dr_taken || !(bits & 15))
 		return give_back(w, bits);
 	for (uint32_t i = 0; i < d->count && i < 4; i++)
 		w->step_off |= (bits >> i & 1) && d->hw[i].type == VMA_BREAK_EXEC;
 	w->step_off_rip = w->ctx.VpContext.Rip;
+	if (whpx_host.tried.debug == WHPX_OTHERWISE) /* not the guest's to see */
+		whpx_put(w, WHvX64RegisterDr6, DR6_FIXED | (bits & ~UINT64_C(15)));
 	return report(w, VMA_DEBUG_HW, WHPX_DB, DR6_FIXED | bits);
 }
 

@@ -104,7 +104,8 @@ int whpx_fetch_events(struct whpx_vcpu *w)
 	b.count = 0;
 	whpx_add(&b, WHvRegisterPendingInterruption);
 	whpx_add(&b, WHvRegisterInterruptState);
-	whpx_add(&b, WHvRegisterPendingEvent);
+	if (!whpx_host.no_pending_event)
+		whpx_add(&b, WHvRegisterPendingEvent);
 	rc = whpx_get(w, &b);
 	if (rc)
 		return rc;
@@ -113,7 +114,7 @@ int whpx_fetch_events(struct whpx_vcpu *w)
 	if (state.InterruptShadow)
 		e->shadow = w->shadow_kind ? w->shadow_kind : 1;
 	interruption_in(e, b.values[0].PendingInterruption);
-	event_in(e, &b.values[2].ExceptionEvent);
+	event_in(e, &whpx_add(&b, WHvRegisterPendingEvent)->ExceptionEvent);
 	held_in(w, e);
 	return 0;
 }
@@ -200,7 +201,8 @@ int whpx_commit_events(struct whpx_vcpu *w)
 	w->nmi_pending = e->nmi_pending;
 	w->shutdown = e->triple_fault_pending;
 	whpx_put(w, WHvRegisterPendingInterruption, 0);
-	memset(&whpx_add(&w->out, WHvRegisterPendingEvent)->Reg128, 0, sizeof(WHV_UINT128));
+	if (!whpx_host.no_pending_event)
+		memset(&whpx_add(&w->out, WHvRegisterPendingEvent)->Reg128, 0, sizeof(WHV_UINT128));
 	w->interruption = false;
 	put_events(w, e);
 	w->events = *e;
@@ -222,13 +224,14 @@ int whpx_learn_flags(struct whpx_vcpu *w)
 	whpx_add(&b, WHvRegisterInterruptState);
 	whpx_add(&b, WHvRegisterPendingInterruption);
 	whpx_add(&b, WHvX64RegisterCr8);
-	whpx_add(&b, WHvRegisterPendingEvent);
+	if (!whpx_host.no_pending_event)
+		whpx_add(&b, WHvRegisterPendingEvent);
 	rc = whpx_get(w, &b);
 	if (rc)
 		return rc;
 	w->rflags = b.values[0].Reg64;
 	w->shadow = b.values[1].InterruptState.InterruptShadow;
-	w->extint_given = b.values[4].ExceptionEvent.EventPending;
+	w->extint_given = whpx_add(&b, WHvRegisterPendingEvent)->ExceptionEvent.EventPending;
 	w->interruption = b.values[2].PendingInterruption.InterruptionPending || w->extint_given;
 	w->cr8 = b.values[3].Reg64 & 15;
 	w->flags_known = true;
@@ -384,6 +387,8 @@ int whpx_window_exit(struct whpx_vcpu *w)
 {
 	bool nmi = w->ctx.InterruptWindow.DeliverableType == WHvX64PendingNmi;
 
+	if (!w->nmi_asked && !w->window_asked) /* it was not spent, as some have it */
+		whpx_put(w, WHvX64RegisterDeliverabilityNotifications, 0);
 	w->nmi_asked = w->window_asked = false;
 	if (nmi || w->held)
 		return 0;

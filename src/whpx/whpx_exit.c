@@ -2,6 +2,7 @@
  * WHvRunVirtualProcessor and the exit contexts). */
 #include <string.h>
 #include "whpx/whpx.h"
+#include "whpx/whpx_insn.h"
 
 enum { RFLAGS_TF = 1 << 8, RFLAGS_RF = 1 << 16 };
 
@@ -116,36 +117,31 @@ int whpx_finish(struct whpx_vcpu *w)
 
 /* ------ memory ------ */
 
-enum { STUCK = 10000 }; /* a guest may well come by as often while its pages come and go */
+enum { STUCK = 1000 }; /* a guest may well come by as often while its pages come and go */
 
-/* The same access at the same place, no other exit between, and nothing was found wrong with it. */
-static bool stuck(struct whpx_vcpu *w)
+/* The same access at the same place, no other exit between, and nothing was found wrong with it: VirtualBox saw that
+ * where a page had been unmapped and mapped at once. Such a page's accesses are done here until the mappings change. */
+static bool stuck(struct whpx_vcpu *w, uint64_t generation)
 {
 	const WHV_MEMORY_ACCESS_CONTEXT *m = &w->ctx.MemoryAccess;
+	uint64_t page = m->Gpa / WHPX_PAGE;
 
+	if (w->hopeless && w->hopeless_page == page && w->hopeless_generation == generation)
+		return true;
 	if (w->stuck_rip != w->ctx.VpContext.Rip || w->stuck_gpa != m->Gpa)
 		w->stuck = 0;
 	w->stuck_rip = w->ctx.VpContext.Rip;
 	w->stuck_gpa = m->Gpa;
-	return ++w->stuck > STUCK;
-}
-
-static int no_progress(struct whpx_vcpu *w)
-{
-	vma_exit *e = &w->v->exit;
-
-	w->stuck = 0;
-	whpx_leave(w, VMA_EXIT_INTERNAL);
-	e->internal.suberror = WHvRunVpExitReasonMemoryAccess;
-	e->internal.count = 3;
-	e->internal.data[0] = w->ctx.VpContext.Rip;
-	e->internal.data[1] = w->ctx.MemoryAccess.Gpa;
-	e->internal.data[2] = w->ctx.MemoryAccess.AccessInfo.AsUINT32;
-	return VMA_EXIT_INTERNAL;
+	if (++w->stuck <= STUCK)
+		return false;
+	w->hopeless = true;
+	w->hopeless_page = page;
+	w->hopeless_generation = generation;
+	return true;
 }
 
 /* Is it memory that allows the access? Then the page was not there yet, or was being mapped anew by another thread. */
-static bool is_memory(struct whpx_vcpu *w, bool *write)
+static bool is_memory(struct whpx_vcpu *w, bool *write, uint64_t *generation)
 {
 	static const uint32_t needed[4] = {VMA_MAP_READ, VMA_MAP_WRITE, VMA_MAP_EXEC, VMA_MAP_READ};
 	const WHV_MEMORY_ACCESS_CONTEXT *m = &w->ctx.MemoryAccess;
@@ -156,18 +152,20 @@ static bool is_memory(struct whpx_vcpu *w, bool *write)
 	whpx_memory_lock(w);
 	r = whpx_region_at(w->vm, m->Gpa);
 	is = r && r->flags & needed[m->AccessInfo.AccessType];
+	*generation = w->vm->generation;
 	whpx_memory_unlock(w);
 	return is;
 }
 
 static int memory_exit(struct whpx_vcpu *w)
 {
+	uint64_t generation;
 	bool write;
 	int rc;
 
-	if (is_memory(w, &write)) {
-		if (stuck(w))
-			return no_progress(w);
+	if (is_memory(w, &write, &generation)) {
+		if (stuck(w, generation))
+			return whpx_emulate(w);
 		whpx_populate(w, w->ctx.MemoryAccess.Gpa, write);
 		return 0;
 	}
@@ -178,14 +176,29 @@ static int memory_exit(struct whpx_vcpu *w)
 
 /* ------ the rest ------ */
 
+/* Where RIP is still at it, the HLT is done here. Behind it there is no shadow of what was before it. */
 static int halt_exit(struct whpx_vcpu *w)
 {
-	return whpx_leave(w, VMA_EXIT_HLT);
+	int rc;
+
+	if (whpx_host.tried.halt == WHPX_OTHERWISE)
+		return whpx_emulate(w);
+	rc = w->shadow ? end_shadow(w) : 0;
+	return rc ? rc : whpx_leave(w, VMA_EXIT_HLT);
 }
 
+/* Some instructions that are #UD for a guest end so too, instead (crosvm's tests): then #UD is delivered here. */
 static int triple_exit(struct whpx_vcpu *w)
 {
-	return whpx_leave(w, VMA_EXIT_TRIPLE_FAULT);
+	uint8_t bytes[15];
+	int n = whpx_emu_bytes(w, 0, bytes);
+
+	if (n < 0)
+		return n;
+	if (!whpx_insn_of_hypervisors(&w->ctx.VpContext, bytes, (size_t)n))
+		return whpx_leave(w, VMA_EXIT_TRIPLE_FAULT);
+	whpx_raise(w, WHPX_UD, false, 0);
+	return whpx_emulate(w);
 }
 
 static int invalid_exit(struct whpx_vcpu *w)

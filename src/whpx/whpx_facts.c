@@ -136,6 +136,64 @@ static void tell_lists(struct telling *t, WHV_PARTITION_HANDLE partition)
 	}
 }
 
+/* ------ which features of the processor can be taken from a guest ------ */
+
+/* One bit at a time of what the property has, which is put back. */
+static void tell_features(struct telling *t, WHV_PARTITION_HANDLE partition, WHV_PARTITION_PROPERTY_CODE code,
+			  uint64_t *word, const void *value, uint32_t size)
+{
+	const uint64_t all = *word;
+	char key[64], text[16];
+
+	for (unsigned bit = 0; bit < 64; bit++) {
+		if (!(all >> bit & 1))
+			continue;
+		*word = all & ~(UINT64_C(1) << bit);
+		snprintf(key, sizeof(key), "feature-off.0x%08" PRIx32 ".%u", (uint32_t)code, bit);
+		put_answer(text, sizeof(text), WHPX(SetPartitionProperty, partition, code, value, size), NULL, 0);
+		tell(t, key, text);
+	}
+	*word = all;
+	WHPX(SetPartitionProperty, partition, code, value, size);
+}
+
+static void tell_all_features(struct telling *t, WHV_PARTITION_HANDLE partition)
+{
+	WHV_PROCESSOR_FEATURES_BANKS banks = whpx_host.processor;
+	WHV_PROCESSOR_XSAVE_FEATURES xsave = whpx_host.xsave;
+
+	tell_features(t, partition, WHvPartitionPropertyCodeProcessorFeatures, &banks.Bank0.AsUINT64, &banks.Bank0,
+		      sizeof(banks.Bank0));
+	tell_features(t, partition, WHvPartitionPropertyCodeProcessorXsaveFeatures, &xsave.AsUINT64, &xsave,
+		      sizeof(xsave));
+}
+
+/* ------ what the probe found by trying (whpx_trial.c) ------ */
+
+static void tell_answers(struct telling *t)
+{
+#define X(name, believed, otherwise)                                                                                   \
+	tell(t, "trial." #name,                                                                                        \
+	     whpx_host.tried.name == WHPX_BELIEVED    ? believed                                                       \
+	     : whpx_host.tried.name == WHPX_OTHERWISE ? otherwise                                                      \
+						      : "not known");
+	WHPX_ANSWERS(X)
+#undef X
+}
+
+/* What is mapped is mapped again without unmapping it: documents say that it is replaced. */
+static void tell_remap(struct telling *t, WHV_PARTITION_HANDLE partition)
+{
+	static _Alignas(4096) uint8_t page[WHPX_PAGE];
+	char text[16];
+	HRESULT hr = S_OK;
+
+	for (int i = 0; i < 2 && !hr; i++)
+		hr = WHPX(MapGpaRange, partition, page, 0, sizeof(page), WHvMapGpaRangeFlagRead);
+	put_answer(text, sizeof(text), hr, NULL, 0);
+	tell(t, "trial.remap", text);
+}
+
 /* ------ registers of a fresh virtual processor ------ */
 
 static const WHV_REGISTER_NAME registers[] = {
@@ -155,6 +213,11 @@ static void tell_registers(struct telling *t, WHV_PARTITION_HANDLE partition)
 		hr = WHPX(GetVirtualProcessorRegisters, partition, 0, &registers[i], 1, &value);
 		put_answer(text, sizeof(text), hr, (const uint8_t *)&value, sizeof(value));
 		tell_code(t, "register", (uint32_t)registers[i], text);
+		if (hr)
+			continue;
+		hr = WHPX(SetVirtualProcessorRegisters, partition, 0, &registers[i], 1, &value);
+		put_answer(text, sizeof(text), hr, NULL, 0);
+		tell_code(t, "register-set", (uint32_t)registers[i], text);
 	}
 }
 
@@ -172,6 +235,7 @@ static void tell_processor(struct telling *t, WHV_PARTITION_HANDLE partition)
 	tell(t, "call.WHvCreateVirtualProcessor", text);
 	if (hr)
 		return;
+	tell_remap(t, partition);
 	tell_registers(t, partition);
 	whpx_api.DeleteVirtualProcessor(partition, 0);
 }
@@ -190,6 +254,7 @@ static void tell_partition(struct telling *t)
 	WHPX(SetPartitionProperty, partition, WHvPartitionPropertyCodeProcessorCount, &count, sizeof(count));
 	tell_properties(t, partition);
 	tell_lists(t, partition);
+	tell_all_features(t, partition);
 	tell_processor(t, partition);
 	whpx_api.DeletePartition(partition);
 }
@@ -212,6 +277,7 @@ int whpx_facts(vma_fact *say, void *opaque)
 	if (whpx_load(&why, &remedy))
 		return t.count;
 	tell_capabilities(&t);
+	tell_answers(&t);
 	tell_partition(&t);
 	return t.count;
 }

@@ -44,7 +44,6 @@ static void learn(struct whpx_host *h)
 		{WHvCapabilityCodeFeatures, offsetof(struct whpx_host, features), 8},
 		{WHvCapabilityCodeExtendedVmExits, offsetof(struct whpx_host, exits), 8},
 		{WHvCapabilityCodeX64MsrExitBitmap, offsetof(struct whpx_host, msr_exits), 8},
-		{WHvCapabilityCodeExceptionExitBitmap, offsetof(struct whpx_host, exceptions), 8},
 		{WHvCapabilityCodeProcessorFeatures, offsetof(struct whpx_host, processor.Bank0), 8},
 		{WHvCapabilityCodeProcessorFeaturesBanks, offsetof(struct whpx_host, processor), 24},
 		{WHvCapabilityCodeProcessorXsaveFeatures, offsetof(struct whpx_host, xsave), 8},
@@ -55,6 +54,7 @@ static void learn(struct whpx_host *h)
 	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++)
 		whpx_capability(asked[i].code, (uint8_t *)h + asked[i].place, asked[i].size);
 	h->gpa_bits = address_width();
+	h->context_size = sizeof(WHV_RUN_VP_EXIT_CONTEXT);
 }
 
 #define FEATURE "the feature \"Windows Hypervisor Platform\""
@@ -94,16 +94,8 @@ static const char *absent(const char **remedy)
 
 static _Alignas(4096) uint8_t page[WHPX_PAGE]; /* the probe's guest memory */
 
-/* No capability tells of this property. */
-static bool knows_msr_actions(WHV_PARTITION_HANDLE p)
-{
-	const WHV_MSR_ACTION_ENTRY nothing = {.Index = 0x1b};
-
-	return WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeMsrActionList, &nothing, sizeof(nothing)) == S_OK;
-}
-
-/* The native call that failed, if one did. */
-static HRESULT make_one(WHV_PARTITION_HANDLE *p, const char **call)
+/* The native call that failed, if one did. The first is tried out. */
+static HRESULT make_one(WHV_PARTITION_HANDLE *p, bool first, const char **call)
 {
 	uint32_t count = 1;
 	HRESULT hr;
@@ -116,25 +108,35 @@ static HRESULT make_one(WHV_PARTITION_HANDLE *p, const char **call)
 	hr = WHPX(SetPartitionProperty, *p, WHvPartitionPropertyCodeProcessorCount, &count, sizeof(count));
 	if (hr)
 		return hr;
-	whpx_host.msr_actions = knows_msr_actions(*p);
+	if (first)
+		whpx_try_properties(*p);
 	*call = "WHvSetupPartition";
 	hr = WHPX(SetupPartition, *p);
 	if (hr)
 		return hr;
 	*call = "WHvMapGpaRange";
-	return WHPX(MapGpaRange, *p, page, 0, sizeof(page), WHvMapGpaRangeFlagRead);
+	hr = WHPX(MapGpaRange, *p, page, 0, sizeof(page), WHvMapGpaRangeFlagRead | WHvMapGpaRangeFlagExecute);
+	if (hr || !first)
+		return hr;
+	*call = "WHvCreateVirtualProcessor";
+	hr = WHPX(CreateVirtualProcessor, *p, 0, 0);
+	if (hr)
+		return hr;
+	*call = whpx_try_out(*p, page, &hr);
+	WHPX(DeleteVirtualProcessor, *p, 0);
+	return *call ? hr : S_OK;
 }
 
-/* A partition is made, set up and given memory: access may be denied, and another product may own the processor
- * although a hypervisor is said to be present. And a second one, which some Windows refuses a process. NULL: it works.
- */
+/* A partition is made, set up, given memory and run: access may be denied, and another product may own the processor
+ * although a hypervisor is said to be present. And a second one is made, which some Windows refuses a process. NULL: it
+ * works. */
 static const char *try_partitions(const char **remedy, bool *only_one)
 {
 	WHV_PARTITION_HANDLE p[2] = {NULL, NULL};
 	const char *call, *second;
-	HRESULT hr = make_one(&p[0], &call);
+	HRESULT hr = make_one(&p[0], true, &call);
 
-	*only_one = !hr && make_one(&p[1], &second) != S_OK;
+	*only_one = !hr && make_one(&p[1], false, &second) != S_OK;
 	for (int i = 0; i < 2; i++)
 		if (p[i])
 			WHPX(DeletePartition, p[i]);
@@ -151,7 +153,7 @@ static uint32_t caps(const struct whpx_host *h)
 	c |= h->exits.X64MsrExit && h->msr_exits.UnhandledMsrs ? VMA_CAP_MSR_EXIT : 0;
 	c |= h->features.LocalApicEmulation ? VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_IRQFD : 0;
 	c |= h->exits.X64CpuidExit ? VMA_CAP_CPUID_EXIT : 0;
-	if (h->exits.ExceptionExit)
+	if (h->exceptions)
 		c |= VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;
 	return whpx_hypercall_known(h) ? c | VMA_CAP_HYPERCALL_EXIT : c;
 }

@@ -7,15 +7,14 @@
 
 bool whpx_hypercall_known(const struct whpx_host *h)
 {
-	/* some Windows say nothing of vectors and have the exits all the same */
-	return h->exits.ExceptionExit && (!h->exceptions || h->exceptions >> WHPX_UD & 1);
+	return h->exceptions >> WHPX_UD & 1;
 }
 
 void whpx_hypercall_wants(const struct vma_vm *vm, WHV_EXTENDED_VM_EXITS *exits, uint64_t *exceptions)
 {
 	if (!vm->config.hypercall_exits)
 		return;
-	exits->HypercallExit = whpx_host.exits.HypercallExit;
+	exits->HypercallExit = whpx_host.exits.HypercallExit && whpx_host.context_size >= sizeof(WHV_RUN_VP_EXIT_CONTEXT);
 	*exceptions |= 1 << WHPX_UD;
 }
 

@@ -117,6 +117,17 @@ unsigned whpx_insn_hypercall(const WHV_VP_EXIT_CONTEXT *c, const uint8_t *bytes,
 	return decode(bytes, size, code_bits(c), &i, o) && is_hypercall(&i) ? i.length : 0;
 }
 
+bool whpx_insn_of_hypervisors(const WHV_VP_EXIT_CONTEXT *c, const uint8_t *bytes, size_t size)
+{
+	ZydisDecodedInstruction i;
+	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+
+	if (!decode(bytes, size, code_bits(c), &i, o) || is_hypercall(&i))
+		return false;
+	return i.meta.isa_ext == ZYDIS_ISA_EXT_VTX || i.meta.isa_ext == ZYDIS_ISA_EXT_SMX ||
+	       i.meta.isa_ext == ZYDIS_ISA_EXT_SVM;
+}
+
 /* ------ a plain move ------ */
 
 struct decoded {

@@ -8,11 +8,17 @@
  * No kick is lost: a vCPU says that it runs and then looks at its attention; a kick raises the attention and then looks
  * whether the vCPU runs. That takes one order of all four (memory_order_seq_cst), which costs as much as the rest of an
  * entry: so the vCPU says it once, and it stands over all exits until a kicker takes it. A cancel that comes between
- * two runs ends the next one for no reason: one at most, since whoever takes `running` cancels once. test/schedules
- * goes through all orders of this file's steps. */
+ * two runs ends the next one for no reason: one at most, since whoever takes `running` cancels once. Where the probe
+ * found that such a cancel is lost, it is made again until the run has ended. test/schedules goes through all orders of
+ * this file's steps. */
 #include "whpx/whpx.h"
 
-enum { AGAIN_NS = 10000000 }; /* after a cancel that failed */
+enum { AGAIN_NS = 10000000 }; /* after a cancel that failed, or may have been lost */
+
+static bool cancels_are_lost(void)
+{
+	return whpx_host.tried.cancel == WHPX_OTHERWISE;
+}
 
 static struct {
 	bool made;            /* `lock` is; for good */
@@ -23,23 +29,29 @@ static struct {
 	atomic_bool quit;
 } canceller;
 
-/* Whoever takes `running` owes the run a cancel. */
+/* Whoever takes `running` owes the run a cancel. Where one may be lost it is owed until the run has ended. */
 static bool due(struct whpx_runner *r)
 {
-	return atomic_load(&r->kick->attention) && atomic_exchange(&r->running, false);
+	if (!atomic_load(&r->kick->attention))
+		return false;
+	return cancels_are_lost() ? atomic_load(&r->inside) : atomic_exchange(&r->running, false);
 }
 
-/* False: a cancel failed, and is due still. */
+/* False: a cancel failed, or may have been lost, and is due still. */
 static bool cancel_due(void)
 {
 	bool done = true;
 
 	os_lock(&canceller.lock);
-	for (struct whpx_runner *r = canceller.first; r; r = r->next)
-		if (due(r) && WHPX(CancelRunVirtualProcessor, r->partition, r->index, 0)) {
+	for (struct whpx_runner *r = canceller.first; r; r = r->next) {
+		if (!due(r))
+			continue;
+		if (WHPX(CancelRunVirtualProcessor, r->partition, r->index, 0)) {
 			atomic_store(&r->running, true);
 			done = false;
 		}
+		done = done && !cancels_are_lost();
+	}
 	os_unlock(&canceller.lock);
 	return done;
 }
@@ -62,14 +74,32 @@ void whpx_kick(struct vma_kick *k)
 		os_event_set(&canceller.wake);
 }
 
+static HRESULT run_vp_once(struct whpx_vcpu *w)
+{
+	return WHPX(RunVirtualProcessor, w->vm->partition, w->v->index, &w->ctx, whpx_host.context_size);
+}
+
+/* It is said anew each time, and taken back. */
+static HRESULT enter_where_lost(struct whpx_vcpu *w)
+{
+	HRESULT hr;
+
+	atomic_store(&w->runner.inside, true);
+	hr = atomic_load(&w->v->kick->attention) ? S_FALSE : run_vp_once(w);
+	atomic_store(&w->runner.inside, false);
+	return hr;
+}
+
 HRESULT whpx_enter(struct whpx_vcpu *w)
 {
+	if (cancels_are_lost())
+		return enter_where_lost(w);
 	if (!atomic_load_explicit(&w->runner.running, memory_order_relaxed)) {
 		atomic_store(&w->runner.running, true);
 		if (atomic_load(&w->v->kick->attention))
 			return S_FALSE;
 	}
-	return WHPX(RunVirtualProcessor, w->vm->partition, w->v->index, &w->ctx, sizeof(w->ctx));
+	return run_vp_once(w);
 }
 
 /* ------ the list; its ends are under the process's lock, which the thread never takes ------ */

@@ -159,7 +159,11 @@ static bool put_one(struct whpx_vcpu *w, WHV_REGISTER_NAME name, uint64_t value)
 
 	b.count = 0;
 	whpx_add(&b, name)->Reg64 = value;
-	return WHPX(SetVirtualProcessorRegisters, w->vm->partition, w->v->index, b.names, b.count, b.values) == S_OK;
+	if (WHPX(SetVirtualProcessorRegisters, w->vm->partition, w->v->index, b.names, b.count, b.values) == S_OK)
+		return true;
+	/* one that cannot be written may have that value */
+	return !WHPX(GetVirtualProcessorRegisters, w->vm->partition, w->v->index, b.names, b.count, b.values) &&
+	       b.values[0].Reg64 == value;
 }
 
 static bool put_all(struct whpx_vcpu *w, const uint32_t *indices, const uint64_t *values, size_t n,

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "whpx/whpx.h"
 
+enum { LARGEST = 16384 }; /* of areas: with AMX's tiles it is some 11 KiB */
 enum { XSTATE_BV = 512, XCOMP_BV = 520, EXTENDED = 576, MXCSR = 24, XMM = 160, XMM_END = 416 };
 #define COMPACTED (UINT64_C(1) << 63)
 
@@ -183,9 +184,8 @@ static int native_image(struct whpx_vcpu *w, uint32_t *size)
 	if (!w->xsave_size) {
 		uint32_t need = 0;
 
-		hr = WHPX(GetVirtualProcessorXsaveState, w->vm->partition, w->v->index, NULL, 0, &need);
-		if (!need)
-			return whpx_fail(hr ? hr : E_FAIL, "WHvGetVirtualProcessorXsaveState");
+		WHPX(GetVirtualProcessorXsaveState, w->vm->partition, w->v->index, NULL, 0, &need);
+		need = need ? need : LARGEST; /* it does not say so for everybody */
 		need = need < 4096 ? 4096 : need;
 		w->xsave = os_aligned(64, need);
 		if (!w->xsave)
@@ -212,6 +212,20 @@ int whpx_fetch_xsave(struct whpx_vcpu *w, uint8_t *image, uint32_t size)
 	return rc;
 }
 
+/* SSE is marked as above. */
+static size_t standard_out(const uint8_t *image, size_t size, uint8_t *to, size_t room)
+{
+	uint64_t bv = word_at(image, XSTATE_BV);
+
+	memset(to, 0, room);
+	memcpy(to, image, size < room ? size : room);
+	if (!(bv & 2))
+		memset(to + XMM, 0, XMM_END - XMM);
+	bv |= 2;
+	memcpy(to + XSTATE_BV, &bv, sizeof(bv));
+	return room;
+}
+
 int whpx_commit_xsave(struct whpx_vcpu *w, const uint8_t *image, uint32_t size)
 {
 	uint32_t have = 0;
@@ -231,9 +245,7 @@ int whpx_commit_xsave(struct whpx_vcpu *w, const uint8_t *image, uint32_t size)
 		return rc;
 	components = word_at(w->xsave, XCOMP_BV) & ~COMPACTED;
 	if (!(word_at(w->xsave, XCOMP_BV) & COMPACTED)) {
-		memset(w->xsave, 0, have);
-		memcpy(w->xsave, image, size < have ? size : have);
-		length = have;
+		length = standard_out(image, size, w->xsave, have);
 	} else {
 		length = whpx_xsave_out(image, size, w->xsave, w->xsave_size, components);
 	}

@@ -223,6 +223,7 @@ static HRESULT whpx_cancel(WHV_PARTITION_HANDLE partition, uint32_t index, uint3
 	return S_OK;
 }
 
+struct whpx_host whpx_host;
 struct whpx_api whpx_api = {.RunVirtualProcessor = whpx_run_guest, .CancelRunVirtualProcessor = whpx_cancel};
 
 HRESULT whpx_fault(const char *call)

@@ -45,6 +45,7 @@ struct plan {
 	bool late, counts; /* cancels come later; each of them ends a run */
 	unsigned spurious; /* exits for no reason */
 	unsigned failing;  /* cancels that fail */
+	bool lost;         /* a cancel that meets no run is forgotten, as the probe found */
 };
 static const struct plan *plan;
 static bool signals;
@@ -137,12 +138,12 @@ static HRESULT cancel_vp(WHV_PARTITION_HANDLE partition, uint32_t index, uint32_
 	}
 	vp->cancelling = true;
 	explore_step("in WHvCancelRunVirtualProcessor", NULL, NULL);
-	if (fails || (!vp->running && explore_fault("a cancel is latched") == FAULT_NOT_DONE))
+	if (fails || (!vp->running && plan->lost) || (!vp->running && explore_fault("a cancel is latched") == FAULT_NOT_DONE))
 		;
 	else if (plan->late)
 		vp->late++;
 	else
-		vp->latched++;
+		vp->latched = plan->counts ? vp->latched + 1 : 1;
 	vp->cancelling = false;
 	return fails ? WHV_E_INVALID_VP_STATE : S_OK;
 }
@@ -174,6 +175,8 @@ static void late_cancels(void *p)
 		vp->latched++;
 	}
 }
+
+struct whpx_host whpx_host;
 
 struct whpx_api whpx_api = {
 	.RunVirtualProcessor = run_vp, .CancelRunVirtualProcessor = cancel_vp, .DeleteVirtualProcessor = delete_vp};
@@ -473,6 +476,7 @@ static const struct plan plans[] = {
 	 .kickers = {{.kicks = 2, .patient = true}}, .counts = true},
 	{"an exit for no reason", .owners = {{ONE}}, .kickers = {{.kicks = 1}}, .spurious = 1},
 	{"a cancel that fails", .owners = {{ONE}}, .kickers = {{.kicks = 1}}, .failing = 1},
+	{"cancels that may be lost", .owners = {{ONE}}, .kickers = {{.kicks = 1}}, .lost = true},
 	{"another vCPU in the old one's place", .owners = {{.lives = 2}}, .kickers = {{.kicks = 1}}},
 	{"a call, the guest spins", .owners = {{.lives = 1, .called = true}}, .kickers = {{.kicks = 1, .calls = true}}},
 	{"a call, the vCPU goes away", .owners = {{.lives = 1}}, .kickers = {{.kicks = 1, .calls = true}}},
@@ -487,6 +491,7 @@ static const char *choose(size_t n)
 	static char name[80];
 
 	plan = &plans[n / 2];
+	whpx_host.tried.cancel = plan->lost ? WHPX_OTHERWISE : WHPX_BELIEVED;
 	signals = !(n & 1);
 	if (plan->kickers[0].handler && !signals)
 		return NULL;
@@ -509,6 +514,8 @@ static void each_fault_is_found(void **state)
 		{{"load &w->runner.running", FAULT_READS_1}, "nobody can go on"},
 		{{"store &w->runner.running", FAULT_LATE}, "nobody can go on"},
 		{{"store &w->runner.running", FAULT_NOT_DONE}, "nobody can go on"},
+		{{"load &r->inside", FAULT_READS_0}, "nobody can go on"},
+		{{"store &w->runner.inside", FAULT_NOT_DONE}, "nobody can go on"},
 		{{"exchange &r->running", FAULT_LATE}, "nobody can go on"},
 		{{"store &r->running", FAULT_NOT_DONE}, "nobody can go on"},
 		{{"lock &canceller.lock", FAULT_NOT_DONE}, "the virtual processor is deleted in a cancel"},

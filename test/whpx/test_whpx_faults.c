@@ -106,6 +106,8 @@ static const struct {
 	{"WHvSetPartitionProperty", FINALIZE, 3, "features by banks, of XSAVE, and MSRs that exit: there are older ways"},
 	{"WHvSetVirtualProcessorRegisters", CREATE, 1, "MSRs: what is refused at once is tried one by one"},
 	{"WHvSetVirtualProcessorRegisters", USE, 4, "the same"},
+	{"WHvGetVirtualProcessorXsaveState", CREATE, 1, "its size: what it can be at most does"},
+	{"WHvGetVirtualProcessorXsaveState", USE, 1, "the same"},
 	{"WHvDeleteVirtualProcessor", END, 1, "the partition goes, with all its processors"},
 	{"WHvDeletePartition", END, 1, "nobody can do anything about it"},
 	{"WHvUnmapGpaRange", END, 9, "the partition goes, with all its mappings"},
@@ -479,6 +481,23 @@ static void none_is_left_out(void **state)
 
 /* ------ the probe, once a process: a process each ------ */
 
+/* Without a capability, a register that is not needed or some width; an answer as it is believed to be; a deletion changes
+ * nothing. */
+static bool probe_does_without(void)
+{
+	static const char *const calls_[] = {
+		"WHvGetCapability", "WHvDeletePartition", "WHvDeleteVirtualProcessor", "WHvUnmapGpaRange",
+		"WHvCancelRunVirtualProcessor", "WHvGetVirtualProcessorRegisters", "WHvRunVirtualProcessor",
+	};
+
+	for (size_t i = 0; i < sizeof calls_ / sizeof *calls_; i++)
+		if (!strcmp(failed, calls_[i]))
+			return true;
+	if (strncmp(failed, "WHv", 3))
+		return true; /* a thread that watches a trial */
+	return (!strcmp(failed, "WHvSetPartitionProperty") || !strcmp(failed, "WHvMapGpaRange")) && seen_of(failed) > 1;
+}
+
 /* 0: it is available with less or all, or it says why not; else a number for the report. */
 static int probe_with_failure(void)
 {
@@ -489,11 +508,8 @@ static int probe_with_failure(void)
 		return 1;
 	if (!failed[0])
 		return 2; /* past the last call */
-	if (info.available) /* without a capability, with one VM a process, without exits for chosen MSRs; a deletion changes nothing */
-		return !strcmp(failed, "WHvGetCapability") || !strcmp(failed, "WHvDeletePartition") || info.max_vms == 1 ||
-				       (!strcmp(failed, "WHvSetPartitionProperty") && seen_of(failed) > 1)
-			       ? 0
-			       : 3;
+	if (info.available)
+		return probe_does_without() || info.max_vms == 1 ? 0 : 3;
 	if (!info.why || strlen(info.why) < 20 || !info.remedy)
 		return 4;
 	snprintf(code_text, sizeof code_text, "0x%08x", (unsigned)fail_with);
