@@ -82,7 +82,8 @@ static bool x2apic(const struct vma_vm *vm)
 static int set_apic(struct whpx_vm *wm)
 {
 	WHV_X64_LOCAL_APIC_EMULATION_MODE mode =
-		x2apic(wm->vm) && whpx_host.tried.x2apic != WHPX_OTHERWISE ? WHvX64LocalApicEmulationModeX2Apic : WHvX64LocalApicEmulationModeXApic;
+		x2apic(wm->vm) && whpx_host.tried.x2apic != WHPX_OTHERWISE ? WHvX64LocalApicEmulationModeX2Apic
+									   : WHvX64LocalApicEmulationModeXApic;
 
 	return !wm->chips ? 0
 			  : whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));

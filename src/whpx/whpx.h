@@ -83,8 +83,8 @@ extern struct whpx_host whpx_host;
 /* vectors (SDM vol. 3, 6.3.1) */
 enum { WHPX_DB = 1, WHPX_NMI = 2, WHPX_BP = 3, WHPX_UD = 6, WHPX_GP = 13, WHPX_PF = 14 };
 void whpx_probe(vma_platform_info *info);
-/* whpx_trial.c, into whpx_host: before the set-up; and with virtual processor 0 and an executable page at 0. NULL, or the
- * call whose failure *hr means that the platform cannot be used. */
+/* whpx_trial.c, into whpx_host: before the set-up; and with virtual processor 0 and an executable page at 0. NULL, or
+ * the call whose failure *hr means that the platform cannot be used. */
 void whpx_try_properties(WHV_PARTITION_HANDLE p);
 const char *whpx_try_out(WHV_PARTITION_HANDLE p, uint8_t *page, HRESULT *hr);
 /* Why there is no hypervisor for us, where CPUID names this one; "": none. */

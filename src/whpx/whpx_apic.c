@@ -5,7 +5,8 @@
 #include "irq.h"
 
 enum { STATE_SIZE = 4096, PAGE_SIZE = 0x400 }; /* the state begins with the xAPIC's page */
-enum { TPR = 0x80, LVT_LINT0 = 0x350, LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, EXTINT = IRQ_EXTINT << 8, BASE_EN = 1 << 11 };
+enum { TPR = 0x80 };
+enum { LVT_LINT0 = 0x350, LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, EXTINT = IRQ_EXTINT << 8, BASE_EN = 1 << 11 };
 
 static int get_state(struct whpx_vcpu *w, uint8_t *state)
 {

@@ -88,7 +88,8 @@ static uint32_t apic_bits(const struct vma_vm *vm)
 		       : whpx_host.msr_actions || whpx_host.msr_exits.ApicBaseMsrWrite ? ECX_X2APIC | ECX_TSC_DEADLINE
 										       : ECX_TSC_DEADLINE;
 	case VMA_IRQCHIP_PLATFORM:
-		return (whpx_host.tried.x2apic == WHPX_OTHERWISE ? 0 : ECX_X2APIC) | (whpx_host.processor.Bank1.TscDeadlineTmrSupport ? ECX_TSC_DEADLINE : 0);
+		return (whpx_host.tried.x2apic == WHPX_OTHERWISE ? 0 : ECX_X2APIC) |
+		       (whpx_host.processor.Bank1.TscDeadlineTmrSupport ? ECX_TSC_DEADLINE : 0);
 	default:
 		return 0;
 	}

@@ -1,5 +1,5 @@
-/* whpx_trial.c - what documents leave open, and others have met either way, is tried out by the probe on a partition that
- * is thrown away: properties before its set-up, registers one by one, and a few bytes of guest. What comes to no answer
+/* whpx_trial.c - what documents leave open, and others have met either way, is tried out by the probe on a partition
+ * that is thrown away: properties before its set-up, registers one by one, and a few bytes of guest. What comes to no answer
  * stays as it is believed to be (docs/internals.md has the table). */
 #include <stdio.h>
 #include <string.h>
