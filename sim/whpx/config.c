@@ -62,7 +62,7 @@ static const struct {
 	ROW("context-1803", context_1803, false),
 	ROW("no-remap", no_remap, false),
 	ROW("remap-faults", remap_faults, true),
-	ROW("fixed-features", fixed_features, false),
+	ROW("fixed-features", fixed_features, true),
 	ROW("xapic-only", xapic_only, false),
 	ROW("exceptions-unsaid", exceptions_unsaid, false),
 	ROW("xsave-standard", xsave_standard, false),
