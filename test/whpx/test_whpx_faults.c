@@ -1,6 +1,6 @@
 /* test_whpx_faults.c - WHPX: each call of the platform in the life of a VM fails in turn, with each HRESULT that is documented, and so does each
  * call of the operating system and each allocation: an error whose sentence names the call and the code, no crash, no leak (the sanitizer
- * looks), and the same done again works. test-timeout: 600 */
+ * looks), and the same done again works. test-labels: heavy test-timeout: 600 */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
