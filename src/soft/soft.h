@@ -47,6 +47,8 @@ struct soft_vcpu {
 	uint64_t on_entry, on_context;
 	bool hypercall_returns;      /* the pending exit is an HVC or SMC, whose PC is still before it */
 	int stashed; /* the kind of a stop that completing an exit ended in; 0: none */
+	bool given;  /* an external interrupt of the caller's, which the guest takes when IF and the shadow let it */
+	uint8_t given_vector;
 };
 
 struct soft_vm {

@@ -169,7 +169,7 @@ static unsigned env_poll(void *o)
 	}
 	if (atomic_load(&k->pending) || atomic_load(&k->calls) || (is_bare(cv) && pc_called(cv->v)))
 		found |= X86_POLL_STOP;
-	if (cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index))
+	if (cv->given || (cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index)))
 		found |= X86_POLL_INTR;
 	if (atomic_exchange(&cv->nmi, false))
 		found |= X86_POLL_NMI;
@@ -181,6 +181,10 @@ static unsigned env_poll(void *o)
 static int env_ack(void *o)
 {
 	struct soft_vcpu *cv = o;
+	if (cv->given) {
+		cv->given = false;
+		return cv->given_vector;
+	}
 	os_lock(&cv->vm->irq_lock);
 	int vector = irq_pc_ack(&cv->vm->pc, cv->v->index);
 	os_unlock(&cv->vm->irq_lock);

@@ -126,7 +126,7 @@ static void commit_dregs(struct soft_vcpu *cv, const vma_x86_dregs *d)
 	x86_state_changed(cv->cpu, true);
 }
 
-enum { TYPE_INTERRUPT = 0, TYPE_NMI = 2, TYPE_EXCEPTION = 3, TYPE_SOFT = 4 };
+enum { TYPE_NMI = 2, TYPE_EXCEPTION = 3, TYPE_SOFT = 4 };
 
 static void fetch_events(struct soft_vcpu *cv, vma_x86_events *e)
 {
@@ -142,6 +142,10 @@ static void fetch_events(struct soft_vcpu *cv, vma_x86_events *e)
 		e->exception_vector = c->exc_vector;
 		e->exception_has_error = c->exc_error >= 0;
 		e->exception_error = c->exc_error >= 0 ? (uint32_t)c->exc_error : 0;
+	}
+	if (cv->given) {
+		e->interrupt_injected = 1;
+		e->interrupt_vector = cv->given_vector;
 	}
 	if (!c->inject_valid || (c->exc_valid && c->inject_type == TYPE_EXCEPTION))
 		return;
@@ -175,7 +179,7 @@ static void commit_exception(struct x86_cpu *c, const vma_x86_events *e)
 		c->dr[6] = (c->dr[6] & ~0xfull) | e->exception_payload;
 }
 
-/* An interrupt is in flight, too: there is one place for what is injected, and one for what was raised. */
+/* An NMI or INT n is in flight, too: there is one place for what is injected, and one for what was raised. */
 static void exception_first(struct x86_cpu *c)
 {
 	c->exc_valid = true;
@@ -202,11 +206,13 @@ static void commit_events(struct soft_vcpu *cv, const vma_x86_events *e)
 	c->exc_valid = c->exc_triple = e->triple_fault_pending;
 	if (e->exception_injected || e->exception_pending)
 		commit_exception(c, e);
-	if (e->nmi_injected || e->interrupt_injected) {
+	cv->given = e->interrupt_injected && !e->interrupt_soft;
+	cv->given_vector = e->interrupt_vector;
+	if (e->nmi_injected || (e->interrupt_injected && e->interrupt_soft)) {
 		if (c->inject_valid)
 			exception_first(c);
 		c->inject_valid = true;
-		c->inject_type = e->nmi_injected ? TYPE_NMI : e->interrupt_soft ? TYPE_SOFT : TYPE_INTERRUPT;
+		c->inject_type = e->nmi_injected ? TYPE_NMI : TYPE_SOFT;
 		c->inject_vector = e->nmi_injected ? 2 : e->interrupt_vector;
 		c->inject_has_error = false;
 	}

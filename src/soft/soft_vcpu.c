@@ -188,7 +188,7 @@ int soft_complete(struct vma_vcpu *v)
 
 static bool interrupt_for(struct soft_vcpu *cv)
 {
-	return cv->cpu->eflags & 0x200 && cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index);
+	return cv->cpu->eflags & 0x200 && (cv->given || (cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index)));
 }
 
 /* INIT and SIPI change what the vCPU is (SDM vol. 3, 9.4.3). The boot CPU restarts at the reset vector. */
@@ -196,6 +196,7 @@ static void take_init_sipi(struct soft_vcpu *cv)
 {
 	if (atomic_exchange(&cv->init, false)) {
 		x86_init(cv->cpu);
+		cv->given = false;
 		cv->mp = cv->v->index ? VMA_MP_WAIT_SIPI : VMA_MP_RUNNABLE;
 	}
 	if (atomic_exchange(&cv->sipi, false) && cv->mp == VMA_MP_WAIT_SIPI) {
@@ -273,17 +274,17 @@ int soft_run(struct vma_vcpu *v)
 
 int soft_interrupt_ready(struct vma_vcpu *v)
 {
-	const struct x86_cpu *c = ((struct soft_vcpu *)v->priv)->cpu;
-	return c->eflags & 0x200 && !c->shadow && !c->inject_valid;
+	const struct soft_vcpu *cv = v->priv;
+	const struct x86_cpu *c = cv->cpu;
+	return c->eflags & 0x200 && !c->shadow && !c->inject_valid && !cv->given;
 }
 
+/* An instruction that waits for its answer comes first, and may clear IF (SDM vol. 3, 6.8.1). */
 int soft_interrupt(struct vma_vcpu *v, uint8_t vector)
 {
-	struct x86_cpu *c = ((struct soft_vcpu *)v->priv)->cpu;
-	c->inject_valid = true;
-	c->inject_type = 0;
-	c->inject_vector = vector;
-	c->inject_has_error = false;
+	struct soft_vcpu *cv = v->priv;
+	cv->given = true;
+	cv->given_vector = vector;
 	return 0;
 }
 

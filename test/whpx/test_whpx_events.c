@@ -199,6 +199,58 @@ static void test_while_pending(void **state)
 	guest_close(&g);
 }
 
+/* Given while an instruction waits for its answer that then closes the window: by a #PF through an interrupt gate, by IF, by a
+ * shadow. The guest takes it when IF lets it (SDM vol. 3, 6.8.1, 6.8.3; 27.2.1.3 for who injects). */
+static void test_window_closes_meanwhile(void **state)
+{
+	static const vma_accel accels[] = {VMA_ACCEL_WHPX, VMA_ACCEL_SOFT};
+	enum { HERE = 0x99 };
+	static const struct {
+		uint8_t code[12];
+		uint64_t answer, rsp;
+		unsigned first; /* port */
+		uint64_t back;  /* where the interrupt is taken, from GUEST_CODE */
+	} waits[] = {
+		/* movsb; nop; hlt */
+		{{0xa4, 0x90, 0xf4}, 0, GUEST_STACK, PF, 1},
+		/* popfq; mov rsp, r14; out HERE, al; sti; nop; hlt */
+		{{0x9d, 0x4c, 0x89, 0xf4, 0xe6, HERE, 0xfb, 0x90, 0xf4}, 2, GUEST_MMIO, HERE, 8},
+		/* mov ss, [rsi]; out HERE, al; hlt */
+		{{0x8e, 0x16, 0xe6, HERE, 0xf4}, GUEST_DS, GUEST_STACK, HERE, 4},
+	};
+	/* out PF, al; add rsp, 8; mov [rsp], r15; iretq */
+	static const uint8_t resume[] = {0xe6, PF, 0x48, 0x83, 0xc4, 0x08, 0x4c, 0x89, 0x3c, 0x24, 0x48, 0xcf};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof waits / sizeof *waits; i++) {
+		struct conf on = {.accel = accels[i % 2], .arch = VMA_ARCH_X86_64};
+		const __typeof__(*waits) *w = &waits[i / 2];
+		struct guest g;
+
+		if (guest_open(&g, &on, NULL, w->code, sizeof w->code) != CONF_PASS)
+			fail_msg("%s", on.reason);
+		put_handlers(&g);
+		guest_code(&g, GUEST_TRAPS + 0x800, resume, sizeof resume);
+		guest_gate(&g, PF, GUEST_TRAPS + 0x800);
+		guest_set(&g, VMA_X86_RSI, GUEST_MMIO);
+		guest_set(&g, VMA_X86_RDI, UINT64_C(1) << 40);
+		guest_set(&g, VMA_X86_R14, GUEST_STACK);
+		guest_set(&g, VMA_X86_R15, GUEST_CODE + 1);
+		guest_set(&g, VMA_X86_RSP, w->rsp);
+		guest_set(&g, VMA_X86_RFLAGS, 0x202);
+		assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO);
+		memcpy(g.exit->mmio.data, &w->answer, g.exit->mmio.length);
+		assert_int_equal(vma_x86_interrupt(g.v, IRQ), 0);
+		if (guest_run_out(&g, w->first, 1, NULL) != CONF_PASS || guest_run_out(&g, IRQ, 1, NULL) != CONF_PASS)
+			fail_msg("%s, %u: %s", vma_accel_name(on.accel), i / 2, on.reason);
+		assert_int_equal(guest_read64(&g, guest_get(&g, VMA_X86_RSP)), GUEST_CODE + w->back);
+		assert_int_equal(guest_read64(&g, guest_get(&g, VMA_X86_RSP) + 16) & 0x200, 0x200);
+		assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_HLT);
+		guest_close(&g);
+	}
+	assert_int_equal(whpsim_breaches(), 0);
+}
+
 /* Between two steps, when the emulator has the vCPU's state already: before the next instruction. */
 static void test_between_steps(void **state)
 {
@@ -368,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_software_return),
 		cmocka_unit_test(test_real_mode_has_no_error),
 		cmocka_unit_test(test_while_pending),
+		cmocka_unit_test(test_window_closes_meanwhile),
 		cmocka_unit_test(test_between_steps),
 		cmocka_unit_test(test_step_begins_pending),
 		cmocka_unit_test(test_step_over_shadow),
