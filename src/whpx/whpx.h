@@ -196,6 +196,7 @@ struct whpx_vcpu {
 			bool held;     /* an interrupt, for the next entry that can take it */
 			bool shutdown; /* a triple fault was restored */
 			bool halted;   /* HALTED, without a local APIC in the platform */
+			bool unstored; /* what the emulator did could not be written: a call failed */
 		};
 		uint64_t waiting;
 	};
@@ -402,6 +403,8 @@ void whpx_emu_timed(struct whpx_vcpu *w, uint64_t ns);
 /* WHPX_EMULATED has its answer in v->exit: as whpx_finish. What it ended in besides (a step of the caller's) is
  * stashed. */
 int whpx_emu_finish(struct whpx_vcpu *w);
+/* w->unstored: once more. As whpx_exit. */
+int whpx_emu_again(struct whpx_vcpu *w);
 /* In a run, after a finish, with nothing to inject or ask for, while w->emu_loaded: more instructions where that pays.
  * As whpx_exit. */
 int whpx_emu_continue(struct whpx_vcpu *w);

@@ -479,8 +479,18 @@ static int done(struct whpx_vcpu *w, enum x86_stop_kind kind)
 {
 	int rc = w->emu->touched ? whpx_emu_store(w) : 0;
 
-	w->emu->touched = rc != 0;
+	w->emu->kind = kind;
+	w->emu->touched = w->unstored = rc != 0;
 	return rc ? rc : stopped(w, kind);
+}
+
+/* Not where the caller has written registers since: then the instruction is the processor's again. */
+int whpx_emu_again(struct whpx_vcpu *w)
+{
+	if (w->emu_loaded)
+		return done(w, w->emu->kind);
+	w->emu->touched = w->unstored = false;
+	return 0;
 }
 
 /* ------ bursts ------ */
@@ -631,8 +641,11 @@ int whpx_emu_finish(struct whpx_vcpu *w)
 {
 	int rc;
 
-	answer(w);
-	rc = done(w, step(w, x86_complete));
+	if (!w->unstored) {
+		answer(w);
+		w->emu->kind = step(w, x86_complete);
+	}
+	rc = done(w, w->emu->kind);
 	if (rc <= 0 || w->v->exit.pending)
 		return rc > 0 ? 1 : rc;
 	w->stashed = rc;

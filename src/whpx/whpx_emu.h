@@ -17,6 +17,7 @@ struct whpx_emu {
 	atomic_uint attention; /* the software CPU's own: it is not to be interrupted */
 	bool opening;          /* no vCPU to ask yet */
 	bool touched;          /* something was executed since it was stored */
+	enum x86_stop_kind kind; /* what that ended in */
 	bool fresh;            /* loaded just now: nothing that the software CPU remembers of memory holds */
 	bool vectors;          /* loaded with extended state */
 	bool system;           /* ... with the registers that only system instructions use */
@@ -38,7 +39,7 @@ void whpx_emu_state_close(struct whpx_vcpu *w);
 /* The vCPU's registers into the software CPU, by one call; `system`: those of system instructions too. */
 int whpx_emu_load(struct whpx_vcpu *w, bool system);
 int whpx_emu_load_vectors(struct whpx_vcpu *w);
-/* What has changed into w->out, and what the back end keeps of flags and events. */
+/* What has changed into w->out, and what the back end keeps of flags and events: all of it or, when that fails, nothing. */
 int whpx_emu_store(struct whpx_vcpu *w);
 
 #endif

@@ -332,11 +332,13 @@ int whpx_emu_load(struct whpx_vcpu *w, bool system)
 		if (row_of(i)->kind != WORD)
 			row_out(w, row_of(i), &e->base.values[i]);
 	x86_state_changed(c, false);
-	w->emu_loaded = e->fresh = true;
+	e->fresh = true;
 	e->system = system;
 	e->vectors = false;
 	/* protection keys of user pages are asked at every access */
-	return c->cr4 & CR4_PKE ? whpx_emu_load_vectors(w) : 0;
+	rc = c->cr4 & CR4_PKE ? whpx_emu_load_vectors(w) : 0;
+	w->emu_loaded = !rc;
+	return rc;
 }
 
 static void keep_flags(struct whpx_vcpu *w)
@@ -358,6 +360,8 @@ int whpx_emu_store(struct whpx_vcpu *w)
 	struct whpx_emu *e = w->emu;
 	int rc = e->vectors ? store_vectors(w) : 0;
 
+	if (rc)
+		return rc;
 	for (uint32_t i = 0; i < e->base.count; i++) {
 		WHV_REGISTER_VALUE now;
 
@@ -373,7 +377,7 @@ int whpx_emu_store(struct whpx_vcpu *w)
 			*whpx_add(&w->out, row_of(i)->name) = now;
 	}
 	keep_flags(w);
-	return rc;
+	return 0;
 }
 
 int whpx_emu_state_open(struct whpx_vcpu *w)

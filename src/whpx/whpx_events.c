@@ -426,8 +426,13 @@ static int events_wait(struct whpx_vcpu *w)
 
 int whpx_before_entry(struct whpx_vcpu *w)
 {
+	int rc;
+
 	if (!(w->waiting | w->v->irq_window) && !watch_tpr(w) && !whpx_chips_intr(w))
 		return 0;
+	rc = w->unstored ? whpx_emu_again(w) : 0;
+	if (rc)
+		return rc;
 	if (w->shutdown) {
 		w->shutdown = false;
 		return whpx_leave(w, VMA_EXIT_TRIPLE_FAULT);
