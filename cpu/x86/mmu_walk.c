@@ -16,7 +16,7 @@ struct walk {
 	bool wide; /* entries of 8 bytes */
 	uint64_t leaf, nx;
 	bool user, writable, changed; /* changed: the tables were written while being read; once more */
-	bool missing;                 /* a table is no memory, and that is told */
+	bool missing;                 /* a table is no memory, or cannot be written, and that is told */
 	uint8_t *at[5];
 	uint64_t gpa[5], seen[5];
 	unsigned n;
@@ -28,7 +28,7 @@ static uint64_t reserved_high(const struct x86_cpu *c)
 	return PTE_ADDR & ~(((uint64_t)1 << c->gpa_bits) - 1);
 }
 
-static uint64_t no_table(struct walk *w, uint64_t gpa)
+static uint64_t no_table(struct walk *w, uint64_t gpa, bool write)
 {
 	struct x86_stop *s = &w->c->stop;
 	if (!w->c->env->table_exits)
@@ -40,7 +40,8 @@ static uint64_t no_table(struct walk *w, uint64_t gpa)
 	s->addr = gpa;
 	s->len = w->wide ? 8 : 4;
 	s->count = 1;
-	s->write = s->fetch = false;
+	s->write = write;
+	s->fetch = false;
 	s->gva = w->gva;
 	return 0;
 }
@@ -51,7 +52,7 @@ static uint64_t read_entry(struct walk *w, uint64_t gpa)
 	unsigned flags = X86_PAGE_TABLE;
 	uint8_t *page = w->c->env->page(w->c->env_opaque, gpa & ~(uint64_t)0xfff, &flags);
 	if (!page || !(flags & X86_PAGE_R))
-		return no_table(w, gpa);
+		return no_table(w, gpa, false);
 	uint8_t *p = page + (gpa & 0xfff);
 	uint64_t v = host_get(p, w->wide ? 8 : 4);
 	w->at[w->n] = flags & X86_PAGE_W ? p : NULL;
@@ -178,8 +179,13 @@ static bool key_forbids(const struct walk *w)
 static void update(struct walk *w, unsigned i, uint64_t bits)
 {
 	uint64_t old = w->seen[i];
-	if ((old & bits) == bits || !w->at[i] || w->access & X86_ACC_LOOK)
+	if ((old & bits) == bits || w->access & X86_ACC_LOOK)
 		return;
+	if (!w->at[i]) {
+		if (!w->missing)
+			no_table(w, w->gpa[i] & ~(uint64_t)LOGGED, true);
+		return;
+	}
 	if (w->gpa[i] & LOGGED && w->c->env->mark_dirty)
 		w->c->env->mark_dirty(w->c->env_opaque, w->gpa[i] & ~(uint64_t)0xfff);
 	bool ok = host_cas(w->at[i], w->wide ? 8 : 4, &old, old | bits);
@@ -219,7 +225,7 @@ static bool attempt(struct walk *w, struct x86_translation *t)
 		return false;
 	for (unsigned i = 0; i < w->n; i++)
 		update(w, i, PTE_A | (i + 1 == w->n && w->access & X86_ACC_WRITE ? PTE_D : 0));
-	return true;
+	return !w->missing;
 }
 
 bool x86_translate(struct x86_cpu *c, uint64_t gva, unsigned access, struct x86_translation *t, unsigned *error)

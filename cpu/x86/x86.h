@@ -79,7 +79,8 @@ struct x86_env {
 	bool tsc_exits;  /* RDTSC and RDTSCP stop with X86_STOP_TSC */
 	bool task_exits; /* task switches stop with X86_STOP_TASK, before anything of them */
 	/* A page table that is no memory stops with X86_STOP_MMIO, a read at the entry's address with gva what was to be
-	 * translated, which needs no answer; else it reads as not present. */
+	 * translated, which needs no answer; else it reads as not present. One that cannot be written and lacks an accessed
+	 * or dirty bit stops with a write there; else it stays without. */
 	bool table_exits;
 };
 

@@ -417,8 +417,8 @@ static inline void whpx_emu_forget(struct whpx_vcpu *w)
 void whpx_emu_debug(struct whpx_vcpu *w);
 
 /* The MOV that made this memory exit (w->ctx), if it is simple and not whpx_hot: WHPX_MOVE. 0: it is not, and nothing
- * was changed. */
-int whpx_move_exit(struct whpx_vcpu *w);
+ * was changed. mapped: there is memory, which does not allow the access. */
+int whpx_move_exit(struct whpx_vcpu *w, bool mapped);
 int whpx_move_finish(struct whpx_vcpu *w);
 /* VMCALL or VMMCALL, in the mode that exited: its length; 0: it is another. */
 unsigned whpx_insn_hypercall(const WHV_VP_EXIT_CONTEXT *c, const uint8_t *bytes, size_t size);

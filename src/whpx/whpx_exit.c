@@ -140,37 +140,42 @@ static bool stuck(struct whpx_vcpu *w, uint64_t generation)
 	return true;
 }
 
-/* Is it memory that allows the access? Then the page was not there yet, or was being mapped anew by another thread. */
-static bool is_memory(struct whpx_vcpu *w, bool *write, uint64_t *generation)
+struct target {
+	bool write, mapped, allowed;
+	uint64_t generation; /* of the mappings */
+};
+
+/* What is at the address? */
+static struct target target_of(struct whpx_vcpu *w)
 {
 	static const uint32_t needed[4] = {VMA_MAP_READ, VMA_MAP_WRITE, VMA_MAP_EXEC, VMA_MAP_READ};
 	const WHV_MEMORY_ACCESS_CONTEXT *m = &w->ctx.MemoryAccess;
-	struct whpx_region *r;
-	bool is;
+	struct target t = {.write = m->AccessInfo.AccessType == WHvMemoryAccessWrite};
+	const struct whpx_region *r;
 
-	*write = m->AccessInfo.AccessType == WHvMemoryAccessWrite;
 	whpx_memory_lock(w);
 	r = whpx_region_at(w->vm, m->Gpa);
-	is = r && r->flags & needed[m->AccessInfo.AccessType];
-	*generation = w->vm->generation;
+	t.mapped = r;
+	t.allowed = r && r->flags & needed[m->AccessInfo.AccessType];
+	t.generation = w->vm->generation;
 	whpx_memory_unlock(w);
-	return is;
+	return t;
 }
 
+/* Memory that allows the access: the page was not there yet, or was being mapped anew by another thread. */
 static int memory_exit(struct whpx_vcpu *w)
 {
-	uint64_t generation;
-	bool write;
+	struct target t = target_of(w);
 	int rc;
 
-	if (is_memory(w, &write, &generation)) {
-		if (stuck(w, generation))
+	if (t.allowed) {
+		if (stuck(w, t.generation))
 			return whpx_emulate(w);
-		whpx_populate(w, w->ctx.MemoryAccess.Gpa, write);
+		whpx_populate(w, w->ctx.MemoryAccess.Gpa, t.write);
 		return 0;
 	}
 	w->stuck = 0;
-	rc = whpx_move_exit(w);
+	rc = whpx_move_exit(w, t.mapped);
 	return rc ? rc : whpx_emulate(w);
 }
 

@@ -244,8 +244,9 @@ static const struct whpx_move *move_of(struct whpx_vcpu *w)
 
 /* ------ is the access that was reported the operand's? ------ */
 
-/* The processor reads page tables on its way, and one of them may lie where no memory is: then the address is that of
- * an entry, whose place in its table follows from the linear address (SDM vol. 3, 4.3 to 4.5). */
+/* The processor reads page tables on its way, and sets bits in them. One of them may lie where no memory is, or none
+ * that can be written: then the address is that of an entry, whose place in its table follows from the linear address
+ * (SDM vol. 3, 4.3 to 4.5, 4.8). */
 static bool may_be_table(uint64_t gva, unsigned offset)
 {
 	for (unsigned shift = 12; shift < 57; shift += 9)
@@ -254,7 +255,7 @@ static bool may_be_table(uint64_t gva, unsigned offset)
 	return (gva >> 12 & 0x3ff) * 4 == (offset & ~3u) || (gva >> 22 & 0x3ff) * 4 == (offset & ~3u);
 }
 
-static bool is_access(const struct whpx_vcpu *w, const struct whpx_move *m)
+static bool is_access(const struct whpx_vcpu *w, const struct whpx_move *m, bool mapped)
 {
 	const WHV_MEMORY_ACCESS_CONTEXT *a = &w->ctx.MemoryAccess;
 	unsigned offset = a->Gpa & (WHPX_PAGE - 1);
@@ -263,7 +264,7 @@ static bool is_access(const struct whpx_vcpu *w, const struct whpx_move *m)
 		return false;
 	if (a->AccessInfo.GvaValid ? (a->Gva ^ a->Gpa) & (WHPX_PAGE - 1) : !m->write)
 		return false;
-	return offset + m->size <= WHPX_PAGE && (m->write || !may_be_table(a->Gva, offset));
+	return offset + m->size <= WHPX_PAGE && ((m->write && !mapped) || !may_be_table(a->Gva, offset));
 }
 
 /* At the begin of a page it may be the second part of an operand across two pages: then its address is worked out. */
@@ -326,13 +327,13 @@ static int exit_mmio(struct whpx_vcpu *w, const struct whpx_move *m, struct whpx
 	return VMA_EXIT_MMIO;
 }
 
-int whpx_move_exit(struct whpx_vcpu *w)
+int whpx_move_exit(struct whpx_vcpu *w, bool mapped)
 {
 	const struct whpx_move *m = whpx_hot(w) || !whpx_plain(w) ? NULL : move_of(w);
 	struct whpx_batch b;
 	int rc = 0;
 
-	if (!m || !is_access(w, m))
+	if (!m || !is_access(w, m, mapped))
 		return 0;
 	b.count = 0;
 	if (m->write)

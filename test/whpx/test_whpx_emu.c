@@ -262,6 +262,11 @@ static const uint8_t interrupt_stack_code[] = {
 static const uint8_t table_in_device_code[] = {
 	0xbf, 0x08, 0x00, 0x20, 0x80, 0x8b, 0x07, AGAIN(7),
 };
+/* mov edi, 0xc0200008; mov [rdi], eax; mov dword ptr [rdi], 7; mov [rdi+4], cl; mov edx, [rdi]; add [rdi+0x10], edx */
+static const uint8_t table_in_rom_code[] = {
+	0xbf, 0x08, 0x00, 0x20, 0xc0, 0x89, 0x07, 0xc7, 0x07, 0x07, 0x00, 0x00, 0x00, 0x88, 0x4f, 0x04, 0x8b, 0x17, 0x01,
+	0x57, 0x10, AGAIN(21),
+};
 /* mov ecx, 0xc0000082; rdmsr; add eax, [rbx]; mov ecx, 0xc0000083; xor edx, edx; wrmsr; mov ecx, 0x1a0; rdmsr */
 static const uint8_t msr_code[] = {
 	0xb9, 0x82, 0x00, 0x00, 0xc0, 0x0f, 0x32, 0x03, 0x03, 0xb9, 0x83, 0x00, 0x00, 0xc0, 0x31, 0xd2, 0x0f, 0x30,
@@ -278,8 +283,8 @@ static const uint8_t cpuid_code[] = {
 /* mov rbx, [rsp]; mov rcx, [rsp+8]; mov rdx, [rsp+16]; hlt */
 static const uint8_t handler[] = {0x48, 0x8b, 0x1c, 0x24, 0x48, 0x8b, 0x4c, 0x24, 0x08, 0x48, 0x8b, 0x54, 0x24, 0x10, 0xf4};
 
-/* NOTHING: where the page directory of 0x80000000 would be */
-enum { ROM = 0x60000000, NOTHING = 0x70000000, CR4_BITS = 3 << 9 | 1 << 18 /* OSFXSR, OSXMMEXCPT, OSXSAVE */ };
+/* NOTHING: where the page directory of 0x80000000 would be; TABLE: that of 0xc0000000, which cannot be written */
+enum { ROM = 0x60000000, NOTHING = 0x70000000, TABLE = 0x68000000, CR4_BITS = 3 << 9 | 1 << 18 /* OSFXSR, OSXMMEXCPT, OSXSAVE */ };
 
 /* What programs read at R12: an FXSAVE image, a selector, a descriptor table, divisors, where a call goes. */
 static uint8_t rom[0x1000];
@@ -302,11 +307,15 @@ static void fill_rom(void)
 
 static void prepare(struct guest *g, const struct agree_program *p)
 {
-	const uint64_t directory = NOTHING | 3;
+	const uint64_t directory = NOTHING | 3, in_rom = TABLE | 3, page = GUEST_MMIO | 0x83; /* not accessed yet */
 	vma_x86_sregs sregs;
+	uint8_t *rom_table;
 
 	(void)p;
 	memcpy(g->ram + GUEST_TABLES + 0x1000 + 2 * 8, &directory, 8);
+	memcpy(g->ram + GUEST_TABLES + 0x1000 + 3 * 8, &in_rom, 8);
+	assert_int_equal(guest_map(g, TABLE, 0x1000, VMA_MAP_READ, &rom_table), CONF_PASS);
+	memcpy(rom_table + 8, &page, 8);
 	for (unsigned n = 0; n < 32; n++)
 		guest_gate(g, n, GUEST_TRAPS);
 	guest_code(g, GUEST_TRAPS, handler, sizeof handler);
@@ -396,6 +405,7 @@ static const struct agree_program programs[] = {
 	ROW(popf_trap),
 	ROW(interrupt_stack),
 	ROW(table_in_device),
+	ROW(table_in_rom),
 	ROW(msr),
 	ROW(cpuid),
 };
