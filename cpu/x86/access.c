@@ -35,7 +35,7 @@ static struct x86_log_entry *log_next(struct x86_cpu *c, uint8_t kind, uint64_t 
 
 static struct x86_log_entry *log_add(struct x86_cpu *c, uint8_t kind, uint64_t addr, bool write)
 {
-	if (c->log_len == sizeof c->log / sizeof *c->log)
+	if (c->log_len == X86_LOG)
 		return NULL;
 	struct x86_log_entry *e = &c->log[c->log_len++];
 	memset(e, 0, sizeof *e);
@@ -55,6 +55,10 @@ static void note_stop(struct x86_cpu *c, const struct x86_op *op, bool needs_ans
 	if (op)
 		c->rip = x86_op_rip(c, op);
 	c->stop.insn_len = op ? op->len : 0;
+	if (needs_answer && c->log_len == X86_LOG) { /* no place for the answer: it would be asked for again, for ever */
+		c->stop.kind = X86_STOP_INTERNAL;
+		needs_answer = false;
+	}
 	c->stop.needs_answer = needs_answer;
 	c->stop.pc = c->rip;
 }

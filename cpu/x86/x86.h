@@ -181,6 +181,9 @@ enum { X86_MMU_KERNEL, X86_MMU_USER, X86_MMU_KERNEL_SMAP, X86_MMU_MODES };
 enum { X86_TLB_NONE = X86_MMU_MODES, X86_TLB_SETS };
 
 enum { X86_MC_BANKS = 10 };
+/* Accesses of one instruction that can wait for answers. XSAVE into a device makes the most, some 110; more stop with
+ * X86_STOP_INTERNAL. */
+enum { X86_LOG = 192 };
 
 struct x86_cpu {
 	/* hot: general registers by hardware number; [X86_R_ZERO] is always 0; [X86_R_PC] is the rip (offset in CS) of
@@ -257,7 +260,7 @@ struct x86_cpu {
 
 	/* run loop */
 	struct x86_stop stop;
-	struct x86_log_entry log[64];
+	struct x86_log_entry log[X86_LOG];
 	unsigned log_len, log_pos;
 	jmp_buf jb;
 	bool jb_valid;
