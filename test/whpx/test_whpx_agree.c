@@ -1,11 +1,12 @@
 /* test_whpx_agree.c - random guests run on the software CPU and, through the WHPX back end, on the simulation, which executes by the same
  * software CPU: so whatever differs is the back end's or the simulation's. The host meddles with what it may: completes, injects, steps, saves.
- * VMA_AGREE_SEEDS and VMA_AGREE_FROM: how many, from which. test-timeout: 300 */
+ * VMA_AGREE_SEEDS and VMA_AGREE_FROM: how many, from which; an argument: which of the two kinds; VMA_WHPX_SIM: through which Windows.
+ * test-timeout: 300 */
 #include "unit/agree.h"
-#include "whpx_code.h"
+#include "whpx_corners.h"
 #include <stdlib.h>
 
-enum { PIECES = 40, SEEDS = 350 };
+enum { PIECES = 40, SEEDS = 350, CORNER_SEEDS = 200 };
 
 /* ------ the guest's handlers ------ */
 
@@ -38,6 +39,59 @@ static void prepare(struct guest *g, const struct agree_program *p)
 	handler(g, 2, back, sizeof back);
 	for (unsigned v = 0x40; v < 0x44; v++)
 		handler(g, v, back, sizeof back);
+}
+
+/* Each kind of event has a stack of its own: 1 faults, 2 #DB, 3 NMIs, 4 interrupts (SDM vol. 3, 6.14.5). */
+static void corner_gate(struct guest *g, unsigned vector, unsigned ist)
+{
+	uint64_t stack = CORNER_STACKS + 0x800 * ist;
+
+	g->ram[GUEST_IDT + 16 * vector + 4] = (uint8_t)ist;
+	memcpy(g->ram + GUEST_TSS + 0x24 + 8 * (ist - 1), &stack, sizeof stack);
+}
+
+static void patchwork(struct guest *g, uint64_t seed)
+{
+	const uint64_t table = PATCH_TABLE | 7;
+	struct code random = {.random = seed};
+	uint8_t *rom;
+
+	memcpy(g->ram + GUEST_TABLES + 0x2000 + (PATCH >> 30) * 0x1000, &table, sizeof table);
+	for (unsigned n = 0; n < PATCH_PAGES; n++) {
+		uint64_t entry = patch_entry(&random, n);
+		memcpy(g->ram + PATCH_TABLE + 8 * n, &entry, sizeof entry);
+	}
+	assert_int_equal(guest_map(g, PATCH_ROM, PATCH_ROM_PAGES * 0x1000, VMA_MAP_READ | VMA_MAP_EXEC, &rom), CONF_PASS);
+	for (unsigned i = 0; i < PATCH_ROM_PAGES * 0x1000; i++)
+		rom[i] = (uint8_t)(i * 7 + i / 0x1000);
+	for (unsigned i = 0; i < 6 * 0x1000; i++)
+		g->ram[PATCH_RAM + i] = (uint8_t)(i * 5 + i / 0x1000);
+}
+
+static void prepare_corners(struct guest *g, const struct agree_program *p)
+{
+	/* pop r12; mov r13, cr2; mov [rsp], r15; iretq */
+	static const uint8_t resume_error[] = {0x41, 0x5c, 0x41, 0x0f, 0x20, 0xd5, 0x4c, 0x89, 0x3c, 0x24, 0x48, 0xcf};
+	/* mov r13, dr6; or dword [rsp + 16], RF; and dword [rsp + 16], ~TF; iretq */
+	static const uint8_t no_trap[] = {0x41, 0x0f, 0x21, 0xf5, 0x81, 0x4c, 0x24, 0x10, 0x00, 0x00, 0x01, 0x00,
+					  0x81, 0x64, 0x24, 0x10, 0xff, 0xfe, 0xff, 0xff, 0x48, 0xcf};
+	vma_x86_sregs s;
+
+	prepare(g, p);
+	for (unsigned v = 0; v < 32; v++) {
+		if (v == 8 || (v >= 10 && v <= 14) || v == 17)
+			handler(g, v, resume_error, sizeof resume_error);
+		corner_gate(g, v, v == 1 ? 2 : v == 2 ? 3 : 1);
+	}
+	for (unsigned v = 0x40; v < 0x44; v++)
+		corner_gate(g, v, 4);
+	handler(g, 1, no_trap, sizeof no_trap);
+	corner_gate(g, 1, 2);
+	patchwork(g, p->seed);
+	assert_int_equal(vma_x86_get_sregs(g->v, &s), 0);
+	s.cr0 |= 1 << 16; /* WP */
+	s.cr4 |= 1 << 3;  /* DE */
+	assert_int_equal(vma_x86_set_sregs(g->v, &s), 0);
 }
 
 /* ------ what the host does at an exit, by the seed and the exit's number alone ------ */
@@ -186,16 +240,29 @@ static const char *model(void)
 	return "x86-64-v3";
 }
 
-static void agree(uint64_t seed)
+static void both(struct agree_program *p, struct code *code)
 {
 	static struct agree_record soft, whpx;
+
+	p->code = code->bytes;
+	p->size = code->n;
+	agree_run(VMA_ACCEL_SOFT, p, &soft);
+	if (getenv("VMA_AGREE_LOG"))
+		agree_show(&soft);
+	if (soft.steps[soft.count - 1].kind != VMA_EXIT_HLT)
+		fail_msg("%s ends in %s at %#llx", p->name, vma_exit_name(soft.steps[soft.count - 1].kind), (unsigned long long)soft.regs.rip);
+	agree_run(VMA_ACCEL_WHPX, p, &whpx);
+	agree_compare(p, &soft, &whpx);
+}
+
+static void agree(uint64_t seed)
+{
 	static struct code code;
 	static char name[32];
 	bool wide = seed % 4 != 3;
 	struct agree_program p = {
 		.name = name,
 		.mode = wide ? GUEST_LONG : GUEST_PROT,
-		.code = code.bytes,
 		.model = model(),
 		.look = seed % 3 != 0,
 		.vectors = true,
@@ -208,12 +275,27 @@ static void agree(uint64_t seed)
 
 	snprintf(name, sizeof name, "seed %llu", (unsigned long long)seed);
 	generate(&code, seed, wide, wide && !strcmp(p.model, "x86-64-v3"), PIECES);
-	p.size = code.n;
-	agree_run(VMA_ACCEL_SOFT, &p, &soft);
-	if (soft.steps[soft.count - 1].kind != VMA_EXIT_HLT)
-		fail_msg("seed %llu ends in %s at %#llx", (unsigned long long)seed, vma_exit_name(soft.steps[soft.count - 1].kind), (unsigned long long)soft.regs.rip);
-	agree_run(VMA_ACCEL_WHPX, &p, &whpx);
-	agree_compare(&p, &soft, &whpx);
+	both(&p, &code);
+}
+
+static void agree_in_corners(uint64_t seed)
+{
+	static struct code code;
+	static char name[32];
+	struct agree_program p = {
+		.name = name,
+		.mode = GUEST_LONG,
+		.model = model(),
+		.look = seed % 8 != 0,
+		.vectors = true,
+		.prepare = prepare_corners,
+		.host = seed % 4 >= 2 ? meddle : NULL,
+		.seed = seed,
+	};
+
+	snprintf(name, sizeof name, "corner %llu", (unsigned long long)seed);
+	generate_corners(&code, seed, !strcmp(p.model, "x86-64-v3"), PIECES);
+	both(&p, &code);
 }
 
 static uint64_t number(const char *name, uint64_t usual)
@@ -222,18 +304,31 @@ static uint64_t number(const char *name, uint64_t usual)
 	return text ? strtoull(text, NULL, 0) : usual;
 }
 
-static void random_guests(void **state)
+static void some_seeds(void (*fn)(uint64_t seed), unsigned usual)
 {
-	uint64_t from = number("VMA_AGREE_FROM", 0), count = number("VMA_AGREE_SEEDS", SEEDS);
+	uint64_t from = number("VMA_AGREE_FROM", 0), count = number("VMA_AGREE_SEEDS", usual);
 
-	(void)state;
 	for (uint64_t seed = from; seed < from + count; seed++)
-		agree(seed);
+		fn(seed);
 }
 
-int main(void)
+static void random_guests(void **state)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(random_guests)};
+	(void)state;
+	some_seeds(agree, SEEDS);
+}
 
+static void corners(void **state)
+{
+	(void)state;
+	some_seeds(agree_in_corners, CORNER_SEEDS);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(random_guests), cmocka_unit_test(corners)};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
