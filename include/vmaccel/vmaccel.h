@@ -228,7 +228,10 @@ typedef struct vma_vm_config {
 	 * accelerator has none. */
 	uint32_t sve;
 	int kick_signal;         /* KVM: the signal of a kick; 0: SIGUSR1. A handler is installed if it has none. */
-	uint64_t tsc_hz;         /* 0: the host's; with insn_hz: insn_hz */
+	/* Of the guest's TSC (arm64: CNTFRQ_EL0), 10^6 .. 10^10. VMA_E_NO_ACCEL where the accelerator has not got
+	 * VMA_CAP_TSC_SCALE and the host's is another, or from vma_vm_finalize where it has and does not take this one.
+	 * 0: the host's; with insn_hz: insn_hz */
+	uint64_t tsc_hz;
 	/* Instructions a second of guest time (10^6 .. 10^10): all time that the guest can see - TSC, APIC timer, PIT, its
 	 * clock - is a function of the instructions executed, HLT goes to the next timer's deadline at once (and exits
 	 * as VMA_EXIT_HLT if no timer runs), and RDRAND is a fixed sequence, so that a run with the same input can be
@@ -492,7 +495,9 @@ VMA_API int vma_vcpu_debug(vma_vcpu *vcpu, const vma_debug *debug);
 
 /* State is saved as typed, versioned elements (docs/vcpu.md), little-endian, the same from every accelerator. */
 enum {
-	VMA_STATE_TIME = 1u << 0 /* save: include time-like state; restore: write it */
+	/* save: include time-like state; restore: write it. In an x86 VM of several vCPUs the TSCs stand still from
+	 * then until the next run, where the accelerator can, so that they stay as far apart as they are. */
+	VMA_STATE_TIME = 1u << 0
 };
 /* Told of each element that could not be carried, in words; may be called several times during a call. */
 typedef struct vma_report {

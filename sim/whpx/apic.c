@@ -30,7 +30,7 @@ static uint64_t ops_now(void *o)
 static uint64_t ops_tsc(void *o, unsigned index)
 {
 	struct whpsim_vp *vp = vp_of(o, index);
-	return vp && vp->cpu ? whpsim_tsc(vp) + vp->cpu->tsc_offset : 0;
+	return vp && vp->cpu ? whpsim_tsc_of(vp->partition) + vp->cpu->tsc_offset : 0;
 }
 
 static void ops_wake(void *o, unsigned index)

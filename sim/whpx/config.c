@@ -45,6 +45,7 @@ static const struct {
 	{"disabled", offsetof(struct whpsim_config, disabled)},
 	{"denied", offsetof(struct whpsim_config, denied)},
 	{"absent", offsetof(struct whpsim_config, absent)},
+	{"no-tsc-scaling", offsetof(struct whpsim_config, no_tsc_scaling)},
 };
 
 /* Answers that are as plausible as the simulation's own. Under `otherwise` a guest must not notice. */
@@ -152,7 +153,7 @@ static bool take(struct whpsim_config *c, const char *word)
 		return true;
 	if (!strncmp(word, "no-", 3))
 		return take_away(&c->features.AsUINT64, features, FEATURES, word + 3) ||
-		       take_away(&c->exits.AsUINT64, exits, EXITS, word + 3);
+		       take_away(&c->exits.AsUINT64, exits, EXITS, word + 3) || take_flag(c, word);
 	if (take_number(word, "gpa", 32, WHPSIM_GPA_BITS, &bits)) {
 		c->gpa_bits = (unsigned)bits;
 		return true;

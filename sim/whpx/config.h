@@ -32,6 +32,7 @@ struct whpsim_config {
 	bool disabled;      /* the hypervisor is not present */
 	bool denied;        /* WHvSetupPartition answers E_ACCESSDENIED */
 	bool absent;        /* the DLLs are not there */
+	bool no_tsc_scaling; /* ProcessorClockFrequency takes the host's alone */
 	bool invalid;       /* VMA_WHPX_SIM was not understood: everything fails */
 	/* What documents leave open, the other way: each alone, or all of them by `otherwise`. */
 	bool halt_at;           /* RIP at the exit of a HLT is at it */
@@ -59,9 +60,9 @@ struct whpsim_config {
 };
 
 /* Comma-separated, all of it optional: 1803, 1809, 2004, 11 (which it is by default), 24h2; hostile=SEED; slow=NS;
- * gpaBITS; one-partition; invalidarg; disabled; denied; absent; no-FEATURE (names in config.c); the words of replay.h;
- * halt-at and its like (names in config.c), otherwise: all of them; mapBITS; missing=NAME and fixed=NAME, the number of
- * a register.
+ * gpaBITS; one-partition; invalidarg; disabled; denied; absent; no-tsc-scaling; no-FEATURE (names in config.c); the
+ * words of replay.h; halt-at and its like (names in config.c), otherwise: all of them; mapBITS; missing=NAME and
+ * fixed=NAME, the number of a register.
  * Replaces what was set. -1: not understood, and nothing changed. Not while a partition exists. */
 int whpsim_configure(const char *text);
 /* As configured, else by the environment's VMA_WHPX_SIM as it is at the first call. */

@@ -175,9 +175,7 @@ bool whpsim_hostile_window_(struct whpsim_hostile *h)
 
 uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h)
 {
-	if (one_in(h, 64))
-		h->tsc += roll(h) >> 40;
-	return h->tsc;
+	return one_in(h, 64) ? roll(h) >> 40 : 0;
 }
 
 uint32_t whpsim_hostile_xsave(void)

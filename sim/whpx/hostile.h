@@ -9,7 +9,6 @@
 
 struct whpsim_hostile {
 	uint64_t random;    /* 0: off */
-	uint64_t tsc;       /* jumped by so much */
 	uint64_t page;      /* the page that was not populated when last asked for, + 1 */
 	uint32_t populated; /* so many faults are left out: the host was advised */
 	uint32_t late;      /* polls that a cancel is still to be kept back */
@@ -61,7 +60,7 @@ static inline bool whpsim_hostile_window(struct whpsim_hostile *h)
 {
 	return h->random && whpsim_hostile_window_(h);
 }
-/* What the TSC has jumped ahead. */
+/* The TSC jumps ahead by so much now. */
 static inline uint64_t whpsim_hostile_tsc(struct whpsim_hostile *h)
 {
 	return h->random ? whpsim_hostile_tsc_(h) : 0;

@@ -34,12 +34,20 @@ void whpsim_time_resume(struct whpsim_partition *p)
 		whpsim_apic_time_moved(p);
 }
 
+uint64_t whpsim_tsc_of(const struct whpsim_partition *p)
+{
+	__extension__ unsigned __int128 v = (unsigned __int128)whpsim_time_ns(p) * p->properties.tsc_hz;
+	return (uint64_t)(v / 1000000000) + atomic_load_explicit(&p->tsc_jumped, memory_order_relaxed);
+}
+
 uint64_t whpsim_tsc(void *o)
 {
 	struct whpsim_vp *vp = o;
-	__extension__ unsigned __int128 v =
-		(unsigned __int128)whpsim_time_ns(vp->partition) * vp->partition->properties.tsc_hz;
-	return (uint64_t)(v / 1000000000) + whpsim_hostile_tsc(&vp->hostile);
+	struct whpsim_partition *p = vp->partition;
+	uint64_t jump = whpsim_hostile_tsc(&vp->hostile);
+	if (jump && atomic_load(&p->time_stopped_at) == UINT64_MAX)
+		atomic_fetch_add(&p->tsc_jumped, jump);
+	return whpsim_tsc_of(p);
 }
 
 HRESULT WHvSuspendPartitionTime(WHV_PARTITION_HANDLE Partition)

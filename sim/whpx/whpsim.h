@@ -116,6 +116,7 @@ struct whpsim_partition {
 	/* partition time */
 	_Atomic uint64_t time_offset; /* host time minus partition time, ns */
 	_Atomic uint64_t time_stopped_at; /* partition time while suspended; UINT64_MAX: it runs */
+	_Atomic uint64_t tsc_jumped;      /* hostile: so far ahead, on every VP */
 };
 
 /* NULL: no partition of ours. */
@@ -192,6 +193,7 @@ uint64_t whpsim_host_ns(void);
 void whpsim_yield(void);
 uint64_t whpsim_time_ns(const struct whpsim_partition *p); /* partition time */
 void whpsim_time_resume(struct whpsim_partition *p);       /* a run resumes it */
-uint64_t whpsim_tsc(void *vp);                             /* before the VP's offset */
+uint64_t whpsim_tsc(void *vp);                             /* before the VP's offset; by the VP's owner */
+uint64_t whpsim_tsc_of(const struct whpsim_partition *p);  /* the same, by anybody */
 
 #endif

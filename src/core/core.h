@@ -107,6 +107,7 @@ struct vma_vm {
 	void *priv; /* be->vm_size bytes, zeroed */
 	vma_vm_config config;
 	vma_platform_info info;
+	atomic_bool time_stands; /* be->time has been told so; until the next run */
 	enum vma_vm_phase phase;
 	struct os_mutex lock;        /* regions, vCPU list, phase */
 	struct vma_region **regions; /* sorted by gpa */
@@ -169,6 +170,8 @@ enum { VMA_NATIVE_VM, VMA_NATIVE_VCPU, VMA_NATIVE_SYSTEM }; /* of WHPX VM alone 
 enum { VMA_SVE_MAX = 256 };
 #define VMA_INSN_HZ_MIN 1000000u
 #define VMA_INSN_HZ_MAX UINT64_C(10000000000)
+#define VMA_TSC_HZ_MIN VMA_INSN_HZ_MIN
+#define VMA_TSC_HZ_MAX VMA_INSN_HZ_MAX
 /* The clock of instructions: how many, its nanoseconds (those of vma_vm_clock_get but for what was set there), its rate,
  * and the nanoseconds until the local APIC's timer expires (UINT64_MAX: it does not), which its registers round. */
 struct vma_insn_state {
@@ -221,6 +224,9 @@ struct vma_backend {
 	int (*clock_set)(struct vma_vm *vm, uint64_t ns);                         /* optional */
 	/* ns on the clock of vma_x86_pit_channel.count_load_time; NULL: os_now_ns. optional */
 	uint64_t (*now)(struct vma_vm *vm);
+	/* x86: the vCPUs' TSCs stand still (stop), whatever else of time does, and can be read and written; and go on.
+	 * vm->lock; no vCPU is inside run, and none will be before they go on. optional */
+	int (*time)(struct vma_vm *vm, bool stop);
 	int (*irqchip_get)(struct vma_vm *vm, vma_x86_irqchip *chip);             /* optional */
 	int (*irqchip_set)(struct vma_vm *vm, const vma_x86_irqchip *chip);       /* optional */
 
@@ -314,6 +320,24 @@ uint64_t vma_x86_debug_dr7(const vma_debug *d);
 /* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes
  * when there is none. */
 void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* A counter that can be told to stand still: what it shows where the one below, which never does, shows `raw`. */
+struct vma_still {
+	_Atomic uint64_t at, lost; /* at: where it stands; 0: it goes */
+};
+static inline uint64_t vma_still_read(const struct vma_still *s, uint64_t raw)
+{
+	uint64_t at = atomic_load_explicit(&s->at, memory_order_acquire);
+
+	return at ? at : raw - atomic_load_explicit(&s->lost, memory_order_relaxed);
+}
+static inline void vma_still_set(struct vma_still *s, uint64_t raw, bool stop)
+{
+	uint64_t now = vma_still_read(s, raw);
+
+	if (!stop)
+		atomic_store_explicit(&s->lost, raw - now, memory_order_relaxed);
+	atomic_store_explicit(&s->at, stop ? now + !now : 0, memory_order_release);
+}
 /* Guest writes that signal an eventfd: a list that the back end keeps from being used while it changes. `list` is freed
  * with os_free. hit: the write was such a one, and has done its work. */
 struct vma_ioevents {

@@ -384,6 +384,8 @@ static int apply(struct plan *p, struct plan *old)
 
 	if (rc)
 		return rc;
+	if (p->time.count)
+		vma_time_stop(p->v->vm);
 	put_clock(p); /* first: the other time-like state is relative to it */
 	rc = put_state(p);
 	if (!rc)

@@ -186,6 +186,8 @@ int vma_save_x86(vma_vcpu *v, void *buf, size_t *size, uint32_t flags)
 	struct vma_writer w;
 	int rc;
 
+	if (flags & VMA_STATE_TIME)
+		vma_time_stop(v->vm);
 	rc = gather(v);
 	if (rc)
 		return rc;

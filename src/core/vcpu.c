@@ -290,6 +290,11 @@ int vma_vcpu_run(vma_vcpu *v)
 	runs = atomic_load_explicit(&v->runs, memory_order_relaxed);
 	if (UNLIKELY(runs & 1))
 		return vma_fail(VMA_E_STATE, "vCPU %u is inside vma_vcpu_run already", v->index);
+	if (UNLIKELY(atomic_load_explicit(&v->vm->time_stands, memory_order_acquire))) {
+		rc = vma_time_go(v->vm);
+		if (rc)
+			return rc;
+	}
 	atomic_store_explicit(&v->runs, runs + 1, memory_order_relaxed);
 	rc = run(v);
 	atomic_store_explicit(&v->runs, runs + 2, memory_order_release);

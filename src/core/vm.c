@@ -18,6 +18,8 @@ static int check_config(const vma_vm_config *c)
 		return vma_fail(VMA_E_INVALID, "sve %u is no multiple of 16 up to 256", c->sve);
 	if (c->insn_hz && (c->insn_hz < VMA_INSN_HZ_MIN || c->insn_hz > VMA_INSN_HZ_MAX))
 		return vma_fail(VMA_E_INVALID, "insn_hz %llu is not in 10^6 .. 10^10", (ull)c->insn_hz);
+	if (c->tsc_hz && (c->tsc_hz < VMA_TSC_HZ_MIN || c->tsc_hz > VMA_TSC_HZ_MAX))
+		return vma_fail(VMA_E_INVALID, "tsc_hz %llu is not in 10^6 .. 10^10", (ull)c->tsc_hz);
 	if (c->insn_hz && c->max_vcpus > 1)
 		return vma_fail(VMA_E_INVALID, "a clock of instructions is for one vCPU, not %u", c->max_vcpus);
 	if (c->kick_signal < 0 || c->kick_signal > 64)
@@ -44,9 +46,19 @@ static int check_caps(const vma_vm *vm)
 		return vma_fail(VMA_E_NO_ACCEL, cannot, i->name, "exits for hypercalls");
 	if (c->insn_hz && !(i->caps & VMA_CAP_INSN_COUNT))
 		return vma_fail(VMA_E_NO_ACCEL, cannot, i->name, "a clock of instructions");
-	if (c->tsc_hz && c->tsc_hz != os_tsc_hz() && !(i->caps & VMA_CAP_TSC_SCALE))
-		return vma_fail(VMA_E_NO_ACCEL, cannot, i->name, "a guest TSC frequency of choice");
 	return 0;
+}
+
+/* Without scaling a guest's TSC runs at the host's frequency, which is known within 250 ppm (KVM takes that, too). */
+static int check_tsc(const vma_vm *vm)
+{
+	uint64_t want = vm->config.tsc_hz, own = !want || vm->tsc_hz ? vm->tsc_hz : os_tsc_hz();
+	uint64_t off = want > own ? want - own : own - want;
+
+	if (!want || off <= own / 4000 || vm->info.caps & VMA_CAP_TSC_SCALE)
+		return 0;
+	return vma_fail(VMA_E_NO_ACCEL, "tsc_hz %llu: %s cannot scale the TSC here, which runs at %llu", (ull)want,
+			vm->info.name, (ull)own);
 }
 
 /* The library's own controllers stand between the core and the back end. */
@@ -118,6 +130,8 @@ static int open_vm(vma_vm *vm)
 	}
 	/* Opening may have found less than probing promised. */
 	rc = check_caps(vm);
+	if (!rc)
+		rc = check_tsc(vm);
 	if (!rc)
 		rc = vm->arch->vm_init(vm);
 	if (rc) {

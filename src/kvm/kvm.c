@@ -185,18 +185,6 @@ static int reserve_pages(struct vma_vm *vm)
 	return rc ? rc : vma_kvm_vm_ioctl(vm, KVM_SET_TSS_ADDR, (void *)0xfffbd000ul);
 }
 
-/* Without scaling a guest's TSC runs at the host's frequency; KVM takes up to 250 ppm off as that. */
-static int check_tsc(const struct vma_vm *vm)
-{
-	uint64_t want = vm->config.tsc_hz, host = want ? os_tsc_hz() : 0;
-	uint64_t off = want > host ? want - host : host - want;
-
-	if (!want || vma_kvm_host.tsc_control || off <= host / 4000)
-		return 0;
-	return vma_fail(VMA_E_NO_HOST, "tsc_hz %llu: this processor cannot scale the TSC; it runs at %llu",
-			(unsigned long long)want, (unsigned long long)host);
-}
-
 static int open_parts(struct vma_vm *vm)
 {
 	struct vma_kvm_vm *k = vm->priv;
@@ -226,11 +214,9 @@ static void vm_close(struct vma_vm *vm)
 static int vm_open(struct vma_vm *vm)
 {
 	struct vma_kvm_vm *k = vm->priv;
-	int rc = check_tsc(vm);
+	int rc;
 
 	k->fd = k->system = -1;
-	if (rc)
-		return rc;
 	rc = os_kick_signal(vm->config.kick_signal, vma_kvm_kick_hook);
 	if (rc < 0)
 		return vma_fail_os(rc, "sigaction for the kick signal");

@@ -43,9 +43,14 @@ static uint64_t op_now(void *o)
 	return os_now_ns();
 }
 
-uint64_t pc_tsc_clock(const struct pc_vm *pc)
+static uint64_t raw_clock(const struct pc_vm *pc)
 {
 	return pc->tsc_is_host ? os_tsc() : os_now_ns();
+}
+
+uint64_t pc_tsc_clock(const struct pc_vm *pc)
+{
+	return vma_still_read(&pc->still, raw_clock(pc));
 }
 
 /* By the host's counter where that can be: its measured frequency is not exact, and no deadline may come early. */
@@ -301,6 +306,23 @@ int pc_msi(struct vma_vm *vm, uint64_t address, uint32_t data)
 int pc_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign)
 {
 	return vma_irqfd_change(&vm->pc->irqfds, eventfd, gsi, assign);
+}
+
+/* Deadlines come later then: the timer thread looks at the TSC again when it wakes. Ours stands before the guest's
+ * does, and goes after it, so that none comes early. */
+int pc_time(struct vma_vm *vm, bool stop)
+{
+	struct pc_vm *pc = vm->pc;
+	int rc;
+
+	if (!pc->bare->time)
+		return VMA_E_NO_ACCEL;
+	if (stop)
+		vma_still_set(&pc->still, raw_clock(pc), true);
+	rc = pc->bare->time(vm, stop);
+	if (stop == !!rc)
+		vma_still_set(&pc->still, raw_clock(pc), false);
+	return rc;
 }
 
 int pc_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip)

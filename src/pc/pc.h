@@ -14,7 +14,8 @@
 /* The slots of the table in front. The others are the back end's, with `.bare`; not `library`, cpuid_max as it is. */
 #define PC_SLOTS                                                                                                       \
 	.vm_open = pc_vm_open, .vm_close = pc_vm_close, .vm_finalize = pc_vm_finalize, .irq_line = pc_irq_line,        \
-	.msi = pc_msi, .irqfd = pc_irqfd, .irqchip_get = pc_irqchip_get, .irqchip_set = pc_irqchip_set,                \
+	.msi = pc_msi, .irqfd = pc_irqfd, .time = pc_time, .irqchip_get = pc_irqchip_get,                              \
+	.irqchip_set = pc_irqchip_set,                                                                                 \
 	.vcpu_open = pc_vcpu_open, .vcpu_close = pc_vcpu_close, .run = pc_run, .complete = pc_complete,                \
 	.fetch = pc_fetch, .commit = pc_commit, .get_msrs = pc_get_msrs, .set_msrs = pc_set_msrs, .nmi = pc_nmi,       \
 	.kick = pc_kick
@@ -46,6 +47,7 @@ int pc_vm_finalize(struct vma_vm *vm);
 int pc_irq_line(struct vma_vm *vm, uint32_t gsi, int level);
 int pc_msi(struct vma_vm *vm, uint64_t address, uint32_t data);
 int pc_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
+int pc_time(struct vma_vm *vm, bool stop);
 int pc_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip);
 int pc_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
 int pc_vcpu_open(struct vma_vcpu *v);
@@ -86,6 +88,7 @@ struct pc_vm {
 	struct pc_vcpu **vcpus; /* max_vcpus entries; under the lock */
 	size_t callers_ranges;  /* of vm->msr_ranges, the caller's come first */
 	bool tsc_is_host;       /* the guest's TSC is the host's counter and an offset */
+	struct vma_still still; /* on the clock of pc_tsc_clock */
 	bool has_deadline;      /* CPUID shows the TSC deadline */
 	struct os_mutex lock;   /* around every call into irq/ */
 	struct os_cond moved;   /* the timer thread waits here */

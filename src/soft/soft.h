@@ -84,7 +84,8 @@ struct soft_vm {
 	uint64_t idle_ns; /* with insn_hz: what the clock was moved on while the vCPU waited */
 	uint64_t seen_ns; /* with insn_hz: the clock for other threads than the vCPU's */
 	uint64_t tsc_hz;  /* the guest's */
-	bool tsc_is_host; /* the host's counter unchanged */
+	bool tsc_is_host; /* the host's counter unchanged, but for: */
+	struct vma_still still;
 	uint64_t base_ns;
 	int64_t clock_offset;
 };
@@ -120,6 +121,7 @@ uint64_t soft_clock_now(struct vma_vm *vm);
 uint64_t soft_now(struct soft_vm *sv);
 void soft_time_show(struct soft_vm *sv);
 uint64_t soft_tsc(void *o);
+int soft_tsc_stop(struct vma_vm *vm, bool stop);
 int soft_clock_get(struct vma_vm *vm, uint64_t *ns);
 int soft_clock_set(struct vma_vm *vm, uint64_t ns);
 void soft_time_keep(struct soft_vm *sv);

@@ -54,11 +54,24 @@ uint64_t soft_clock_now(struct vma_vm *vm)
 	return soft_now(vm->priv);
 }
 
+static uint64_t raw_tsc(struct soft_vm *sv)
+{
+	return sv->tsc_is_host ? os_tsc() : scale(since_start(sv), sv->tsc_hz, NS);
+}
+
 /* The counter before the vCPU's own offset. */
 uint64_t soft_tsc(void *o)
 {
 	struct soft_vm *sv = ((struct soft_vcpu *)o)->vm;
-	return sv->tsc_is_host ? os_tsc() : scale(since_start(sv), sv->tsc_hz, NS);
+	return vma_still_read(&sv->still, raw_tsc(sv));
+}
+
+/* Deadlines by it come later: who waits for one looks at it again. */
+int soft_tsc_stop(struct vma_vm *vm, bool stop)
+{
+	struct soft_vm *sv = vm->priv;
+	vma_still_set(&sv->still, raw_tsc(sv), stop);
+	return 0;
 }
 
 static uint64_t clock_now(struct soft_vm *sv)

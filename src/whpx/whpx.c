@@ -10,28 +10,12 @@ int whpx_set_property(struct whpx_vm *wm, WHV_PARTITION_PROPERTY_CODE code, cons
 	return hr ? whpx_fail(hr, "WHvSetPartitionProperty") : 0;
 }
 
-static uint64_t apart(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : b - a;
-}
-
-/* Without scaling a guest's TSC runs at the host's frequency. */
-static int check_config(const struct vma_vm *vm)
-{
-	uint64_t want = vm->config.tsc_hz, host = whpx_host.tsc_hz ? whpx_host.tsc_hz : os_tsc_hz();
-
-	if (want && apart(want, host) > host / 4000)
-		return vma_fail(VMA_E_NO_ACCEL, "tsc_hz %llu: whpx does not scale the TSC; it runs at %llu",
-				(unsigned long long)want, (unsigned long long)host);
-	return 0;
-}
-
 /* Where it is not the host's counter by the frequency that Windows says it has. */
 static uint64_t own_tsc_hz(void)
 {
-	uint64_t host = os_tsc_hz();
+	uint64_t host = os_tsc_hz(), said = whpx_host.tsc_hz, off = said > host ? said - host : host - said;
 
-	return apart(whpx_host.tsc_hz, host) > host / 4000 ? whpx_host.tsc_hz : 0;
+	return off > host / 4000 ? said : 0;
 }
 
 static void delete_partition(struct whpx_vm *wm)
@@ -57,12 +41,11 @@ static void vm_close(struct vma_vm *vm)
 static int vm_open(struct vma_vm *vm)
 {
 	struct whpx_vm *wm = whpx_vm(vm);
-	int rc = check_config(vm);
+	int rc;
 
 	wm->vm = vm;
 	vm->tsc_hz = own_tsc_hz();
-	if (!rc)
-		rc = whpx_mem_open(wm);
+	rc = whpx_mem_open(wm);
 	if (!rc && vm->config.irqchip == VMA_IRQCHIP_PLATFORM) {
 		rc = whpx_chips_open(wm);
 		if (rc)
@@ -109,6 +92,36 @@ static int set_exits(struct whpx_vm *wm)
 	return rc;
 }
 
+static bool scaled(const struct vma_vm *vm)
+{
+	return vm->config.tsc_hz && vm->config.tsc_hz != whpx_tsc_hz() && vm->info.caps & VMA_CAP_TSC_SCALE;
+}
+
+/* Which frequencies Windows takes is not written anywhere: what it refuses may have been that. */
+static int refuse_tsc(const struct vma_vm *vm, int rc)
+{
+	if (!scaled(vm) || (rc != VMA_E_NATIVE && rc != VMA_E_NO_HOST))
+		return rc;
+	return vma_fail(VMA_E_NO_ACCEL, "tsc_hz %llu, where the host's TSC runs at %llu: %s",
+			(unsigned long long)vm->config.tsc_hz, (unsigned long long)whpx_tsc_hz(), vma_why());
+}
+
+static int set_tsc(struct whpx_vm *wm)
+{
+	uint64_t hz = wm->vm->config.tsc_hz;
+	int rc = scaled(wm->vm) ? whpx_set_property(wm, WHvPartitionPropertyCodeProcessorClockFrequency, &hz, sizeof(hz))
+				: 0;
+
+	return rc ? refuse_tsc(wm->vm, rc) : 0;
+}
+
+static int start(struct whpx_vm *wm)
+{
+	HRESULT hr = WHPX(SetupPartition, wm->partition);
+
+	return hr ? refuse_tsc(wm->vm, whpx_fail(hr, "WHvSetupPartition")) : 0;
+}
+
 static int set_up(struct whpx_vm *wm)
 {
 	struct vma_vm *vm = wm->vm;
@@ -123,13 +136,15 @@ static int set_up(struct whpx_vm *wm)
 	if (!rc)
 		rc = set_apic(wm);
 	if (!rc)
+		rc = set_tsc(wm);
+	if (!rc)
 		rc = whpx_cpuid_setup(vm);
 	if (!rc)
 		rc = whpx_msr_setup(vm);
-	if (rc)
-		return rc;
-	hr = WHPX(SetupPartition, wm->partition);
-	rc = hr ? whpx_fail(hr, "WHvSetupPartition") : whpx_mem_setup(wm);
+	if (!rc)
+		rc = start(wm);
+	if (!rc)
+		rc = whpx_mem_setup(wm);
 	return !rc && wm->chips ? whpx_chips_start(wm, x2apic(vm)) : rc;
 }
 
@@ -152,6 +167,17 @@ static int native(struct vma_vm *vm, struct vma_vcpu *v, int what, void **handle
 		return vma_fail(VMA_E_STATE, "the partition is made by vma_vm_finalize");
 	*handle = wm->partition;
 	return 0;
+}
+
+/* All of the partition's time; a run resumes it, too. */
+static int set_time(struct vma_vm *vm, bool stop)
+{
+	HRESULT hr;
+
+	if (!whpx_api.SuspendPartitionTime || !whpx_api.ResumePartitionTime)
+		return VMA_E_NO_HOST;
+	hr = stop ? WHPX(SuspendPartitionTime, whpx_vm(vm)->partition) : WHPX(ResumePartitionTime, whpx_vm(vm)->partition);
+	return hr ? whpx_fail(hr, stop ? "WHvSuspendPartitionTime" : "WHvResumePartitionTime") : 0;
 }
 
 static const struct vma_backend library;

@@ -23,7 +23,7 @@
 	X(GetVirtualProcessorXsaveState) X(SetVirtualProcessorXsaveState) X(QueryGpaRangeDirtyBitmap)                  \
 	X(RequestInterrupt) X(GetVirtualProcessorInterruptControllerState2)                                            \
 	X(SetVirtualProcessorInterruptControllerState2)
-#define WHPX_OPTIONAL(X) X(AdviseGpaRange)
+#define WHPX_OPTIONAL(X) X(AdviseGpaRange) X(SuspendPartitionTime) X(ResumePartitionTime)
 
 struct whpx_api {
 #define X(name) __typeof__(WHv##name) *name;
@@ -75,6 +75,7 @@ struct whpx_host {
 	uint64_t tsc_hz; /* 0: not said */
 	uint32_t gpa_bits;
 	bool msr_actions; /* MsrActionList is known */
+	bool tsc_scale;   /* ProcessorClockFrequency takes another than the host's */
 	bool no_pending_event; /* there is no register PendingEvent */
 	uint32_t context_size; /* how much of an exit context it takes */
 	struct whpx_answers tried;
@@ -87,6 +88,7 @@ void whpx_probe(vma_platform_info *info);
  * the call whose failure *hr means that the platform cannot be used. */
 void whpx_try_properties(WHV_PARTITION_HANDLE p);
 const char *whpx_try_out(WHV_PARTITION_HANDLE p, uint8_t *page, HRESULT *hr);
+uint64_t whpx_tsc_hz(void); /* of a guest's TSC where no other was asked for */
 /* Why there is no hypervisor for us, where CPUID names this one; "": none. */
 const char *whpx_absent(const char *hypervisor);
 int whpx_facts(vma_fact *say, void *opaque); /* whpx_facts.c */

@@ -94,6 +94,21 @@ static const char *absent(const char **remedy)
 
 static _Alignas(4096) uint8_t page[WHPX_PAGE]; /* the probe's guest memory */
 
+uint64_t whpx_tsc_hz(void)
+{
+	return whpx_host.tsc_hz ? whpx_host.tsc_hz : os_tsc_hz();
+}
+
+/* No capability tells of this: by another frequency than the host's, which every processor has. */
+static bool takes_frequency(WHV_PARTITION_HANDLE p)
+{
+	const uint64_t hz = whpx_tsc_hz() / 4 * 3;
+
+	return WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorClockFrequency, &hz, sizeof(hz)) == S_OK;
+}
+
+static const char setup[] = "WHvSetupPartition";
+
 /* The native call that failed, if one did. The first is tried out. */
 static HRESULT make_one(WHV_PARTITION_HANDLE *p, bool first, const char **call)
 {
@@ -108,9 +123,11 @@ static HRESULT make_one(WHV_PARTITION_HANDLE *p, bool first, const char **call)
 	hr = WHPX(SetPartitionProperty, *p, WHvPartitionPropertyCodeProcessorCount, &count, sizeof(count));
 	if (hr)
 		return hr;
-	if (first)
+	if (first) {
 		whpx_try_properties(*p);
-	*call = "WHvSetupPartition";
+		whpx_host.tsc_scale = whpx_host.tsc_scale && takes_frequency(*p);
+	}
+	*call = setup;
 	hr = WHPX(SetupPartition, *p);
 	if (hr)
 		return hr;
@@ -127,6 +144,21 @@ static HRESULT make_one(WHV_PARTITION_HANDLE *p, bool first, const char **call)
 	return *call ? hr : S_OK;
 }
 
+/* Whether the processor can scale may be found out at the set-up only. */
+static HRESULT make_first(WHV_PARTITION_HANDLE *p, const char **call)
+{
+	HRESULT hr;
+
+	whpx_host.tsc_scale = true;
+	hr = make_one(p, true, call);
+	if (!hr || *call != setup || !whpx_host.tsc_scale)
+		return hr;
+	WHPX(DeletePartition, *p);
+	*p = NULL;
+	whpx_host.tsc_scale = false;
+	return make_one(p, true, call);
+}
+
 /* A partition is made, set up, given memory and run: access may be denied, and another product may own the processor
  * although a hypervisor is said to be present. And a second one is made, which some Windows refuses a process. NULL: it
  * works. */
@@ -134,7 +166,7 @@ static const char *try_partitions(const char **remedy, bool *only_one)
 {
 	WHV_PARTITION_HANDLE p[2] = {NULL, NULL};
 	const char *call, *second;
-	HRESULT hr = make_one(&p[0], true, &call);
+	HRESULT hr = make_first(&p[0], &call);
 
 	*only_one = !hr && make_one(&p[1], false, &second) != S_OK;
 	for (int i = 0; i < 2; i++)
@@ -153,6 +185,7 @@ static uint32_t caps(const struct whpx_host *h)
 	c |= h->exits.X64MsrExit && h->msr_exits.UnhandledMsrs ? VMA_CAP_MSR_EXIT : 0;
 	c |= h->features.LocalApicEmulation ? VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_IRQFD : 0;
 	c |= h->exits.X64CpuidExit ? VMA_CAP_CPUID_EXIT : 0;
+	c |= h->tsc_scale ? VMA_CAP_TSC_SCALE : 0;
 	if (h->exceptions)
 		c |= VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;
 	return whpx_hypercall_known(h) ? c | VMA_CAP_HYPERCALL_EXIT : c;

@@ -113,6 +113,7 @@ static int open_vm(struct guest *g, const struct guest_options *o)
 		.cpuid_exits = o->cpuid_exits,
 		.hypercall_exits = o->hypercall_exits,
 		.insn_hz = o->insn_hz,
+		.tsc_hz = o->tsc_hz,
 	};
 	CONF_TRY(guest_vm(conf, &config, &g->vm));
 	if (o->configure)

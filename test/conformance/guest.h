@@ -46,7 +46,7 @@ struct guest_options {
 	const char *cpu_model;
 	vma_msr_policy msr_policy;
 	uint32_t cpuid_exits, hypercall_exits;
-	uint64_t insn_hz;
+	uint64_t insn_hz, tsc_hz;
 	uint32_t map_flags; /* 0: VMA_MAP_RWX */
 	int (*configure)(vma_vm *vm); /* before finalize; may be NULL */
 };

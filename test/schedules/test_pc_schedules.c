@@ -17,6 +17,7 @@
 #define attract kick_attract
 #include "core/kick.c"
 #undef attract
+#include "core/time.c"
 #include "core/vcpu.c"
 #include "pc/pc.c"
 #include "pc/pc_run.c"

@@ -16,6 +16,7 @@
 #include "explored.h"
 
 #include "core/kick.c"
+#include "core/time.c"
 #include "core/vcpu.c"
 #include "whpx/whpx_kick.c"
 

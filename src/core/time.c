@@ -1,0 +1,26 @@
+/* time.c - the guest's time stands still while several vCPUs are saved or restored with theirs, so that their TSCs are
+ * of one moment, whenever each one's turn comes. */
+#include "core/arch_x86.h"
+
+/* A platform that refuses leaves the TSCs a little apart, which is no reason not to save. */
+void vma_time_stop(vma_vm *vm)
+{
+	if (!vm->be->time || vm->config.max_vcpus < 2)
+		return;
+	os_lock(&vm->lock);
+	if (!atomic_load(&vm->time_stands) && vma_vm_runs(vm) != UINT64_MAX && !vm->be->time(vm, true))
+		atomic_store(&vm->time_stands, true);
+	os_unlock(&vm->lock);
+}
+
+int vma_time_go(vma_vm *vm)
+{
+	int rc;
+
+	os_lock(&vm->lock);
+	rc = atomic_load(&vm->time_stands) ? vm->be->time(vm, false) : 0;
+	if (!rc)
+		atomic_store(&vm->time_stands, false);
+	os_unlock(&vm->lock);
+	return rc;
+}
