@@ -123,9 +123,8 @@ static const struct vma_backend library;
 	.name = "soft", .accel = VMA_ACCEL_SOFT, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct soft_vm),           \
 	.vcpu_size = sizeof(struct soft_vcpu), .probe = probe, .cpuid_max = soft_cpuid_max, .map = soft_map,           \
 	.unmap = soft_unmap, .protect = soft_protect, .dirty_log = soft_dirty_log, .ioeventfd = soft_ioeventfd,        \
-	.clock_get = soft_clock_get, .clock_set = soft_clock_set, .now = soft_clock_now, .time = soft_tsc_stop,        \
-	.interrupt = soft_interrupt, .interrupt_ready = soft_interrupt_ready, .debug = soft_debug,                     \
-	.insns = soft_insns, .budget = soft_budget,                                                                    \
+	.clock_get = soft_clock_get, .clock_set = soft_clock_set, .now = soft_clock_now, .interrupt = soft_interrupt,  \
+	.interrupt_ready = soft_interrupt_ready, .debug = soft_debug, .insns = soft_insns, .budget = soft_budget,      \
 	.insn_state = soft_insn_state, .insn_clock = soft_insn_clock, .insn_timer = soft_insn_timer
 
 const struct vma_backend vma_backend_soft = {
@@ -137,6 +136,7 @@ const struct vma_backend vma_backend_soft = {
 	.irq_line = soft_irq_line,
 	.msi = soft_msi,
 	.irqfd = soft_irqfd,
+	.time = soft_tsc_stop,
 	.irqchip_get = soft_irqchip_get,
 	.irqchip_set = soft_irqchip_set,
 	.vcpu_open = soft_vcpu_open,

@@ -198,6 +198,7 @@ const struct vma_backend vma_backend_whpx = {
 	.irq_line = whpx_irq_line,
 	.msi = whpx_msi,
 	.irqfd = whpx_irqfd,
+	.time = set_time,
 	.irqchip_get = whpx_irqchip_get,
 	.irqchip_set = whpx_irqchip_set,
 	.vcpu_open = whpx_vcpu_open,
