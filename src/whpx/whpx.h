@@ -380,7 +380,8 @@ void whpx_runner_remove(struct whpx_vcpu *w); /* before its deletion; any thread
 HRESULT whpx_enter(struct whpx_vcpu *w);
 void whpx_kick(struct vma_kick *k);
 
-/* ------ instructions done here: whpx_emu.c, whpx_insn.c, whpx_msr.c, whpx_cpuid.c, whpx_hypercall.c ------ */
+/* ------ instructions done here: whpx_emu.c, whpx_burst.c, whpx_insn.c, whpx_msr.c, whpx_cpuid.c,
+ * whpx_hypercall.c ------ */
 
 /* The emulator. open makes w->cpu and w->emu; close takes NULLs (an open that failed). */
 int whpx_emu_open(struct whpx_vcpu *w);

@@ -1,22 +1,13 @@
 /* whpx_emu.c - instructions done here: what exits and is more than a plain access is executed by the software CPU
- * (cpu/x86) on the vCPU's registers and memory, one instruction a time. Where a place exits again and again it goes on
- * with the next ones while they meet devices, if an exit costs more than a few emulated instructions: real ones cost as
- * much as hundreds, the simulation's less than one.
+ * (cpu/x86) on the vCPU's registers and memory, one instruction a time; whpx_burst.c may go on with the next ones.
  *
  * An access to a device stops the software CPU with nothing of the instruction done; its answer makes it execute the
  * instruction again (cpu/x86/x86.h). What earlier instructions did stands in w->out by then. */
 #include <string.h>
 #include "whpx/whpx_emu.h"
-#include "whpx/whpx_insn.h"
 
-unsigned whpx_burst_limit = 32, whpx_burst_exit_ns = 2000;
-
-enum { RFLAGS_TF = 1 << 8, RFLAGS_RF = 1 << 16, RFLAGS_VM = 1 << 17 };
-/* Exits of a place until it is worth a try; devices until the platform has its turn again, which may have interrupts of
- * its own; exits to let go by after tries in vain, at most. */
-enum { TRY_AT = 2, DEVICES = 64, BACKOFF_MAX = 64 };
-enum { TIMED = 64 };        /* runs until what an exit costs counts as known */
-enum { ITERATIONS = 4096 }; /* of a string instruction without a device, in one go */
+enum { RFLAGS_VM = 1 << 17 };
+enum { TIMED = 64 }; /* runs until what an exit costs counts as known */
 
 /* ------ what the software CPU asks ------ */
 
@@ -353,9 +344,7 @@ static void load_pdptes(struct x86_cpu *c, struct whpx_vcpu *w)
 		memset(c->pdpte, 0, sizeof(c->pdpte));
 }
 
-/* With the memory lock: nothing that the software CPU remembers of memory is older than the last time the vCPU could
- * have changed it, or somebody its mappings. */
-static void look_at_memory(struct whpx_vcpu *w)
+void whpx_emu_look(struct whpx_vcpu *w)
 {
 	struct whpx_emu *e = w->emu;
 	struct x86_cpu *c = w->cpu;
@@ -380,7 +369,7 @@ static unsigned code_bits(const struct x86_cpu *c)
 	return attr & VMA_SEG_DB && !(c->eflags & RFLAGS_VM) ? 32 : 16;
 }
 
-static enum whpx_insn_class next_class(struct x86_cpu *c)
+enum whpx_insn_class whpx_emu_class(struct x86_cpu *c)
 {
 	uint8_t bytes[15];
 	unsigned n = x86_peek(c, bytes);
@@ -395,7 +384,7 @@ int whpx_emu_bytes(struct whpx_vcpu *w, unsigned back, uint8_t bytes[15])
 	if (n)
 		return n;
 	whpx_memory_lock(w);
-	look_at_memory(w);
+	whpx_emu_look(w);
 	w->cpu->rip -= back;
 	n = (int)x86_peek(w->cpu, bytes);
 	whpx_memory_unlock(w);
@@ -408,8 +397,8 @@ static enum whpx_insn_class class_at_rip(struct whpx_vcpu *w)
 	enum whpx_insn_class class;
 
 	whpx_memory_lock(w);
-	look_at_memory(w);
-	class = next_class(w->cpu);
+	whpx_emu_look(w);
+	class = whpx_emu_class(w->cpu);
 	whpx_memory_unlock(w);
 	return class;
 }
@@ -428,7 +417,7 @@ static void look_at_debug(struct whpx_vcpu *w, bool again)
 }
 
 /* An access that waits for its answer has changed nothing, unless an event was delivered before it. */
-static enum x86_stop_kind one(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(struct x86_cpu *c))
+enum x86_stop_kind whpx_emu_one(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(struct x86_cpu *c))
 {
 	struct x86_cpu *c = w->cpu;
 	bool event = c->inject_valid || c->exc_valid;
@@ -444,8 +433,8 @@ static enum x86_stop_kind step(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(str
 
 	look_at_debug(w, fn == x86_complete);
 	whpx_memory_lock(w);
-	look_at_memory(w);
-	kind = one(w, fn);
+	whpx_emu_look(w);
+	kind = whpx_emu_one(w, fn);
 	whpx_memory_unlock(w);
 	return kind;
 }
@@ -475,7 +464,7 @@ static int load(struct whpx_vcpu *w)
 	return (int)(w->v->exit.kind = (uint32_t)exit_internal(w, NULL));
 }
 
-static int done(struct whpx_vcpu *w, enum x86_stop_kind kind)
+int whpx_emu_done(struct whpx_vcpu *w, enum x86_stop_kind kind)
 {
 	int rc = w->emu->touched ? whpx_emu_store(w) : 0;
 
@@ -488,139 +477,9 @@ static int done(struct whpx_vcpu *w, enum x86_stop_kind kind)
 int whpx_emu_again(struct whpx_vcpu *w)
 {
 	if (w->emu_loaded)
-		return done(w, w->emu->kind);
+		return whpx_emu_done(w, w->emu->kind);
 	w->emu->touched = w->unstored = false;
 	return 0;
-}
-
-/* ------ bursts ------ */
-
-static struct whpx_site *site_of(struct whpx_vcpu *w, uint64_t rip)
-{
-	return &w->emu->sites[(rip ^ rip >> 6) % WHPX_SITES];
-}
-
-/* The shortest of some runs is nearly all exit. */
-void whpx_emu_timed(struct whpx_vcpu *w, uint64_t ns)
-{
-	if (ns < w->emu->exit_ns)
-		w->emu->exit_ns = ns;
-	w->untimed--;
-}
-
-static bool pays(const struct whpx_vcpu *w)
-{
-	return whpx_burst_limit && w->emu->exit_ns >= whpx_burst_exit_ns && !w->debug_on;
-}
-
-bool whpx_hot(struct whpx_vcpu *w)
-{
-	uint64_t rip = w->ctx.VpContext.Rip;
-	struct whpx_site *s = site_of(w, rip);
-
-	w->emu->site = NULL;
-	if (!pays(w))
-		return false;
-	if (s->rip != rip)
-		*s = (struct whpx_site){.rip = rip};
-	if (s->exits < TRY_AT) {
-		s->exits++;
-		return false;
-	}
-	if (s->skip) {
-		s->skip--;
-		return false;
-	}
-	w->emu->site = s;
-	return true;
-}
-
-/* A burst that met no device was in vain: the next ones are tried ever more seldom. */
-static void end_burst(struct whpx_vcpu *w)
-{
-	struct whpx_emu *e = w->emu;
-	struct whpx_site *s = e->site;
-
-	if (s && e->devices) {
-		s->backoff = 0;
-	} else if (s) {
-		s->backoff = (uint8_t)(s->backoff >= BACKOFF_MAX / 2 ? BACKOFF_MAX : s->backoff * 2 + 1);
-		s->skip = s->backoff;
-	}
-	e->site = NULL;
-}
-
-/* Somebody wants the vCPU, or an event or a trap is due between instructions. */
-static bool disturbed(const struct whpx_vcpu *w)
-{
-	const struct x86_cpu *c = w->cpu;
-
-	return atomic_load_explicit(&w->v->kick->attention, memory_order_relaxed) || w->v->irq_window ||
-	       w->nmi_pending || w->held || w->debug_on || c->inject_valid || c->exc_valid ||
-	       c->eflags & (RFLAGS_TF | RFLAGS_RF) || c->dr[7] & 0xff;
-}
-
-/* The local APIC is the platform's: its page is no device of ours. */
-static bool is_platforms(const struct whpx_vcpu *w, enum x86_stop_kind kind)
-{
-	uint64_t base = w->apic_base_known ? w->apic_base & ~UINT64_C(0xfff) : UINT64_C(0xfee00000);
-
-	return w->v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM && kind == X86_STOP_MMIO &&
-	       (w->cpu->stop.addr & ~UINT64_C(0xfff)) == base;
-}
-
-/* A string instruction with iterations left goes on, worth while or not: it is the exit's own. */
-static bool in_string(const struct whpx_vcpu *w)
-{
-	return w->cpu->rep_rip == w->cpu->rip;
-}
-
-static bool may_go_on(struct whpx_vcpu *w)
-{
-	const struct whpx_emu *e = w->emu;
-
-	if (disturbed(w))
-		return false;
-	if (in_string(w))
-		return e->insns < ITERATIONS;
-	return e->site && e->insns < whpx_burst_limit && next_class(w->cpu) == WHPX_INSN_PLAIN;
-}
-
-/* Until a device is met; BUDGET: without one. */
-static enum x86_stop_kind go_on(struct whpx_vcpu *w)
-{
-	struct whpx_emu *e = w->emu;
-	enum x86_stop_kind kind = X86_STOP_BUDGET;
-
-	whpx_memory_lock(w);
-	look_at_memory(w);
-	while (kind == X86_STOP_BUDGET && may_go_on(w)) {
-		kind = one(w, x86_step);
-		e->insns++;
-	}
-	whpx_memory_unlock(w);
-	if (!is_platforms(w, kind))
-		return kind;
-	x86_abandon(w->cpu);
-	return X86_STOP_BUDGET;
-}
-
-int whpx_emu_continue(struct whpx_vcpu *w)
-{
-	struct whpx_emu *e = w->emu;
-	enum x86_stop_kind kind = X86_STOP_BUDGET;
-
-	if (!w->emu_loaded || !(e->site || in_string(w))) /* not with what a WRMSR has changed behind it */
-		return 0;
-	if (e->devices < DEVICES || in_string(w))
-		kind = go_on(w);
-	if (kind == X86_STOP_BUDGET) {
-		end_burst(w);
-	} else {
-		e->insns = 0;
-		e->devices++;
-	}
-	return done(w, kind);
 }
 
 /* ------ the exit's instruction ------ */
@@ -632,7 +491,7 @@ int whpx_emulate(struct whpx_vcpu *w)
 	w->emu->insns = w->emu->devices = 0;
 	rc = load(w);
 	if (!rc)
-		rc = done(w, step(w, x86_step));
+		rc = whpx_emu_done(w, step(w, x86_step));
 	return rc ? rc : whpx_emu_continue(w);
 }
 
@@ -645,7 +504,7 @@ int whpx_emu_finish(struct whpx_vcpu *w)
 		answer(w);
 		w->emu->kind = step(w, x86_complete);
 	}
-	rc = done(w, w->emu->kind);
+	rc = whpx_emu_done(w, w->emu->kind);
 	if (rc <= 0 || w->v->exit.pending)
 		return rc > 0 ? 1 : rc;
 	w->stashed = rc;

@@ -1,9 +1,10 @@
-/* whpx_emu.h - between the emulator (whpx_emu.c) and its state, which is the vCPU's registers as the platform has them
- * (whpx_emu_state.c). */
+/* whpx_emu.h - between the emulator (whpx_emu.c), its going on with what follows (whpx_burst.c), and its state, which is
+ * the vCPU's registers as the platform has them (whpx_emu_state.c). */
 #ifndef VMA_WHPX_EMU_H
 #define VMA_WHPX_EMU_H
 
 #include "whpx/whpx.h"
+#include "whpx/whpx_insn.h"
 
 /* A place in the guest that exits: is it worth while to go on behind it? */
 struct whpx_site {
@@ -32,6 +33,19 @@ struct whpx_emu {
 	struct whpx_site sites[WHPX_SITES];
 	uint64_t exit_ns; /* what one costs at most, so far */
 };
+
+/* ------ whpx_emu.c ------ */
+
+/* With the memory lock: nothing that the software CPU remembers of memory is older than the last time the vCPU could
+ * have changed it, or somebody its mappings. */
+void whpx_emu_look(struct whpx_vcpu *w);
+/* With the memory lock, behind a look: the next instruction's class; x86_step or x86_complete. */
+enum whpx_insn_class whpx_emu_class(struct x86_cpu *c);
+enum x86_stop_kind whpx_emu_one(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(struct x86_cpu *c));
+/* Without it: what was executed goes into w->out. The exit's kind; 0: the instruction is complete; or an error. */
+int whpx_emu_done(struct whpx_vcpu *w, enum x86_stop_kind kind);
+
+/* ------ whpx_emu_state.c ------ */
 
 /* Room for the extended state, and the list of registers. */
 int whpx_emu_state_open(struct whpx_vcpu *w);
