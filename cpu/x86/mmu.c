@@ -375,6 +375,7 @@ unsigned x86_peek(struct x86_cpu *c, uint8_t bytes[15])
 
 static void new_generation(struct x86_cpu *c)
 {
+	c->tlb_drops++;
 	c->cache->generation++;
 	c->code_tag = c->cache->generation << 16 | (c->code_tag & 0xffff);
 	for (unsigned i = 0; i < X86_ITLB_SIZE; i++)

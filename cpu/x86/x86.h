@@ -204,6 +204,7 @@ struct x86_cpu {
 	 * is ahead: the head counts all of it. Exact between blocks and when stopped. */
 	uint64_t insns;
 	uint64_t insn_limit;         /* stop when insns reaches it; UINT64_MAX: never */
+	uint64_t tlb_drops;          /* counts the times that translations were dropped, by instructions or by the user */
 	uint8_t cpl, mmu_mode, mode; /* mode: enum x86_mode in internal.h */
 	bool vex_off;                /* VEX-encoded vector instructions raise #UD or #NM: x86_update_vex */
 	bool tf_active;              /* single step: blocks of one instruction (TF, user debug or breakpoints armed) */

@@ -421,8 +421,10 @@ enum x86_stop_kind whpx_emu_one(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(st
 {
 	struct x86_cpu *c = w->cpu;
 	bool event = c->inject_valid || c->exc_valid;
+	uint64_t drops = c->tlb_drops;
 	enum x86_stop_kind kind = fn(c);
 
+	w->emu->dropped |= c->tlb_drops != drops;
 	w->emu->touched |= event || c->exc_valid || !c->stop.needs_answer;
 	return kind;
 }

@@ -19,6 +19,7 @@ struct whpx_emu {
 	bool opening;          /* no vCPU to ask yet */
 	bool touched;          /* something was executed since it was stored */
 	enum x86_stop_kind kind; /* what that ended in */
+	bool dropped;          /* an instruction dropped translations, as the platform is still to do */
 	bool fresh;            /* loaded just now: nothing that the software CPU remembers of memory holds */
 	bool vectors;          /* loaded with extended state */
 	bool system;           /* ... with the registers that only system instructions use */

@@ -13,7 +13,8 @@ enum kind { WORD, DEBUG, FLAGS, SEGMENT, GDT, IDT, STATE, EVENT };
 #define GPR(NAME, n) {WHvX64Register##NAME, WORD, AT(r[n])}
 #define SEG(NAME, n) {WHvX64Register##NAME, SEGMENT, AT(seg[n])}
 
-/* First what every instruction may need, then what not every Windows has, then what only system instructions need. */
+/* First what every instruction may need, then what not every Windows has, then what only system instructions need, whose
+ * last not every processor has. */
 static const struct row {
 	WHV_REGISTER_NAME name;
 	uint8_t kind;
@@ -70,8 +71,9 @@ static const struct row {
 	{WHvX64RegisterSysenterCs, WORD, AT(sysenter_cs)},
 	{WHvX64RegisterSysenterEsp, WORD, AT(sysenter_esp)},
 	{WHvX64RegisterSysenterEip, WORD, AT(sysenter_eip)},
+	{WHvX64RegisterTscAux, WORD, AT(tsc_aux)},
 };
-enum { ROWS = sizeof(rows) / sizeof(*rows), XCR0_ROWS = 1, SYSTEM_ROWS = 8 };
+enum { ROWS = sizeof(rows) / sizeof(*rows), XCR0_ROWS = 1, SYSTEM_ROWS = 9, MSR_TSC_AUX = 0xc0000103 };
 _Static_assert((int)ROWS < (int)WHPX_BATCH, "one call");
 
 static const struct row *row_of(uint32_t i)
@@ -81,9 +83,11 @@ static const struct row *row_of(uint32_t i)
 	return &rows[!xcr0 && i >= ROWS - SYSTEM_ROWS - XCR0_ROWS ? i + XCR0_ROWS : i];
 }
 
-static uint32_t row_count(bool system)
+static uint32_t row_count(const struct whpx_vcpu *w, bool system)
 {
-	return (uint32_t)(ROWS - (system ? 0 : SYSTEM_ROWS) - (whpx_host.features.Xsave ? 0 : XCR0_ROWS));
+	bool aux = whpx_msr_has_register(w->vm, MSR_TSC_AUX);
+
+	return (uint32_t)(ROWS - (!system ? SYSTEM_ROWS : aux ? 0 : 1) - (whpx_host.features.Xsave ? 0 : XCR0_ROWS));
 }
 
 static void *place(struct x86_cpu *c, const struct row *r)
@@ -319,7 +323,7 @@ int whpx_emu_load(struct whpx_vcpu *w, bool system)
 
 	if (w->emu_loaded && (e->system || !system))
 		return 0;
-	e->base.count = row_count(system);
+	e->base.count = row_count(w, system);
 	for (uint32_t i = 0; i < e->base.count; i++)
 		e->base.names[i] = row_of(i)->name;
 	rc = whpx_get(w, &e->base);
@@ -355,6 +359,15 @@ static void keep_flags(struct whpx_vcpu *w)
 	w->fresh_events = false;
 }
 
+/* INVLPG and the like have no call of their own: what is loaded by MOV CR drops translations, and so does its register
+ * (nobody says that for certain). */
+static void drop_translations(struct whpx_vcpu *w)
+{
+	whpx_put(w, WHvX64RegisterCr3, w->cpu->cr3);
+	whpx_put(w, WHvX64RegisterCr4, w->cpu->cr4);
+	w->emu->dropped = false;
+}
+
 int whpx_emu_store(struct whpx_vcpu *w)
 {
 	struct whpx_emu *e = w->emu;
@@ -376,6 +389,8 @@ int whpx_emu_store(struct whpx_vcpu *w)
 		else
 			*whpx_add(&w->out, row_of(i)->name) = now;
 	}
+	if (e->dropped)
+		drop_translations(w);
 	keep_flags(w);
 	return 0;
 }
