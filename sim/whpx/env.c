@@ -135,15 +135,15 @@ static bool interrupt_pending(struct whpsim_vp *vp)
 	return vp->extint_valid || (whpsim_has_apic(vp->partition) && irq_pc_pending(&vp->partition->pc, vp->index));
 }
 
-/* A cancel that is kept back is asked for again. */
+/* A cancel that is kept back is asked for again when the guest has gone so far. */
 static bool canceled(struct whpsim_vp *vp)
 {
 	if (!atomic_load(&vp->cancel))
 		return false;
-	if (!whpsim_hostile_late(&vp->hostile))
-		return true;
-	atomic_store(&vp->attention, 1);
-	return false;
+	uint32_t later = whpsim_hostile_late(&vp->hostile);
+	if (later)
+		vp->cpu->insn_limit = vp->cpu->insns + later;
+	return !later;
 }
 
 static unsigned env_poll(void *o)

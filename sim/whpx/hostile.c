@@ -161,11 +161,10 @@ bool whpsim_hostile_unpopulated_(struct whpsim_hostile *h, uint64_t gpa)
 	return true;
 }
 
-bool whpsim_hostile_late_(struct whpsim_hostile *h)
+uint32_t whpsim_hostile_late_(struct whpsim_hostile *h)
 {
-	if (!h->late)
-		h->late = 1 + (uint32_t)(roll(h) >> 61);
-	return --h->late != 0;
+	h->late = h->late ? 0 : (uint32_t)(roll(h) >> 54);
+	return h->late;
 }
 
 bool whpsim_hostile_window_(struct whpsim_hostile *h)

@@ -11,14 +11,14 @@ struct whpsim_hostile {
 	uint64_t random;    /* 0: off */
 	uint64_t page;      /* the page that was not populated when last asked for, + 1 */
 	uint32_t populated; /* so many faults are left out: the host was advised */
-	uint32_t late;      /* polls that a cancel is still to be kept back */
+	uint32_t late;      /* instructions that a cancel was kept back for; 0: there is none */
 };
 
 void whpsim_hostile_init(struct whpsim_hostile *h, uint32_t vp_index);
 bool whpsim_hostile_early_(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x);
 void whpsim_hostile_exit_(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x);
 bool whpsim_hostile_unpopulated_(struct whpsim_hostile *h, uint64_t gpa);
-bool whpsim_hostile_late_(struct whpsim_hostile *h);
+uint32_t whpsim_hostile_late_(struct whpsim_hostile *h);
 bool whpsim_hostile_window_(struct whpsim_hostile *h);
 uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h);
 /* Bytes of nobody's, as many for one seed, that this host's XSAVE areas end with; 0 where nothing is hostile. */
@@ -50,10 +50,10 @@ static inline void whpsim_hostile_populate(struct whpsim_hostile *h)
 {
 	h->populated = 64;
 }
-/* A cancel was seen while running: not yet. */
-static inline bool whpsim_hostile_late(struct whpsim_hostile *h)
+/* A cancel was seen while running: so many instructions later; 0: now. */
+static inline uint32_t whpsim_hostile_late(struct whpsim_hostile *h)
 {
-	return h->random && whpsim_hostile_late_(h);
+	return h->random ? whpsim_hostile_late_(h) : 0;
 }
 /* Exit with an interrupt window that nobody asked for. */
 static inline bool whpsim_hostile_window(struct whpsim_hostile *h)

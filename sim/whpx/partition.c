@@ -140,8 +140,11 @@ HRESULT WHvSetupPartition(WHV_PARTITION_HANDLE Partition)
 	return r;
 }
 
-static void free_vp(struct whpsim_vp *vp)
+/* Cancels come from other threads, and must have returned before their processor goes. */
+static void free_vp(struct whpsim_vp *vp, const char *function)
 {
+	if (atomic_load(&vp->cancelling))
+		whpsim_breach(function, "another thread is inside WHvCancelRunVirtualProcessor");
 	x86_share_leave(vp->cpu);
 	x86_free(vp->cpu);
 	free(vp);
@@ -161,7 +164,7 @@ HRESULT WHvDeletePartition(WHV_PARTITION_HANDLE Partition)
 	whpsim_apic_stop(p);
 	for (uint32_t i = 0; i < WHPSIM_MAX_VPS; i++)
 		if (p->vps[i])
-			free_vp(p->vps[i]);
+			free_vp(p->vps[i], "WHvDeletePartition");
 	if (p->setup)
 		atomic_fetch_sub(&partitions_set_up, 1);
 	x86_share_free(p->share);
@@ -353,15 +356,13 @@ HRESULT WHvDeleteVirtualProcessor(WHV_PARTITION_HANDLE Partition, uint32_t VpInd
 	HRESULT r = whpsim_acquire(Partition, VpIndex, "WHvDeleteVirtualProcessor", &vp);
 	if (r != S_OK)
 		return r;
-	if (atomic_load(&vp->cancelling))
-		whpsim_breach("WHvDeleteVirtualProcessor", "another thread is inside WHvCancelRunVirtualProcessor");
 	struct whpsim_partition *p = vp->partition;
 	pthread_mutex_lock(&p->lock);
 	whpsim_stop_world(p, false);
 	pthread_mutex_lock(&p->irq_lock);
 	p->vps[VpIndex] = NULL;
 	pthread_mutex_unlock(&p->irq_lock);
-	free_vp(vp);
+	free_vp(vp, "WHvDeleteVirtualProcessor");
 	whpsim_start_world(p);
 	pthread_mutex_unlock(&p->lock);
 	return S_OK;

@@ -385,17 +385,33 @@ static bool aligned(const WHV_REGISTER_VALUE *v, const char *function)
 	return false;
 }
 
+/* Is there a register of this name here? Those of features that the processor has not are none. */
+static bool has(struct whpsim_vp *vp, const struct whpsim_row *row)
+{
+	WHV_REGISTER_VALUE v;
+	if (!row)
+		return false;
+	return (row->get != get_msr && row->get != get_apic) || row->get(vp, row, &v) == S_OK;
+}
+
+static bool has_all(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!has(vp, find((uint32_t)names[i])))
+			return false;
+	return true;
+}
+
 static HRESULT get(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_t count, WHV_REGISTER_VALUE *values)
 {
 	vp->counts.gets++;
 	vp->counts.get_names += count;
+	if (!has_all(vp, names, count))
+		return WHV_E_INVALID_VP_REGISTER_NAME;
 	for (uint32_t i = 0; i < count; i++) {
-		WHV_REGISTER_VALUE v = {.Reg128 = {{0}}};
 		const struct whpsim_row *row = find((uint32_t)names[i]);
-		HRESULT r = row ? row->get(vp, row, &v) : WHV_E_INVALID_VP_REGISTER_NAME;
-		if (r != S_OK)
-			return r;
-		values[i] = v;
+		values[i] = (WHV_REGISTER_VALUE){.Reg128 = {{0}}};
+		row->get(vp, row, &values[i]);
 	}
 	return S_OK;
 }
@@ -415,15 +431,6 @@ HRESULT WHvGetVirtualProcessorRegisters(WHV_PARTITION_HANDLE Partition, uint32_t
 	r = get(vp, RegisterNames, RegisterCount, RegisterValues);
 	whpsim_release(vp);
 	return r;
-}
-
-/* Is there a register of this name here? Those of features that the processor has not are none. */
-static bool has(struct whpsim_vp *vp, const struct whpsim_row *row)
-{
-	WHV_REGISTER_VALUE v;
-	if (!row)
-		return false;
-	return (row->get != get_msr && row->get != get_apic) || row->get(vp, row, &v) == S_OK;
 }
 
 /* As MOV CR3 would do it (SDM vol. 3, 4.4.1). */
@@ -462,9 +469,8 @@ static HRESULT set(struct whpsim_vp *vp, const WHV_REGISTER_NAME *names, uint32_
 	HRESULT r = S_OK;
 	vp->counts.sets++;
 	vp->counts.set_names += count;
-	for (uint32_t i = 0; i < count; i++)
-		if (!has(vp, find((uint32_t)names[i])))
-			return WHV_E_INVALID_VP_REGISTER_NAME;
+	if (!has_all(vp, names, count))
+		return WHV_E_INVALID_VP_REGISTER_NAME;
 	for (uint32_t i = 0; i < count && r == S_OK; i++) {
 		const struct whpsim_row *row = find((uint32_t)names[i]);
 		bool fixed = listed(whpsim_config()->fixed, whpsim_config()->fixed_count, (uint32_t)names[i]);

@@ -58,11 +58,21 @@ static void prepare(struct whpsim_vp *vp)
 	x86_host_wrote(vp->partition->share); /* the caller may have written code */
 }
 
-/* A window's NMI is none, and comes back with the next run if it is still wanted. */
+/* For a cancel that was kept back. */
+static void look_again(struct whpsim_vp *vp)
+{
+	vp->cpu->insn_limit = UINT64_MAX;
+	atomic_store(&vp->attention, 1);
+}
+
+/* A window's NMI is none, and comes back with the next run if it is still wanted. So does a cancel that was kept back.
+ */
 static void tidy(struct whpsim_vp *vp)
 {
 	if (vp->cpu->nmi_window)
 		vp->cpu->nmi_window = vp->cpu->nmi_pending = false;
+	if (vp->hostile.late)
+		look_again(vp);
 }
 
 /* ------ running ------ */
@@ -140,6 +150,9 @@ static bool stretch(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 		vp->halted = true;
 		done = false;
 	} else if (kind == X86_STOP_INIT || raises_ud(vp, &kind)) {
+		done = false;
+	} else if (kind == X86_STOP_BUDGET) {
+		look_again(vp);
 		done = false;
 	} else {
 		whpsim_exit(vp, kind, x);

@@ -1,4 +1,5 @@
 /* The hostile mode: whatever it does, a caller that keeps to the documents sees the same guest. */
+#include <unistd.h>
 #include "sim_rig.h"
 
 enum { SEEDS = 12, EVENTS = 600, DEVICE = 0x20000 };
@@ -128,23 +129,27 @@ static void reproducible(void **state)
 	assert_memory_not_equal(&one, &other, sizeof one);
 }
 
-/* Later than at once, but it comes. */
+/* At once where nothing is hostile; later otherwise, but it comes: the guest counts the instructions until then. */
 static void late_cancel(void **state)
 {
-	static const uint8_t forever[] = {0xeb, 0xfe};
+	static const uint8_t forever[] = {0x41, 0xeb, 0xfd}; /* inc cx; jmp */
+	unsigned late = 0;
 	(void)state;
 	for (unsigned i = 0; i < 30; i++) {
-		unsigned tries = 0;
-		rig_make("hostile=5", 1, 0);
+		char text[24] = "";
+		if (i)
+			snprintf(text, sizeof text, "hostile=%u", i);
+		rig_make(text, 1, 0);
 		rig_start(0, forever, sizeof forever);
+		rig_set(0, WHvX64RegisterRcx, 0);
 		assert_int_equal(WHvCancelRunVirtualProcessor(rig.p, 0, 0), S_OK);
-		WHV_RUN_VP_EXIT_CONTEXT x;
-		do
-			x = run();
-		while (x.ExitReason != WHvRunVpExitReasonCanceled && ++tries < 100);
-		assert_int_equal(x.ExitReason, WHvRunVpExitReasonCanceled);
+		while (run().ExitReason != WHvRunVpExitReasonCanceled)
+			;
+		assert_true(i || !rig_get(0, WHvX64RegisterRcx));
+		late += rig_get(0, WHvX64RegisterRcx) != 0;
 		rig_delete(1);
 	}
+	assert_true(late > 10);
 }
 
 /* Nothing is known of a new virtual processor's registers. */
@@ -185,11 +190,27 @@ static void tsc(void **state)
 	rig_delete(1);
 }
 
+/* The dice are the processor's: the thread of the timers, which looks at its TSC, leaves them alone. */
+static void timers_roll_none(void **state)
+{
+	uint8_t deadline_mode[] = {0x20, 0, 4, 0}; /* of the LVT's timer */
+	(void)state;
+	rig_make("hostile=6", 1, WHvX64LocalApicEmulationModeXApic);
+	struct whpsim_partition *p = rig.p;
+	uint64_t now = rig_get(0, WHvX64RegisterTsc), random = p->vps[0]->hostile.random;
+	assert_int_equal(whpsim_apic_mmio(p->vps[0], 0xfee00320, 4, true, deadline_mode), X86_DONE);
+	rig_set(0, WHvX64RegisterTscDeadline, now + 2000000);
+	usleep(20000);
+	assert_int_equal(rig_get(0, WHvX64RegisterTscDeadline), 0); /* it came */
+	assert_int_equal(p->vps[0]->hostile.random, random);
+	rig_delete(1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_guest),    cmocka_unit_test(reproducible), cmocka_unit_test(late_cancel),
-		cmocka_unit_test(new_registers), cmocka_unit_test(tsc),
+		cmocka_unit_test(new_registers), cmocka_unit_test(tsc),          cmocka_unit_test(timers_roll_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,6 +134,26 @@ static void second_thread(void **state)
 	assert_int_equal(WHvDeletePartition(rig.p), S_OK); /* its processors with it */
 }
 
+/* The virtual processor as it is while another thread cancels its run. */
+static void cancel_on(uint32_t index)
+{
+	struct whpsim_partition *p = rig.p;
+	atomic_store(&p->vps[index]->cancelling, 1);
+}
+
+static void deleted_in_a_cancel(void **state)
+{
+	(void)state;
+	rig_make("", 2, WHvX64LocalApicEmulationModeNone);
+	breaches = whpsim_breaches();
+	cancel_on(0);
+	assert_int_equal(WHvDeleteVirtualProcessor(rig.p, 0), S_OK);
+	breached();
+	cancel_on(1);
+	assert_int_equal(WHvDeletePartition(rig.p), S_OK);
+	breached();
+}
+
 static void misaligned(void **state)
 {
 	_Alignas(16) uint8_t room[48];
@@ -280,7 +300,7 @@ int main(void)
 		cmocka_unit_test(left_behind),
 		cmocka_unit_test(reset),            cmocka_unit_test(values),          cmocka_unit_test(partition_time),
 		cmocka_unit_test(translation),      cmocka_unit_test(host_access),     cmocka_unit_test(counters),
-		cmocka_unit_test(second_thread),    cmocka_unit_test(misaligned),
+		cmocka_unit_test(second_thread),    cmocka_unit_test(misaligned),      cmocka_unit_test(deleted_in_a_cancel),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

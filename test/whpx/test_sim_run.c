@@ -181,6 +181,7 @@ static void test_batch(void **state)
 	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 0, names, 3, v), WHV_E_INVALID_VP_REGISTER_NAME);
 	assert_int_equal(rig_get(0, WHvX64RegisterRax), 0x55);
 	assert_int_equal(WHvGetVirtualProcessorRegisters(rig.p, 0, names, 3, v), WHV_E_INVALID_VP_REGISTER_NAME);
+	assert_int_equal(v[0].Reg64, 1);
 	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 0, names, 2, v), S_OK);
 	assert_int_equal(WHvSetVirtualProcessorRegisters(rig.p, 1, names, 2, v), WHV_E_VP_DOES_NOT_EXIST);
 	delete();
