@@ -70,9 +70,14 @@ static int is_code(const char *text)
 	return text[0] == '0' && text[1] == 'x' && strspn(text + 2, "0123456789abcdef") == 8;
 }
 
+/* Keys are somebody else's, and a terminal obeys what it is shown. */
 static int bad_fact(const struct reading *r, const char *key)
 {
-	return refuse(r, "facts: \"%.60s\" is not as a report has it", key);
+	char shown[61] = "";
+
+	for (size_t i = 0; key[i] && i < sizeof(shown) - 1; i++)
+		shown[i] = (char)(key[i] < ' ' || key[i] > '~' ? '?' : key[i]);
+	return refuse(r, "facts: \"%s\" is not as a report has it", shown);
 }
 
 static int function(const struct reading *r, const char *key, const char *name, const char *value)

@@ -89,6 +89,7 @@ static void hostile_reports(void **state)
 		{FACT("function.", "no"), "is not"},
 		{FACT("library.WinHvPlatform.dll", ""), "is not"},
 		{FACT("call.WHvSetupPartition", "0x1"), "is not"},
+		{FACT("capability.\\u001b[2J\\u009b\\n", "0x1"), "\"capability.?[2J???\" is not"},
 		{CHECK("7"), "a row without a number"},
 		{CHECK("{\"check\":\"T020\"}"), "without a result"},
 		{CHECK("{\"check\":\"T20\",\"result\":\"pass\"}"), "without a number"},
