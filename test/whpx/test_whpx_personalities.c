@@ -58,6 +58,8 @@ static void judge(size_t i, FILE *out)
 		fprintf(out, "capabilities %#x", info.caps);
 	else if (strstr(rows[i].personality, "gpa36") && info.gpa_bits != 36)
 		fprintf(out, "%u-bit guest addresses", info.gpa_bits);
+	else if (info.available && (info.max_vms == 1) != !!strstr(rows[i].personality, "one-partition"))
+		fprintf(out, "%u VMs at most", info.max_vms);
 }
 
 static void probed(void **state)

@@ -22,4 +22,10 @@ says 126 2004 denied 'E_ACCESSDENIED.*Hyper-V Administrators'
 says 0 2004 '' 'T020.*: pass'
 says 0 11 '' 'T020.*: pass'
 says 0 11 hostile=5 'T020.*: pass'
+# from System32 alone, whoever leaves a file of that name beside the program
+beside=$(mktemp -d)
+trap 'rm -rf "$beside"' EXIT
+cp "$command" "$build"/whpx/11/*.dll "$beside"
+command=$beside/${command##*/}
+says 126 without '' 'no WinHvPlatform.dll'
 [ "$failed" = 0 ]
