@@ -233,6 +233,8 @@ struct whpx_vcpu {
 	bool debug_on;
 	bool stepping; /* inside whpx_debug_enter: breakpoints on execution are the emulator's to find, else the
 			  platform's */
+	bool trapping; /* the last entry was a step by the platform, under TF */
+	bool trap_own; /* TF was the guest's own */
 	bool step_off; /* the next entry steps off the breakpoint at step_off_rip */
 	uint64_t step_off_rip;
 	bool dr_taken; /* DR0-3 and DR7 are the caller's breakpoints; the guest's are these (DR6 is not taken) */
@@ -345,6 +347,9 @@ int whpx_debug_enter(struct whpx_vcpu *w); /* before an entry with debugging on.
 /* A plain half of the instruction that ended at rip is finished, and the caller steps: the exit is stashed. */
 void whpx_debug_finished(struct whpx_vcpu *w, uint64_t rip);
 int whpx_exception_exit(struct whpx_vcpu *w); /* as whpx_exit; #GP and #UD go on to whpx_gp_exit, whpx_ud_exit */
+/* The instruction that was to be stepped is the platform's to do: its next entry traps. 0, or an error. */
+int whpx_debug_trap(struct whpx_vcpu *w, uint64_t rflags);
+void whpx_debug_trapped(struct whpx_vcpu *w, bool entered); /* that entry is over; w->ctx has its exit if `entered` */
 
 /* whpx_apic.c: VMA_IRQCHIP_PLATFORM, a vCPU's half */
 int whpx_apic_fetch(struct whpx_vcpu *w); /* VMA_C_LAPIC */

@@ -76,15 +76,6 @@ static bool disturbed(const struct whpx_vcpu *w)
 	       c->eflags & (RFLAGS_TF | RFLAGS_RF) || c->dr[7] & 0xff;
 }
 
-/* The local APIC is the platform's: its page is no device of ours. */
-static bool is_platforms(const struct whpx_vcpu *w, enum x86_stop_kind kind)
-{
-	uint64_t base = w->apic_base_known ? w->apic_base & ~UINT64_C(0xfff) : UINT64_C(0xfee00000);
-
-	return w->v->vm->config.irqchip == VMA_IRQCHIP_PLATFORM && kind == X86_STOP_MMIO &&
-	       (w->cpu->stop.addr & ~UINT64_C(0xfff)) == base;
-}
-
 /* A string instruction with iterations left goes on, worth while or not: it is the exit's own. */
 static bool in_string(const struct whpx_vcpu *w)
 {
@@ -115,7 +106,7 @@ static enum x86_stop_kind go_on(struct whpx_vcpu *w)
 		e->insns++;
 	}
 	whpx_memory_unlock(w);
-	if (!is_platforms(w, kind))
+	if (!whpx_emu_is_platforms(w, kind))
 		return kind;
 	x86_abandon(w->cpu);
 	return X86_STOP_BUDGET;

@@ -1,5 +1,5 @@
-/* whpx_debug.c - the caller's debugging. A step is done by the emulator: no trap flag of ours is ever in the guest's
- * flags. Breakpoints stand in DR0-3 and DR7, where a guest that looks sees them; its own values are kept here
+/* whpx_debug.c - the caller's debugging. A step is done by the emulator: no trap flag of ours is in the guest's flags,
+ * but while the platform steps what its own local APIC answers. Breakpoints stand in DR0-3 and DR7, where a guest that looks sees them; its own values are kept here
  * meanwhile. #DB and #BP exit (ExceptionExitBitmap); what is the guest's goes back to it. */
 #include <string.h>
 #include "whpx/whpx.h"
@@ -9,6 +9,7 @@ enum {
 	DR6_BD = 1 << 13,
 	DR6_BS = 1 << 14,
 	DR7_GD = 1 << 13,
+	RFLAGS_TF = 1 << 8,
 	RFLAGS_RF = 1 << 16,
 };
 #define DR6_FIXED UINT64_C(0xffff0ff0) /* bits that read 1 when nothing happened */
@@ -67,7 +68,7 @@ int whpx_debug(struct vma_vcpu *v)
 	if (rc)
 		return rc;
 	w->debug_on = v->debug.single_step || v->debug.software || v->debug.count;
-	w->step_off = false;
+	w->step_off = w->trapping = false;
 	whpx_emu_debug(w);
 	return 0;
 }
@@ -123,10 +124,34 @@ static int step_off(struct whpx_vcpu *w)
 	return rc;
 }
 
+/* An access to the local APIC does not look at flags; but an interrupt that comes first has them on its handler's stack.
+ */
+int whpx_debug_trap(struct whpx_vcpu *w, uint64_t rflags)
+{
+	if (!whpx_host.exits.ExceptionExit)
+		return vma_fail(VMA_E_NO_HOST, "stepping what the platform's local APIC answers: this Windows has no "
+					       "exits for exceptions");
+	w->trapping = true;
+	w->trap_own = rflags & RFLAGS_TF;
+	w->rflags = rflags;
+	whpx_put(w, WHvX64RegisterRflags, rflags | RFLAGS_TF);
+	return 0;
+}
+
+void whpx_debug_trapped(struct whpx_vcpu *w, bool entered)
+{
+	uint64_t *rflags = entered ? &w->ctx.VpContext.Rflags : &w->rflags;
+
+	if (!w->trap_own)
+		*rflags &= ~(uint64_t)RFLAGS_TF;
+	whpx_put(w, WHvX64RegisterRflags, *rflags);
+}
+
 int whpx_debug_enter(struct whpx_vcpu *w)
 {
 	int rc = 0;
 
+	w->trapping = false;
 	if (w->v->debug.single_step) {
 		w->stepping = true;
 		rc = whpx_emulate(w);
@@ -173,6 +198,14 @@ static int cause(struct whpx_vcpu *w, uint64_t *bits)
 	return rc;
 }
 
+/* The platform's step is over, and the guest's own if it steps itself. */
+static int stepped(struct whpx_vcpu *w, uint64_t bits)
+{
+	int rc = w->trap_own ? give_back(w, bits) : 0;
+
+	return rc ? rc : report(w, VMA_DEBUG_STEP, WHPX_DB, DR6_FIXED | DR6_BS);
+}
+
 static int db_exit(struct whpx_vcpu *w)
 {
 	const vma_debug *d = &w->v->debug;
@@ -181,6 +214,8 @@ static int db_exit(struct whpx_vcpu *w)
 
 	if (rc)
 		return rc;
+	if (w->trapping && bits & DR6_BS)
+		return stepped(w, bits);
 	if (!w->dr_taken || !(bits & 15))
 		return give_back(w, bits);
 	for (uint32_t i = 0; i < d->count && i < 4; i++)

@@ -4,6 +4,7 @@
  * An access to a device stops the software CPU with nothing of the instruction done; its answer makes it execute the
  * instruction again (cpu/x86/x86.h). What earlier instructions did stands in w->out by then. */
 #include <string.h>
+#include "pc/pc.h"
 #include "whpx/whpx_emu.h"
 
 enum { RFLAGS_VM = 1 << 17 };
@@ -53,6 +54,14 @@ static bool env_msr_exits(void *o, uint32_t index, bool write)
 	return whpx_msr_wanted(w->v->vm, index, write) || whpx_msr_has_register(w->vm, index);
 }
 
+/* Of nobody's; a step leaves those of the platform's local APIC to it. */
+static int unknown_msr(const struct whpx_vcpu *w, uint32_t index)
+{
+	bool platforms = w->stepping && w->vm->chips && pc_owns_msr(index);
+
+	return platforms || w->v->vm->config.msr_policy == VMA_MSR_EXIT ? X86_DEFER : X86_GP;
+}
+
 static int env_rdmsr(void *o, uint32_t index, uint64_t *value)
 {
 	struct whpx_vcpu *w = o;
@@ -61,7 +70,7 @@ static int env_rdmsr(void *o, uint32_t index, uint64_t *value)
 		return X86_DEFER;
 	if (whpx_msr_has_register(w->vm, index))
 		return whpx_get_msrs(w->v, &index, value, 1) == 1 ? X86_DONE : X86_GP;
-	return w->v->vm->config.msr_policy == VMA_MSR_EXIT ? X86_DEFER : X86_GP;
+	return unknown_msr(w, index);
 }
 
 static int env_wrmsr(void *o, uint32_t index, uint64_t value)
@@ -72,7 +81,7 @@ static int env_wrmsr(void *o, uint32_t index, uint64_t value)
 		return X86_DEFER;
 	if (whpx_msr_has_register(w->vm, index))
 		return whpx_set_msrs(w->v, &index, &value, 1) == 1 ? X86_DONE : X86_GP;
-	return w->v->vm->config.msr_policy == VMA_MSR_EXIT ? X86_DEFER : X86_GP;
+	return unknown_msr(w, index);
 }
 
 static int env_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
@@ -466,6 +475,18 @@ static int load(struct whpx_vcpu *w)
 	return (int)(w->v->exit.kind = (uint32_t)exit_internal(w, NULL));
 }
 
+bool whpx_emu_is_platforms(const struct whpx_vcpu *w, enum x86_stop_kind kind)
+{
+	const struct x86_stop *s = &w->cpu->stop;
+	uint64_t base = w->apic_base_known ? w->apic_base & ~UINT64_C(0xfff) : UINT64_C(0xfee00000);
+
+	if (!w->vm->chips)
+		return false;
+	if (kind == X86_STOP_MSR)
+		return pc_owns_msr((uint32_t)s->addr) && !whpx_msr_wanted(w->v->vm, (uint32_t)s->addr, s->write);
+	return kind == X86_STOP_MMIO && (s->addr & ~UINT64_C(0xfff)) == base;
+}
+
 int whpx_emu_done(struct whpx_vcpu *w, enum x86_stop_kind kind)
 {
 	int rc = w->emu->touched ? whpx_emu_store(w) : 0;
@@ -486,14 +507,29 @@ int whpx_emu_again(struct whpx_vcpu *w)
 
 /* ------ the exit's instruction ------ */
 
+/* What came before it, the delivery of an event, stays done. */
+static int leave_to_platform(struct whpx_vcpu *w)
+{
+	int rc;
+
+	x86_abandon(w->cpu);
+	rc = whpx_emu_done(w, X86_STOP_BUDGET);
+	return rc ? rc : whpx_debug_trap(w, x86_get_rflags(w->cpu));
+}
+
 int whpx_emulate(struct whpx_vcpu *w)
 {
+	enum x86_stop_kind kind;
 	int rc;
 
 	w->emu->insns = w->emu->devices = 0;
 	rc = load(w);
-	if (!rc)
-		rc = whpx_emu_done(w, step(w, x86_step));
+	if (rc)
+		return rc;
+	kind = step(w, x86_step);
+	if (w->stepping && whpx_emu_is_platforms(w, kind))
+		return leave_to_platform(w);
+	rc = whpx_emu_done(w, kind);
 	return rc ? rc : whpx_emu_continue(w);
 }
 

@@ -43,6 +43,8 @@ void whpx_emu_look(struct whpx_vcpu *w);
 /* With the memory lock, behind a look: the next instruction's class; x86_step or x86_complete. */
 enum whpx_insn_class whpx_emu_class(struct x86_cpu *c);
 enum x86_stop_kind whpx_emu_one(struct whpx_vcpu *w, enum x86_stop_kind (*fn)(struct x86_cpu *c));
+/* Did it stop at the local APIC, which is the platform's and no device of ours? Then x86_abandon. */
+bool whpx_emu_is_platforms(const struct whpx_vcpu *w, enum x86_stop_kind kind);
 /* Without it: what was executed goes into w->out. The exit's kind; 0: the instruction is complete; or an error. */
 int whpx_emu_done(struct whpx_vcpu *w, enum x86_stop_kind kind);
 

@@ -113,6 +113,8 @@ static int enter(struct whpx_vcpu *w)
 {
 	HRESULT hr = w->untimed ? enter_timed(w) : whpx_enter(w);
 
+	if (w->trapping)
+		whpx_debug_trapped(w, hr == S_OK);
 	if (hr == S_FALSE)
 		return whpx_leave(w, VMA_EXIT_CANCELED);
 	whpx_emu_forget(w);
@@ -139,7 +141,7 @@ static int prepare(struct whpx_vcpu *w, bool finished)
 	if (!w->debug_on)
 		return finished && w->emu_loaded && nothing_waits(w) ? whpx_emu_continue(w) : 0;
 	rc = whpx_debug_enter(w);
-	if (!rc && w->v->debug.single_step)
+	if (!rc && w->v->debug.single_step && !w->trapping)
 		return whpx_leave(w, VMA_EXIT_CANCELED); /* no instruction was completed: the core comes again */
 	return rc;
 }

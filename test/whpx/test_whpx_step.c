@@ -45,6 +45,41 @@ static void test_aux(void **state)
 	guest_close(&g);
 }
 
+/* What the platform's local APIC answers is the platform's to step: its page and, in x2APIC mode, its MSRs. No trap flag
+ * is left. */
+static void test_apic(void **state)
+{
+	/* mov ecx, [rdx]; mov [rdi], eax; nop; hlt */
+	static const uint8_t page[] = {0x8b, 0x0a, 0x89, 0x07, 0x90, 0xf4};
+	/* mov ecx, 0x808; wrmsr; mov ecx, 0x803; rdmsr; nop; hlt */
+	static const uint8_t msrs[] = {0xb9, 0x08, 0x08, 0, 0, 0x0f, 0x30, 0xb9, 0x03, 0x08, 0, 0, 0x0f, 0x32, 0x90, 0xf4};
+	const struct guest_options platform = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_PLATFORM};
+
+	(void)state;
+	for (int x2apic = 0; x2apic < 2; x2apic++) {
+		struct guest g;
+		vma_x86_sregs s;
+
+		if (guest_open(&g, &conf, &platform, x2apic ? msrs : page, x2apic ? sizeof msrs : sizeof page) != CONF_PASS)
+			fail_msg("%s", conf.reason);
+		assert_int_equal(vma_x86_get_sregs(g.v, &s), 0);
+		s.apic_base |= x2apic ? 0x400 : 0;
+		assert_int_equal(vma_x86_set_sregs(g.v, &s), 0);
+		guest_set(&g, VMA_X86_RDX, x2apic ? 0 : 0xfee00030);
+		guest_set(&g, VMA_X86_RDI, 0xfee00080);
+		guest_set(&g, VMA_X86_RAX, 0x50);
+		step(&g, x2apic ? 2 : 1);
+		step(&g, x2apic ? 2 : 1);
+		assert_int_equal(guest_get(&g, VMA_X86_RIP), GUEST_CODE + (x2apic ? sizeof msrs : sizeof page) - 2);
+		assert_int_equal(guest_get(&g, VMA_X86_CR8), 5);
+		assert_int_equal(guest_get(&g, x2apic ? VMA_X86_RAX : VMA_X86_RCX) & 0xf0, 0x10); /* its version */
+		assert_int_equal(guest_get(&g, VMA_X86_RFLAGS) & 0x100, 0);
+		step(&g, 1);
+		guest_close(&g);
+	}
+	assert_int_equal(whpsim_breaches(), 0);
+}
+
 /* ------ translations ------ */
 
 enum { TABLES = GUEST_TABLES + 0x80000, OLD = 0x20000, NEW = 0x21000, USED = 3, GLOBAL = 0x100, PGE = 1 << 7 };
@@ -108,7 +143,7 @@ static void test_translations(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_aux), cmocka_unit_test(test_translations)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_aux), cmocka_unit_test(test_apic), cmocka_unit_test(test_translations)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
