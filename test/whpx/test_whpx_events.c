@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "conformance/guest.h"
 #include "os/os.h"
@@ -412,6 +413,32 @@ static void test_pic_and_cancel(void **state)
 	vma_os_fault = NULL;
 }
 
+/* ------ the library's controllers, and a priority that the guest lowers without an exit ------ */
+
+static void test_lowered_priority(void **state)
+{
+	/* mov dword ptr [rdi + 0xf0], 0x1ff; mov eax, 5; mov cr8, rax; sti; out 0x10, al; xor eax, eax; mov cr8, rax; 1: jmp 1b */
+	static const uint8_t code[] = {0xc7, 0x87, 0xf0, 0,    0,    0,    0xff, 0x01, 0,    0,    0xb8, 5,    0,    0,
+				       0,    0x44, 0x0f, 0x22, 0xc0, 0xfb, 0xe6, 0x10, 0x31, 0xc0, 0x44, 0x0f, 0x22, 0xc0,
+				       0xeb, 0xfe};
+	const struct guest_options options = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_LIBRARY};
+	struct guest g;
+
+	(void)state;
+	if (guest_open(&g, &conf, &options, code, sizeof code) != CONF_PASS)
+		fail_msg("%s", conf.reason);
+	put_handlers(&g);
+	guest_set(&g, VMA_X86_RDI, 0xfee00000);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_IO);
+	assert_int_equal(g.exit->io.port, 0x10);
+	assert_int_equal(vma_vm_msi(g.vm, 0xfee00000, 0x45), 0);
+	alarm(60); /* else it spins for ever */
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_IO);
+	alarm(0);
+	assert_int_equal(g.exit->io.port, 0x45);
+	guest_close(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_step_over_shadow),
 		cmocka_unit_test(test_shadow_outlives_cancel),
 		cmocka_unit_test(test_pic_and_cancel),
+		cmocka_unit_test(test_lowered_priority),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
