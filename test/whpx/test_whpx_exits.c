@@ -1,5 +1,6 @@
 /* test_whpx_exits.c - exits that the simulation does not make: reasons and fields that no document has, an access to memory
- * that never succeeds. The platform's run is replaced by one that gives them. */
+ * that never succeeds. The platform's run is replaced by one that gives them. And an instruction that is emulated with PAE
+ * paging, whose directory pointers no register shows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -130,10 +131,42 @@ static void test_fields(void **state)
 	}
 }
 
+/* or dword ptr [ebx], 1; hlt */
+static void test_pae(void **state)
+{
+	static const uint8_t code[] = {0x83, 0x0b, 0x01, 0xf4};
+	enum { PAE = 1 << 5, PG = 31, TABLE = GUEST_TABLES + 0x40, DIRECTORY = GUEST_TABLES + 0x1000, LARGE = 0x83 };
+	struct guest g;
+	vma_x86_sregs s;
+
+	(void)state;
+	if (guest_open(&g, &conf, &(struct guest_options){.mode = GUEST_PROT}, code, sizeof code) != CONF_PASS)
+		fail_msg("%s", conf.reason);
+	for (uint64_t i = 0; i < 4; i++) {
+		uint64_t pointer = (DIRECTORY + 0x1000 * i) | 1;
+
+		memcpy(g.ram + TABLE + 8 * i, &pointer, 8);
+		for (uint64_t k = 0; k < 512; k++)
+			memcpy(g.ram + DIRECTORY + 0x1000 * i + 8 * k, &(uint64_t){(i << 30 | k << 21) | LARGE}, 8);
+	}
+	assert_int_equal(vma_x86_get_sregs(g.v, &s), 0);
+	s.cr3 = TABLE;
+	s.cr4 |= PAE;
+	s.cr0 |= UINT64_C(1) << PG;
+	assert_int_equal(vma_x86_set_sregs(g.v, &s), 0);
+	guest_set(&g, VMA_X86_RBX, GUEST_MMIO);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO);
+	memset(g.exit->mmio.data, 0, 4);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO);
+	assert_int_equal(g.exit->mmio.write, 1);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_HLT);
+	guest_close(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_progress), cmocka_unit_test(test_reasons),
-					   cmocka_unit_test(test_fields)};
+					   cmocka_unit_test(test_fields), cmocka_unit_test(test_pae)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
