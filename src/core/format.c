@@ -28,6 +28,7 @@ static const struct {
 	{VMA_EL_MSRS, "MSRs"},
 	{VMA_EL_MSRS_TIME, "time MSRs"},
 	{VMA_EL_INSNS, "instruction clock"},
+	{VMA_EL_TSC, "TSC's frequency"},
 	{VMA_EL_FP, "FP registers"},
 	{VMA_EL_SYSREGS, "system registers"},
 	{VMA_EL_SYSREGS_TIME, "time system registers"},

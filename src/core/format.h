@@ -25,6 +25,7 @@ enum vma_element {
 	VMA_EL_SYSREGS_TIME = 17,
 	VMA_EL_ID_SYSREGS = 18,
 	VMA_EL_SVE = 19, /* u32 n: bytes of a vector, u32 0, 32 times n bytes Z, 16 times n / 8 P, n / 8 FFR */
+	VMA_EL_TSC = 20, /* u64: Hz of the TSC among MSRS_TIME */
 	VMA_EL_PICS = 32, /* of a VM */
 	VMA_EL_IOAPIC = 33,
 	VMA_EL_PIT = 34,

@@ -61,6 +61,7 @@ extern const struct vma_arch_ops vma_arch_x86, vma_arch_arm64;
 int vma_vcpu_enter_arch(vma_vcpu *v, vma_arch arch, const void *p, const char *what);
 
 /* ------ VM ------ */
+uint64_t vma_tsc_hz(const vma_vm *vm); /* of the guest's TSC; 0: not known (time.c) */
 /* The guest's time, as far as the back end can: stops, if no vCPU is inside a run; before a run: goes on (time.c). */
 void vma_time_stop(vma_vm *vm);
 int vma_time_go(vma_vm *vm);

@@ -219,8 +219,7 @@ static void tsc_ratio(uint64_t hz, uint32_t *num, uint32_t *den)
 static void put_frequency(struct build *b)
 {
 	const vma_vm_config *c = &b->vm->config;
-	uint64_t own = b->vm->tsc_hz ? b->vm->tsc_hz : os_tsc_hz();
-	uint64_t hz = c->tsc_hz ? c->tsc_hz : c->insn_hz ? c->insn_hz : own;
+	uint64_t hz = vma_tsc_hz(b->vm);
 	uint32_t num = 0, den = 0;
 
 	if (hz && c->irqchip != VMA_IRQCHIP_NONE)

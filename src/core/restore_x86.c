@@ -165,6 +165,23 @@ static int read_msrs(const struct vma_reader *r, struct msr_list *list)
 	return 0;
 }
 
+/* The frequency is the VM's from its making on; the value goes on from what it is. */
+static int read_tsc(struct plan *p, const struct vma_reader *r)
+{
+	uint64_t was, is = vma_tsc_hz(p->v->vm), off;
+
+	if (!(p->flags & VMA_STATE_TIME))
+		return 0;
+	if (r->length != 8)
+		return vma_r_bad(r, "not 8 bytes");
+	was = vma_r_u64(r, 0);
+	off = was > is ? was - is : is - was;
+	if (was && is && off > is / 4000)
+		vma_report_line(p->report, r->id, "the TSC ran at %llu Hz, and does at %llu here (vma_vm_config.tsc_hz)",
+				(ull)was, (ull)is);
+	return 0;
+}
+
 /* Where nothing counts, or time is the host's, that much is lost and told. */
 static int read_insns(struct plan *p, const struct vma_reader *r)
 {
@@ -224,6 +241,8 @@ static int read_element(struct plan *p, const struct vma_reader *r)
 		return read_msrs(r, &p->msrs);
 	case VMA_EL_MSRS_TIME:
 		return p->flags & VMA_STATE_TIME ? read_msrs(r, &p->time) : 0;
+	case VMA_EL_TSC:
+		return read_tsc(p, r);
 	case VMA_EL_INSNS:
 		return read_insns(p, r);
 	default:

@@ -157,6 +157,13 @@ static int save_msrs(struct vma_writer *w, vma_vcpu *v, bool time)
 	return 0;
 }
 
+static void save_tsc(struct vma_writer *w, const vma_vm *vm)
+{
+	vma_w_open(w, VMA_EL_TSC, 0);
+	vma_w_u64(w, vma_tsc_hz(vm));
+	vma_w_close(w);
+}
+
 static void save_insns(struct vma_writer *w, vma_vcpu *v)
 {
 	struct vma_insn_state s;
@@ -198,6 +205,8 @@ int vma_save_x86(vma_vcpu *v, void *buf, size_t *size, uint32_t flags)
 	rc = save_msrs(&w, v, false);
 	if (!rc && flags & VMA_STATE_TIME)
 		rc = save_msrs(&w, v, true);
+	if (flags & VMA_STATE_TIME && !v->vm->config.insn_hz)
+		save_tsc(&w, v->vm);
 	if (flags & VMA_STATE_TIME)
 		save_insns(&w, v);
 	return rc ? rc : vma_w_end(&w, VMA_ARCH_X86_64, VMA_FORMAT_VCPU, buf, size);

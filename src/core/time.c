@@ -1,6 +1,14 @@
-/* time.c - the guest's time stands still while several vCPUs are saved or restored with theirs, so that their TSCs are
- * of one moment, whenever each one's turn comes. */
+/* time.c - the frequency of the guest's TSC; and its time, which stands still while several vCPUs are saved or restored
+ * with theirs, so that their TSCs are of one moment, whenever each one's turn comes. */
 #include "core/arch_x86.h"
+
+uint64_t vma_tsc_hz(const vma_vm *vm)
+{
+	const vma_vm_config *c = &vm->config;
+	uint64_t asked = c->tsc_hz ? c->tsc_hz : c->insn_hz;
+
+	return asked ? asked : vm->tsc_hz ? vm->tsc_hz : os_tsc_hz();
+}
 
 /* A platform that refuses leaves the TSCs a little apart, which is no reason not to save. */
 void vma_time_stop(vma_vm *vm)

@@ -178,6 +178,37 @@ static void unknown_elements(void **state)
 	fails(vma_vcpu_restore(r->v, a, n, 0, &report), VMA_E_VERSION);
 }
 
+/* The TSC's frequency is the VM's: that of the state, where it is another, is told. */
+static void a_tsc_at_another_frequency(void **state)
+{
+	vma_vm_config c = rig_config(VMA_IRQCHIP_NONE);
+	uint8_t a[ROOM];
+	struct notes notes;
+	vma_report report = {note, &notes};
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint64_t hz[] = {2000000000, 2000000100, 3000000000};
+		vma_vm *vm;
+		vma_vcpu *v;
+		memset(&notes, 0, sizeof(notes));
+		c.tsc_hz = hz[i];
+		ok(vma_vm_create(&c, &vm));
+		ok(vma_vm_finalize(vm));
+		ok(vma_vcpu_create(vm, 0, &v));
+		if (!i)
+			n = save(v, a, VMA_STATE_TIME);
+		ok(vma_vcpu_restore(v, a, n, 0, &report));
+		assert_int_equal(notes.lines, 0);
+		ok(vma_vcpu_restore(v, a, n, VMA_STATE_TIME, &report));
+		assert_int_equal(notes.lines, i == 2);
+		if (i == 2)
+			assert_true(strstr(notes.last, "2000000000") && strstr(notes.last, "3000000000"));
+		ok(vma_vm_destroy(vm));
+	}
+}
+
 static void what_is_not_carried_is_reported(void **state)
 {
 	struct rig *r = *state, plain;
@@ -349,6 +380,7 @@ int main(void)
 		RIG_TEST(missing_feature_is_named),
 		RIG_TEST(unknown_elements),
 		RIG_TEST(what_is_not_carried_is_reported),
+		RIG_TEST(a_tsc_at_another_frequency),
 		CHIP_TEST(apic_into_a_vm_without),
 		RIG_TEST(platform_refuses),
 		RIG_TEST(wrong_frames),
