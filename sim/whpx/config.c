@@ -70,6 +70,7 @@ static const struct {
 	ROW("xsave-unsized", xsave_unsized, false),
 	ROW("tpr-checked", tpr_checked, false),
 	ROW("vmx-shuts-down", vmx_shuts_down, false),
+	ROW("call-unseen", call_unseen, true),
 #undef ROW
 };
 enum { OTHERS = sizeof others / sizeof *others };

@@ -50,6 +50,7 @@ struct whpsim_config {
 	bool xsave_unsized;     /* asking for its size with no buffer does not tell it */
 	bool tpr_checked;       /* the local APIC's state is refused where its TPR is not CR8 */
 	bool vmx_shuts_down;    /* VMX's and SMX's instructions are UnrecoverableException instead of #UD */
+	bool call_unseen;       /* VMCALL is a #UD that the guest has, whatever exceptions exit */
 	unsigned map_bits;      /* what can be mapped, where it is less than gpa_bits says */
 	uint32_t missing[8], fixed[8]; /* names of registers that are not there, or cannot be written */
 	unsigned missing_count, fixed_count;

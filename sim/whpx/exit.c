@@ -236,6 +236,13 @@ bool whpsim_at_vmx(struct whpsim_vp *vp)
 	       (b[0] == 0x66 && b[1] == 0x0f && b[2] == 0x38 && n > 3 && (b[3] == 0x80 || b[3] == 0x81));
 }
 
+/* The one that this processor gives to the hypervisor, which makes it a #UD. */
+bool whpsim_at_vmcall(struct whpsim_vp *vp)
+{
+	uint8_t b[16];
+	return insn_bytes(vp, 0, b) >= 3 && b[0] == 0x0f && b[1] == 0x01 && b[2] == 0xc1;
+}
+
 /* What else a HLT may leave behind. */
 static void halt(struct whpsim_vp *vp)
 {

@@ -116,18 +116,21 @@ static bool stopped_by_poll(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 	return true;
 }
 
-/* Where VMX's instructions shut down, #UD stops the CPU: others' is the guest's if the caller does not want it. */
+/* Where VMX's instructions shut down, #UD stops the CPU: others' is the guest's if the caller does not want it. And one
+ * may be the guest's that the caller wants. */
 static bool raises_ud(struct whpsim_vp *vp, enum x86_stop_kind *kind)
 {
 	enum { UD = 6 };
 	struct x86_cpu *c = vp->cpu;
-	if (*kind != X86_STOP_EXCEPTION || c->stop.exception != UD || !whpsim_config()->vmx_shuts_down)
+	const struct whpsim_properties *p = &vp->partition->properties;
+	if (*kind != X86_STOP_EXCEPTION || c->stop.exception != UD)
 		return false;
-	if (whpsim_at_vmx(vp)) {
+	if (whpsim_config()->vmx_shuts_down && whpsim_at_vmx(vp)) {
 		*kind = X86_STOP_TRIPLE;
 		return false;
 	}
-	if (vp->partition->properties.exits.ExceptionExit && vp->partition->properties.exception_bitmap >> UD & 1)
+	if (p->exits.ExceptionExit && p->exception_bitmap >> UD & 1 &&
+	    !(whpsim_config()->call_unseen && whpsim_at_vmcall(vp)))
 		return false;
 	c->inject_valid = true;
 	c->inject_type = 3;

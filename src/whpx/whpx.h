@@ -58,7 +58,8 @@ enum whpx_answer { WHPX_UNTRIED, WHPX_BELIEVED, WHPX_OTHERWISE };
 	X(debug, "ExceptionParameter says what a #DB is of", "DR6 says it")                                            \
 	X(cancel, "a cancel without a run ends the next one", "a cancel without a run is lost")                        \
 	X(x2apic, "LocalApicEmulationMode can be X2Apic", "LocalApicEmulationMode cannot be X2Apic")                   \
-	X(context, "the exit context may have 224 bytes", "the exit context may have 144 bytes only")
+	X(context, "the exit context may have 224 bytes", "the exit context may have 144 bytes only")                  \
+	X(call, "VMCALL and VMMCALL can exit", "VMCALL or VMMCALL is a #UD that does not exit")
 struct whpx_answers {
 #define X(name, believed, otherwise) enum whpx_answer name;
 	WHPX_ANSWERS(X)

@@ -7,7 +7,7 @@
 
 bool whpx_hypercall_known(const struct whpx_host *h)
 {
-	return h->exceptions >> WHPX_UD & 1;
+	return h->exceptions >> WHPX_UD & 1 && h->tried.call != WHPX_OTHERWISE;
 }
 
 void whpx_hypercall_wants(const struct vma_vm *vm, WHV_EXTENDED_VM_EXITS *exits, uint64_t *exceptions)

@@ -20,7 +20,7 @@ static uint64_t exceptions_taken(WHV_PARTITION_HANDLE p)
 {
 	enum { LEAST = 1 << WHPX_DB | 1 << WHPX_BP };
 	static const uint64_t wanted[] = {LEAST | 1 << WHPX_UD | 1 << WHPX_GP, LEAST | 1 << WHPX_GP, LEAST};
-	const WHV_EXTENDED_VM_EXITS exits = {.ExceptionExit = 1};
+	const WHV_EXTENDED_VM_EXITS exits = {.ExceptionExit = 1, .HypercallExit = whpx_host.exits.HypercallExit};
 
 	if (!whpx_host.exits.ExceptionExit ||
 	    !takes(p, WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof(exits)))
@@ -194,7 +194,7 @@ static enum whpx_answer answer(bool believed, bool otherwise)
 	return believed ? WHPX_BELIEVED : otherwise ? WHPX_OTHERWISE : WHPX_UNTRIED;
 }
 
-enum { HALT = 0x100, STEP = 0x200, SPIN = 0x300, RFLAGS_ONE = 2, RFLAGS_TF = 0x100, DR6_BS = 1 << 14 };
+enum { HALT = 0x100, STEP = 0x200, SPIN = 0x300, CALL = 0x400, CALL_AMD = 0x500, RFLAGS_ONE = 2, RFLAGS_TF = 0x100, DR6_BS = 1 << 14 };
 
 /* winevdm relies on RIP behind the HLT, QEMU does not advance it. */
 static void saw_halt(WHV_PARTITION_HANDLE p, const WHV_RUN_VP_EXIT_CONTEXT *x)
@@ -223,17 +223,33 @@ static void saw_cancel(WHV_PARTITION_HANDLE p, const WHV_RUN_VP_EXIT_CONTEXT *x)
 	whpx_host.tried.cancel = answer(x->ExitReason == WHvRunVpExitReasonCanceled, true);
 }
 
+/* Here, where hypercalls are not legal, one vendor's is #UD by the processor, the other's by the hypervisor, which need
+ * not let it exit. */
+static void saw_call(WHV_PARTITION_HANDLE p, const WHV_RUN_VP_EXIT_CONTEXT *x)
+{
+	bool exits = x->ExitReason == WHvRunVpExitReasonHypercall ||
+		     (x->ExitReason == WHvRunVpExitReasonException && x->VpException.ExceptionType == WHPX_UD);
+
+	(void)p;
+	if (whpx_host.tried.call != WHPX_OTHERWISE)
+		whpx_host.tried.call = answer(exits, x->ExitReason != WHvRunVpExitReasonNone);
+}
+
 static const struct guest {
 	uint16_t rip;
 	uint64_t rflags;
 	unsigned ms;
 	bool canceled; /* before it begins */
+	uint8_t exit;  /* the exception whose exit it needs; 0: none */
 	void (*saw)(WHV_PARTITION_HANDLE p, const WHV_RUN_VP_EXIT_CONTEXT *x);
 	uint8_t code[4];
 } guests[] = {
-	{HALT, RFLAGS_ONE, PATIENCE_MS, false, saw_halt, {0xf4, 0xf4}},                          /* hlt; hlt */
-	{STEP, RFLAGS_ONE | RFLAGS_TF, PATIENCE_MS, false, saw_debug, {0x90, 0x90, 0x90, 0xf4}}, /* nop; ... hlt */
-	{SPIN, RFLAGS_ONE, CANCEL_MS, true, saw_cancel, {0xeb, 0xfe}},                           /* jmp $ */
+	/* hlt; hlt. nop; nop; nop; hlt. jmp $. vmcall; hlt. vmmcall; hlt */
+	{HALT, RFLAGS_ONE, PATIENCE_MS, false, 0, saw_halt, {0xf4, 0xf4}},
+	{STEP, RFLAGS_ONE | RFLAGS_TF, PATIENCE_MS, false, WHPX_DB, saw_debug, {0x90, 0x90, 0x90, 0xf4}},
+	{SPIN, RFLAGS_ONE, CANCEL_MS, true, 0, saw_cancel, {0xeb, 0xfe}},
+	{CALL, RFLAGS_ONE, PATIENCE_MS, false, WHPX_UD, saw_call, {0x0f, 0x01, 0xc1, 0xf4}},
+	{CALL_AMD, RFLAGS_ONE, PATIENCE_MS, false, WHPX_UD, saw_call, {0x0f, 0x01, 0xd9, 0xf4}},
 };
 
 /* NULL, or the call that failed. */
@@ -241,7 +257,7 @@ static const char *try_guest(WHV_PARTITION_HANDLE p, const struct guest *g, HRES
 {
 	WHV_RUN_VP_EXIT_CONTEXT x;
 
-	if (g->rflags & RFLAGS_TF && !(whpx_host.exceptions >> WHPX_DB & 1))
+	if (g->exit && !(whpx_host.exceptions >> g->exit & 1))
 		return NULL;
 	*hr = start(p, g->rip, g->rflags);
 	if (*hr)

@@ -327,7 +327,7 @@ static const char *costs(void)
 	return NULL;
 }
 
-/* Without exits for exceptions only one of the two would: not what was asked for. */
+/* Without exits for exceptions, or where they leave one out, only one of the two would: not what was asked for. */
 static const char *refused(void)
 {
 	vma_vm_config c = {.size = sizeof c, .accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64, .hypercall_exits = 1};
@@ -347,6 +347,7 @@ static const struct windows_row rows[] = {
 	EVERYWHERE(stepped), EVERYWHERE(breakpoints), EVERYWHERE(trap_flag), EVERYWHERE(in_a_shadow), EVERYWHERE(controllers),
 	EVERYWHERE(not_wanted), {"2004", "prefixed", prefixed}, {"11", "prefixed", prefixed}, {"11,hostile=5", "prefixed", prefixed},
 	{"11", "costs", costs}, {"2004", "costs", costs}, {"11,no-exception-exit", "refused", refused},
+	{"11,call-unseen", "refused", refused},
 };
 
 int main(void)
