@@ -177,6 +177,26 @@ static void test_software_return(void **state)
 	guest_close(&g);
 }
 
+/* The same where the emulator has to deliver it, since the stack is a device. */
+static void test_software_return_in_device(void **state)
+{
+	const vma_x86_events e = {.interrupt_injected = 1, .interrupt_vector = IRQ, .interrupt_soft = 1};
+	const uint64_t want = GUEST_CODE + 2;
+	struct guest g;
+	int found = 0;
+
+	(void)state;
+	open_guest(&g);
+	guest_set(&g, VMA_X86_RIP, want);
+	guest_set(&g, VMA_X86_RSP, GUEST_MMIO + 0x800);
+	assert_int_equal(vma_x86_set_events(g.v, &e), 0);
+	while (vma_vcpu_run(g.v) == VMA_EXIT_MMIO)
+		found += g.exit->mmio.length == 8 && !memcmp(g.exit->mmio.data, &want, 8);
+	assert_int_equal(g.exit->kind, VMA_EXIT_IO);
+	assert_int_equal(found, 1);
+	guest_close(&g);
+}
+
 /* Injected while an exit waits that the emulator is to complete: after it. */
 static void test_while_pending(void **state)
 {
@@ -445,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_none_lost),
 		cmocka_unit_test(test_seen_and_moved),
 		cmocka_unit_test(test_software_return),
+		cmocka_unit_test(test_software_return_in_device),
 		cmocka_unit_test(test_real_mode_has_no_error),
 		cmocka_unit_test(test_while_pending),
 		cmocka_unit_test(test_window_closes_meanwhile),
