@@ -165,7 +165,7 @@ static bool io(struct x86_cpu *c, const struct x86_op *op, uint16_t port, unsign
 	uint32_t done = *count;
 	x86_fp_leave(c);
 	if (c->env->io(c->env_opaque, port, width, write, data, &done) == X86_DEFER) {
-		note_io(c, op, port, width, *count, write, data);
+		note_io(c, op, port, width, done < *count ? done : *count, write, data);
 		return false;
 	}
 	if (done < *count)

@@ -43,7 +43,8 @@ struct x86_env {
 	void (*mark_dirty)(void *o, uint64_t gpa);
 	/* len 1..8, never across a page. Also gets writes to pages without X86_PAGE_W. */
 	int (*mmio)(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *data);
-	/* count elements of width bytes; count > 1 only from REP, and the user may lower *count to what it took. */
+	/* count elements of width bytes; count > 1 only from REP, and the user may lower *count to what it took, or to
+	 * what is to be deferred. */
 	int (*io)(void *o, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t *count);
 	/* MSRs that the CPU does not own (APIC_BASE, x2APIC, ...) and those for which msr_exits(o, index) is true. */
 	int (*rdmsr)(void *o, uint32_t index, uint64_t *value);

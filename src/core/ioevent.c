@@ -44,7 +44,9 @@ int vma_ioevent_remove(struct vma_ioevents *e, const vma_ioeventfd *io)
 			(unsigned long long)io->address);
 }
 
-bool vma_ioevent_hit(const struct vma_ioevents *e, bool pio, uint64_t address, unsigned length, const uint8_t *data)
+/* NULL: none takes the write. */
+static const vma_ioeventfd *taker(const struct vma_ioevents *e, bool pio, uint64_t address, unsigned length,
+				  const uint8_t *data)
 {
 	uint64_t value = 0;
 
@@ -55,8 +57,32 @@ bool vma_ioevent_hit(const struct vma_ioevents *e, bool pio, uint64_t address, u
 		if (io->address != address || !!io->pio != pio || (io->length && io->length != length) ||
 		    (io->match && ((io->value ^ value) & mask)))
 			continue;
-		os_eventfd_signal(io->eventfd);
-		return true;
+		return io;
 	}
-	return false;
+	return NULL;
+}
+
+bool vma_ioevent_hit(const struct vma_ioevents *e, bool pio, uint64_t address, unsigned length, const uint8_t *data)
+{
+	const vma_ioeventfd *io = taker(e, pio, address, length, data);
+
+	if (io)
+		os_eventfd_signal(io->eventfd);
+	return io;
+}
+
+bool vma_ioevent_outs(const struct vma_ioevents *e, uint16_t port, unsigned width, const uint8_t *data, uint32_t *count)
+{
+	const bool hit = vma_ioevent_hit(e, true, port, width, data);
+	uint32_t n = 1;
+
+	if (!e->count)
+		return false;
+	while (n < *count && !!taker(e, true, port, width, data + (size_t)n * width) == hit) {
+		if (hit)
+			vma_ioevent_hit(e, true, port, width, data + (size_t)n * width);
+		n++;
+	}
+	*count = n;
+	return hit;
 }

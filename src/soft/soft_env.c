@@ -40,10 +40,7 @@ static int env_io(void *o, uint16_t port, unsigned width, bool write, uint8_t *d
 	struct soft_vcpu *cv = o;
 	if (pc_port(cv, port, width, write, data, *count))
 		return X86_DONE;
-	if (!write || !vma_ioevent_hit(&cv->vm->ioevents, true, port, width, data))
-		return X86_DEFER;
-	*count = 1;
-	return X86_DONE;
+	return write && vma_ioevent_outs(&cv->vm->ioevents, port, width, data, count) ? X86_DONE : X86_DEFER;
 }
 
 int soft_env_rdmsr(void *o, uint32_t index, uint64_t *value)

@@ -33,6 +33,7 @@ static void vm_close(struct vma_vm *vm)
 	whpx_chips_stop(wm);
 	whpx_mem_close(wm);
 	delete_partition(wm);
+	whpx_ioevent_close(wm);
 	whpx_chips_close(wm);
 }
 
@@ -51,6 +52,7 @@ static int vm_open(struct vma_vm *vm)
 		if (rc)
 			whpx_mem_close(wm);
 	}
+	atomic_init(&wm->answers, wm->chips);
 	return rc;
 }
 
@@ -186,8 +188,8 @@ static const struct vma_backend library;
 	.name = "whpx", .accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64, .vm_size = sizeof(struct whpx_vm),           \
 	.vcpu_size = sizeof(struct whpx_vcpu), .probe = whpx_probe, .facts = whpx_facts, .cpuid_max = whpx_cpuid_max,  \
 	.map = whpx_map, .unmap = whpx_unmap, .protect = whpx_protect, .split = whpx_split,                            \
-	.dirty_log = whpx_dirty_log, .interrupt = whpx_interrupt, .interrupt_ready = whpx_interrupt_ready,             \
-	.debug = whpx_debug, .native = native
+	.dirty_log = whpx_dirty_log, .ioeventfd = whpx_ioeventfd, .interrupt = whpx_interrupt,                         \
+	.interrupt_ready = whpx_interrupt_ready, .debug = whpx_debug, .native = native
 
 const struct vma_backend vma_backend_whpx = {
 	WHPX_SLOTS,

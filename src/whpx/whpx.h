@@ -115,6 +115,9 @@ struct whpx_vm {
 	struct os_mutex *memory; /* max_vcpus locks: a vCPU holds its own while it emulates */
 	struct whpx_region *regions;
 	size_t region_count, region_room;
+	struct vma_ioevents ioevents; /* under the same locks */
+	/* There is something that answers accesses here: chips, or ioevents. For a look without a lock. */
+	atomic_bool answers;
 	bool msrs_known;
 	uint64_t msr_registers[WHPX_MSR_WORDS]; /* which MSRs of the table in whpx_msr.c have a register here */
 	_Atomic uint8_t hypercall_rip; /* whpx_hypercall.c's own */
@@ -287,6 +290,9 @@ int whpx_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint
 struct whpx_region *whpx_region_at(struct whpx_vm *wm, uint64_t gpa);
 void whpx_memory_lock(struct whpx_vcpu *w);
 void whpx_memory_unlock(struct whpx_vcpu *w);
+/* Every vCPU's, for changes of what is read under one. What was done so is a new generation for the emulators. */
+void whpx_memory_lock_all(struct whpx_vm *wm);
+void whpx_memory_unlock_all(struct whpx_vm *wm);
 int whpx_mem_open(struct whpx_vm *wm);
 int whpx_mem_setup(struct whpx_vm *wm); /* the partition is set up: map what was mapped before */
 void whpx_mem_close(struct whpx_vm *wm);
@@ -377,6 +383,13 @@ int whpx_msi(struct vma_vm *vm, uint64_t address, uint32_t data);
 int whpx_irqfd(struct vma_vm *vm, int eventfd, uint32_t gsi, int assign);
 int whpx_irqchip_get(struct vma_vm *vm, vma_x86_irqchip *chip);
 int whpx_irqchip_set(struct vma_vm *vm, const vma_x86_irqchip *chip);
+
+/* whpx_ioevent.c */
+int whpx_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
+/* v->exit was a write that signals an eventfd, and has done its work. Of an OUTS only as many elements are left in the
+ * exit as have one answer. */
+bool whpx_ioevent_answer(struct whpx_vcpu *w, int kind);
+void whpx_ioevent_close(struct whpx_vm *wm);
 
 /* whpx_kick.c */
 int whpx_runner_add(struct whpx_vcpu *w);     /* after the virtual processor's creation; then a remove is owed */

@@ -178,7 +178,8 @@ static const char *try_partitions(const char **remedy, bool *only_one)
 /* Capability bits by what Windows says; those without a condition are this back end's own doing. */
 static uint32_t caps(const struct whpx_host *h)
 {
-	uint32_t c = VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_XSAVE | VMA_CAP_SINGLE_STEP;
+	uint32_t c = VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_XSAVE | VMA_CAP_SINGLE_STEP |
+		     VMA_CAP_IOEVENTFD;
 
 	c |= h->features.DirtyPageTracking ? VMA_CAP_DIRTY_LOG : 0;
 	c |= h->features.PartialUnmap ? VMA_CAP_PARTIAL_UNMAP : 0;

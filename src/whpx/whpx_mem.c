@@ -10,14 +10,13 @@
 _Static_assert(VMA_MAP_READ == 1 && VMA_MAP_WRITE == 2 && VMA_MAP_EXEC == 4 && VMA_MAP_LOG == 8,
 	       "the bits of WHV_MAP_GPA_RANGE_FLAGS");
 
-static void lock_all(struct whpx_vm *wm)
+void whpx_memory_lock_all(struct whpx_vm *wm)
 {
 	for (uint32_t i = 0; i < wm->vm->config.max_vcpus; i++)
 		os_lock(&wm->memory[i]);
 }
 
-/* What was done under the locks is a new generation for the emulators. */
-static void unlock_all(struct whpx_vm *wm)
+void whpx_memory_unlock_all(struct whpx_vm *wm)
 {
 	wm->generation++;
 	for (uint32_t i = wm->vm->config.max_vcpus; i--;)
@@ -186,7 +185,7 @@ int whpx_map(struct vma_vm *vm, struct vma_region *r)
 	struct whpx_region new = {.gpa = r->gpa, .size = r->size, .hva = r->hva, .flags = r->flags};
 	int rc;
 
-	lock_all(wm);
+	whpx_memory_lock_all(wm);
 	rc = grow(wm);
 	if (!rc)
 		rc = log_new(r->size, r->flags, &new.dirty);
@@ -196,7 +195,7 @@ int whpx_map(struct vma_vm *vm, struct vma_region *r)
 		os_free((void *)new.dirty);
 	else
 		insert(wm, &new);
-	unlock_all(wm);
+	whpx_memory_unlock_all(wm);
 	return rc;
 }
 
@@ -216,12 +215,12 @@ int whpx_unmap(struct vma_vm *vm, struct vma_region *r)
 	struct whpx_region *found;
 	int rc;
 
-	lock_all(wm);
+	whpx_memory_lock_all(wm);
 	rc = unmap_in(wm, r->gpa, r->size);
 	found = rc ? NULL : whpx_region_at(wm, r->gpa);
 	if (found)
 		take_out(wm, found);
-	unlock_all(wm);
+	whpx_memory_unlock_all(wm);
 	return rc;
 }
 
@@ -234,7 +233,7 @@ int whpx_split(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail)
 	struct whpx_region *found;
 	int rc;
 
-	lock_all(wm);
+	whpx_memory_lock_all(wm);
 	rc = grow(wm);
 	if (!rc)
 		rc = log_new(new.size, new.flags, &new.dirty);
@@ -246,7 +245,7 @@ int whpx_split(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail)
 		found->size = cut;
 		insert(wm, &new);
 	}
-	unlock_all(wm);
+	whpx_memory_unlock_all(wm);
 	return rc;
 }
 
@@ -305,7 +304,7 @@ int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 	struct whpx_region *found;
 	int rc = 0;
 
-	lock_all(wm);
+	whpx_memory_lock_all(wm);
 	found = whpx_region_at(wm, r->gpa);
 	if (!(r->flags & VMA_MAP_LOG))
 		rc = log_new(r->size, flags, &log);
@@ -320,7 +319,7 @@ int whpx_protect(struct vma_vm *vm, struct vma_region *r, uint32_t flags)
 		}
 		found->flags = flags;
 	}
-	unlock_all(wm);
+	whpx_memory_unlock_all(wm);
 	return rc;
 }
 
@@ -346,7 +345,7 @@ int whpx_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint
 	struct whpx_region *found;
 	int rc = 0;
 
-	lock_all(wm);
+	whpx_memory_lock_all(wm);
 	memset(bitmap, 0, (size_t)((pages + 63) / 64 * 8));
 	found = whpx_region_at(wm, r->gpa);
 	if (found && found->dirty) {
@@ -354,7 +353,7 @@ int whpx_dirty_log(struct vma_vm *vm, struct vma_region *r, uint64_t first, uint
 		if (!rc)
 			give_log(found, first, pages, bitmap, clear);
 	}
-	unlock_all(wm);
+	whpx_memory_unlock_all(wm);
 	return rc;
 }
 

@@ -57,6 +57,12 @@ void whpx_vcpu_close(struct vma_vcpu *v)
 
 /* ------ completing ------ */
 
+/* Accesses that are not the caller's business. */
+static bool answered(struct whpx_vcpu *w, int kind)
+{
+	return whpx_chips_answer(w, kind) || whpx_ioevent_answer(w, kind);
+}
+
 static void step_finished(struct whpx_vcpu *w, enum whpx_half half)
 {
 	if (half != WHPX_EMULATED && w->v->debug.single_step && !w->interruption)
@@ -73,7 +79,7 @@ int whpx_complete(struct vma_vcpu *v)
 		return 0;
 	do
 		rc = whpx_finish(w);
-	while (rc == 1 && whpx_chips_answer(w, (int)v->exit.kind));
+	while (rc == 1 && answered(w, (int)v->exit.kind));
 	if (rc)
 		return rc;
 	v->exit.pending = 0;
@@ -122,10 +128,10 @@ static int enter(struct whpx_vcpu *w)
 	return hr ? whpx_fail(hr, "WHvRunVirtualProcessor") : whpx_exit(w);
 }
 
-/* Accesses to the library's part of the platform's controllers are answered here, and complete. */
+/* Out of the guest: what has its answer is complete, and the run goes on. */
 static int settle(struct whpx_vcpu *w, int kind)
 {
-	if (!whpx_chips_answer(w, kind))
+	if (!answered(w, kind))
 		return kind;
 	kind = whpx_complete(w->v);
 	return kind == 1 ? (int)w->v->exit.kind : kind;
@@ -154,16 +160,16 @@ int whpx_run(struct vma_vcpu *v)
 
 	if (rc)
 		return rc < 0 ? rc : (int)v->exit.kind;
-	if (w->stashed)
-		return leave_stashed(w);
 	do {
+		if (w->stashed)
+			return leave_stashed(w);
 		rc = prepare(w, finished);
-		finished = false;
 		if (!rc)
 			rc = whpx_flush(w);
 		if (!rc)
 			rc = enter(w);
-		if (rc > 0 && w->vm->chips)
+		finished = rc > 0 && atomic_load_explicit(&w->vm->answers, memory_order_acquire);
+		if (finished)
 			rc = settle(w, rc);
 	} while (!rc);
 	return rc;
