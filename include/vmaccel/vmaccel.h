@@ -197,8 +197,8 @@ typedef enum vma_irqchip {
 	/* x86: the same machine, but its controllers are this library's own on every accelerator, above vCPUs that have
 	 * none. Whatever is said of PLATFORM holds, and saved state moves between the two. Each access to a controller
 	 * costs an exit to the library, which answers it inside vma_vcpu_run; memory mapped over the local APIC's or
-	 * the I/O APIC's page hides it. Needs no VMA_CAP_IRQCHIP; MSI, and where the host has eventfds IRQFD, are
-	 * always there (vma_vm_caps). VMA_E_NO_ACCEL: the accelerator lacks exits for MSRs, or insn_hz is asked for.
+	 * the I/O APIC's page hides it. Needs no VMA_CAP_IRQCHIP; MSI and IRQFD are always
+	 * there (vma_vm_caps). VMA_E_NO_ACCEL: the accelerator lacks exits for MSRs, or insn_hz is asked for.
 	 * VMA_E_NOT_WRITTEN: arm64. */
 	VMA_IRQCHIP_LIBRARY = 2
 } vma_irqchip;
@@ -284,7 +284,9 @@ VMA_API void *vma_vm_hva(vma_vm *vm, uint64_t gpa, uint64_t size);
 VMA_API int vma_vm_irq_line(vma_vm *vm, uint32_t gsi, int level);
 /* SDM vol. 3, "Message signalled interrupts"; arm64: a write of an INTID to MSI_SETSPI_NS of the MSI frame (vma_arm64_gic) */
 VMA_API int vma_vm_msi(vma_vm *vm, uint64_t address, uint32_t data);
-/* edge; 1 assign, 0 remove */
+/* A signal of the eventfd is an edge; 1 assign, 0 remove. Linux: a descriptor of eventfd(2). Windows: the handle of an
+ * auto-reset event object as an int, (int)(intptr_t)handle; 32 bits of a handle count there. It stays open until it is
+ * removed; then what was signalled before has raised its interrupt. VMA_E_LIMIT: an accelerator but KVM takes 63. */
 VMA_API int vma_vm_irqfd(vma_vm *vm, int eventfd, uint32_t gsi, int assign);
 
 typedef struct vma_ioeventfd {
@@ -292,11 +294,11 @@ typedef struct vma_ioeventfd {
 	uint32_t length;  /* 1, 2, 4, 8; 0: any length (MMIO only) */
 	uint32_t pio;     /* 1: address is a port */
 	uint32_t match;   /* 1: only writes of `value` */
-	int eventfd;
+	int eventfd;      /* as for vma_vm_irqfd; an event object does not count signals */
 	uint64_t value;
 } vma_ioeventfd;
-/* A matching guest write signals the eventfd and does not exit. 1 assign, 0 remove (all fields equal). The descriptor
- * stays open until then. */
+/* A matching guest write signals the eventfd and does not exit; of a REP OUTS each element is a write (KVM: as the first
+ * of a few are). 1 assign, 0 remove (all fields equal). The descriptor stays open until then. */
 VMA_API int vma_vm_ioeventfd(vma_vm *vm, const vma_ioeventfd *io, int assign);
 
 /* The guest's paravirtual clock in nanoseconds (VMA_CAP_CLOCK). Stopped while no vCPU runs only if the caller sets

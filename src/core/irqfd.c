@@ -1,34 +1,38 @@
 /* irqfd.c - see irqfd.h. */
 #include "core/irqfd.h"
 
-#define MAX_IRQFDS 64
+enum { MAX_IRQFDS = OS_EVENTFDS - 1 };
 
-/* Waits outside the lock; a removed descriptor may be looked at once more, which is why its owner's write wakes us
- * first. */
+/* What is waited for: the wake first, then the list as it is now, which `seen` says. 0: the end. */
+static size_t look(struct vma_irqfds *e, int *fds, uint32_t *gsis)
+{
+	size_t n;
+
+	os_lock(&e->lock);
+	fds[0] = e->wake;
+	for (n = 0; n < e->count; n++) {
+		fds[n + 1] = e->list[n].fd;
+		gsis[n + 1] = e->list[n].gsi;
+	}
+	e->seen = e->changes;
+	n = e->quit ? 0 : n + 1;
+	os_cond_broadcast(&e->looked);
+	os_unlock(&e->lock);
+	return n;
+}
+
 static void event_main(void *arg)
 {
 	struct vma_irqfds *e = arg;
-	int fds[MAX_IRQFDS + 1];
-	uint8_t ready[MAX_IRQFDS + 1];
-	for (;;) {
-		os_lock(&e->lock);
-		size_t n = e->count;
-		bool quit = e->quit;
-		fds[0] = e->wake;
-		for (size_t i = 0; i < n; i++)
-			fds[i + 1] = e->list[i].fd;
-		os_unlock(&e->lock);
-		if (quit)
-			return;
-		os_poll(fds, n + 1, ready);
-		if (ready[0])
-			os_eventfd_drain(fds[0]);
-		os_lock(&e->lock);
-		for (size_t i = 0; i < n; i++)
-			for (size_t j = 0; ready[i + 1] && j < e->count; j++)
-				if (e->list[j].fd == fds[i + 1] && os_eventfd_drain(fds[i + 1]))
-					e->pulse(e->opaque, e->list[j].gsi);
-		os_unlock(&e->lock);
+	int fds[OS_EVENTFDS];
+	uint32_t gsis[OS_EVENTFDS];
+	uint8_t ready[OS_EVENTFDS];
+
+	for (size_t n; (n = look(e, fds, gsis));) {
+		os_eventfd_wait(fds, n, ready);
+		for (size_t i = 1; i < n; i++)
+			if (ready[i])
+				e->pulse(e->opaque, gsis[i]);
 	}
 }
 
@@ -72,13 +76,23 @@ static int remove_irqfd(struct vma_irqfds *e, int fd, uint32_t gsi)
 	return vma_fail(VMA_E_NOENT, "descriptor %d raises no interrupt %u", fd, gsi);
 }
 
+/* Make the thread look again, and wait until it has: then it waits for nothing that was removed, and what had been
+ * signalled before has raised its interrupt. */
+static void show_thread(struct vma_irqfds *e)
+{
+	e->changes++;
+	os_eventfd_signal(e->wake);
+	while (e->seen != e->changes)
+		os_cond_wait(&e->looked, &e->lock);
+}
+
 int vma_irqfd_change(struct vma_irqfds *e, int fd, uint32_t gsi, int assign)
 {
 	os_lock(&e->lock);
 	int error = assign ? add_irqfd(e, fd, gsi) : remove_irqfd(e, fd, gsi);
+	if (!error)
+		show_thread(e);
 	os_unlock(&e->lock);
-	if (e->wake >= 0)
-		os_eventfd_signal(e->wake);
 	return error;
 }
 
@@ -86,6 +100,7 @@ void vma_irqfds_init(struct vma_irqfds *e, void (*pulse)(void *opaque, uint32_t 
 {
 	*e = (struct vma_irqfds){.wake = -1, .pulse = pulse, .opaque = opaque};
 	os_mutex_init(&e->lock);
+	os_cond_init(&e->looked);
 }
 
 void vma_irqfds_close(struct vma_irqfds *e)
@@ -98,7 +113,8 @@ void vma_irqfds_close(struct vma_irqfds *e)
 		os_worker_join(e->worker);
 	}
 	if (e->wake >= 0)
-		os_close(e->wake);
+		os_eventfd_close(e->wake);
 	os_free(e->list);
+	os_cond_destroy(&e->looked);
 	os_mutex_destroy(&e->lock);
 }

@@ -17,13 +17,15 @@ struct vma_irqfds {
 	struct os_worker *worker;
 	int wake; /* eventfd that makes the thread look again; -1: no thread yet */
 	bool quit;
-	void (*pulse)(void *opaque, uint32_t gsi); /* raise and lower that line; on the thread, under the lock */
+	uint64_t changes, seen; /* of the list; the last that the thread has seen */
+	struct os_cond looked;  /* `seen` moved */
+	void (*pulse)(void *opaque, uint32_t gsi); /* raise and lower that line; on the thread */
 	void *opaque;
 };
 
 void vma_irqfds_init(struct vma_irqfds *e, void (*pulse)(void *opaque, uint32_t gsi), void *opaque);
 void vma_irqfds_close(struct vma_irqfds *e);
-/* The slot irqfd; gsi has been checked. */
+/* The slot irqfd; gsi has been checked. Removed, the descriptor is the caller's alone when it returns. */
 int vma_irqfd_change(struct vma_irqfds *e, int fd, uint32_t gsi, int assign);
 
 #endif

@@ -104,8 +104,6 @@ static const vma_platform_info *probed(int i)
 		info->why = info->remedy = info->version = info->proved = "";
 		info->granule = VMA_PAGE;
 		vma_backends[i]->probe(info);
-		if (!os_has_eventfd())
-			info->caps &= ~(uint32_t)(VMA_CAP_IRQFD | VMA_CAP_IOEVENTFD);
 		records[i].probed = true;
 	}
 	os_process_unlock();

@@ -1,7 +1,7 @@
 /* os.h - what the library asks of the operating system. Every call that can fail goes through here, so that the fault
  * sweep can make the n-th one fail: vma_os_fault, when set, is asked before each call and a positive errno from it
  * fails that call. Implemented in os_posix.c and os_linux.c, os_windows*.c (later
- * os_darwin.c); what Windows has not (eventfd, signals, ioctl) fails there with ENODEV. Calls return 0 or more,
+ * os_darwin.c); what Windows has not (signals, ioctl) fails there with ENODEV. Calls return 0 or more,
  * or -errno. */
 #ifndef VMA_OS_H
 #define VMA_OS_H
@@ -31,13 +31,15 @@ long os_read(int fd, void *to, size_t size); /* bytes, 0 at the end; -errno */
 int os_dup(int fd);
 int64_t os_file_size(int fd); /* -EINVAL: no regular file */
 long os_ioctl(int fd, unsigned long request, void *arg, const char *name);
-int os_has_eventfd(void); /* 0: what follows fails here */
+
+/* Linux' eventfds, Windows' event objects: descriptors that os_close does not know. */
 int os_eventfd(void);
+void os_eventfd_close(int fd);
 void os_eventfd_signal(int fd);
-int os_eventfd_drain(int fd); /* 1: it had been signalled */
-/* Wait until one of count descriptors can be read; ready[i] is 1 for those. count at most OS_POLL_MAX. */
-enum { OS_POLL_MAX = 128 };
-void os_poll(const int *fds, size_t count, uint8_t *ready);
+/* Wait until one of them has been signalled, or for no reason; ready[i] is 1 for those, which are not signalled any
+ * more. count at most OS_EVENTFDS. */
+enum { OS_EVENTFDS = 64 };
+void os_eventfd_wait(const int *fds, size_t count, uint8_t *ready);
 
 /* Pages. os_map returns MAP_FAILED-free: 0 and *out, or -errno. */
 int os_page_size(void);

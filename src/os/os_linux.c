@@ -37,11 +37,6 @@ int os_random(void *p, size_t size)
 	return getrandom(p, size, 0) == (ssize_t)size ? 0 : -EAGAIN;
 }
 
-int os_has_eventfd(void)
-{
-	return 1;
-}
-
 int os_eventfd(void)
 {
 	int e = os_fault("eventfd");
@@ -58,22 +53,27 @@ void os_eventfd_signal(int fd)
 		;
 }
 
-int os_eventfd_drain(int fd)
+void os_eventfd_close(int fd)
+{
+	close(fd);
+}
+
+static uint8_t taken(int fd)
 {
 	uint64_t count;
 
 	return read(fd, &count, sizeof count) == (ssize_t)sizeof count;
 }
 
-void os_poll(const int *fds, size_t count, uint8_t *ready)
+void os_eventfd_wait(const int *fds, size_t count, uint8_t *ready)
 {
-	struct pollfd polled[OS_POLL_MAX];
+	struct pollfd polled[OS_EVENTFDS];
 
-	for (size_t i = 0; i < count && i < OS_POLL_MAX; i++)
+	for (size_t i = 0; i < count; i++)
 		polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 	poll(polled, (nfds_t)count, -1);
-	for (size_t i = 0; i < count && i < OS_POLL_MAX; i++)
-		ready[i] = (polled[i].revents & POLLIN) != 0;
+	for (size_t i = 0; i < count; i++)
+		ready[i] = polled[i].revents & POLLIN ? taken(fds[i]) : 0;
 }
 
 /* ------ threads ------ */

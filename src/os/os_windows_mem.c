@@ -153,33 +153,6 @@ long os_ioctl(int fd, unsigned long request, void *arg, const char *name)
 	return e ? -e : -ENODEV;
 }
 
-int os_has_eventfd(void)
-{
-	return 0;
-}
-
-int os_eventfd(void)
-{
-	return -ENODEV;
-}
-
-void os_eventfd_signal(int fd)
-{
-	(void)fd;
-}
-
-int os_eventfd_drain(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
-void os_poll(const int *fds, size_t count, uint8_t *ready)
-{
-	(void)fds;
-	memset(ready, 0, count);
-}
-
 /* ------ pages ------ */
 
 static SYSTEM_INFO system_info(void)

@@ -208,9 +208,7 @@ int pc_vm_open(struct vma_vm *vm)
 		vm->pc = NULL;
 		return rc;
 	}
-	vm->info.caps |= VMA_CAP_IRQCHIP | VMA_CAP_MSI;
-	if (vm->info.caps & VMA_CAP_IOEVENTFD) /* the host has eventfds */
-		vm->info.caps |= VMA_CAP_IRQFD;
+	vm->info.caps |= VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_IRQFD;
 	return 0;
 }
 

@@ -18,10 +18,10 @@ int host_inherited(void);
 /* Run fn in a copy of this process, which may die of it, and wait for its end. -1: this host does not fork. */
 int host_fork(void (*fn)(void *arg), void *arg);
 
-/* An eventfd, as vma_vm_irqfd and vma_vm_ioeventfd take it; -1: this host has none. */
+/* An eventfd, or what stands for it here, as vma_vm_irqfd and vma_vm_ioeventfd take it; -1: none to be had. */
 int host_event(void);
 bool host_event_signal(int fd);
-uint64_t host_event_count(int fd); /* of signals since it was asked last */
+uint64_t host_event_count(int fd); /* of signals since it was asked last; at most 1 where the host does not count */
 void host_event_close(int fd);
 
 /* One signal for the checks' own use: a handler (NULL: as before), and whether it is held back from this thread. */

@@ -1,4 +1,4 @@
-/* host_windows.c - see host.h: no fork, no eventfds, no signals. */
+/* host_windows.c - see host.h: no fork, no signals; events that keep no count. */
 #include "host.h"
 
 #include <windows.h>
@@ -53,28 +53,33 @@ int host_fork(void (*fn)(void *arg), void *arg)
 	return -1;
 }
 
-/* ------ eventfds ------ */
+/* ------ events ------ */
+
+static HANDLE event_of(int fd)
+{
+	return (HANDLE)(intptr_t)fd;
+}
 
 int host_event(void)
 {
-	return -1;
+	HANDLE event = CreateEventW(NULL, FALSE, FALSE, NULL);
+
+	return event ? (int)(intptr_t)event : -1;
 }
 
 bool host_event_signal(int fd)
 {
-	(void)fd;
-	return false;
+	return SetEvent(event_of(fd));
 }
 
 uint64_t host_event_count(int fd)
 {
-	(void)fd;
-	return 0;
+	return WaitForSingleObject(event_of(fd), 0) == WAIT_OBJECT_0;
 }
 
 void host_event_close(int fd)
 {
-	(void)fd;
+	CloseHandle(event_of(fd));
 }
 
 /* ------ signals ------ */

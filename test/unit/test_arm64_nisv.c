@@ -596,6 +596,7 @@ static void eventfd_by_a_store(void **state)
 {
 	struct machine m;
 	vma_ioeventfd io = {.address = DEVICE, .length = 4, .match = 1, .value = 0x23222120};
+	uint8_t ready;
 	(void)state;
 	if (!(caps & VMA_CAP_IOEVENTFD))
 		skip();
@@ -605,13 +606,14 @@ static void eventfd_by_a_store(void **state)
 	ok(vma_vm_ioeventfd(m.vm, &io, 1));
 	begin_at(m.v, 0x1000);
 	expect_end(m.v);
-	assert_int_equal(os_eventfd_drain(io.eventfd), 1);
+	os_eventfd_wait(&io.eventfd, 1, &ready);
+	assert_int_equal(ready, 1);
 	ok(vma_vcpu_complete(m.v));
 	ok(vma_vm_ioeventfd(m.vm, &io, 0));
 	begin_at(m.v, 0x1000);
 	assert_int_equal(vma_vcpu_run(m.v), VMA_EXIT_MMIO);
 	assert_int_equal(vma_vcpu_exit(m.v)->mmio.gpa, DEVICE);
-	os_close(io.eventfd);
+	os_eventfd_close(io.eventfd);
 	end(&m);
 }
 

@@ -208,11 +208,19 @@ static int worker(void)
 
 static int eventfd(void)
 {
-	int fd = os_has_eventfd() ? os_eventfd() : 0;
+	int fds[2] = {os_eventfd(), os_eventfd()};
+	uint8_t ready[2];
 
-	if (os_has_eventfd() && fd >= 0)
-		os_close(fd);
-	return fd < 0 ? fd : 0;
+	for (int i = 0; i < 2 && fds[0] >= 0 && fds[1] >= 0; i++) {
+		os_eventfd_signal(fds[i]);
+		os_eventfd_wait(fds, 2, ready);
+		assert_int_equal(ready[i], 1);
+		assert_int_equal(ready[!i], 0); /* taken the last time */
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			os_eventfd_close(fds[i]);
+	return fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : 0;
 }
 
 static int library(void)
