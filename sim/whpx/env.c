@@ -15,7 +15,9 @@ enum {
 static int env_mmio(void *o, uint64_t gpa, unsigned len, bool write, uint8_t *data)
 {
 	struct whpsim_vp *vp = o;
-	return whpsim_has_apic(vp->partition) ? whpsim_apic_mmio(vp, gpa, len, write, data) : X86_DEFER;
+	if (whpsim_has_apic(vp->partition) && whpsim_apic_mmio(vp, gpa, len, write, data) == X86_DONE)
+		return X86_DONE;
+	return write && whpsim_doorbell_rings(vp, gpa, len, data) ? X86_DONE : X86_DEFER;
 }
 
 static int env_io(void *o, uint16_t port, unsigned width, bool write, uint8_t *data, uint32_t *count)

@@ -73,7 +73,8 @@ static void fill_memory(struct whpsim_vp *vp, WHV_RUN_VP_EXIT_CONTEXT *x)
 	m->AccessInfo.AccessType = s->fetch   ? WHvMemoryAccessExecute
 				   : s->write ? WHvMemoryAccessWrite
 					      : WHvMemoryAccessRead;
-	m->AccessInfo.GpaUnmapped = !whpsim_region_at(vp->partition, s->addr);
+	m->AccessInfo.GpaUnmapped =
+		!whpsim_region_at(vp->partition, s->addr) || whpsim_doorbell_page(vp->partition, s->addr);
 	m->AccessInfo.GvaValid = 1;
 	m->Gpa = s->addr;
 	m->Gva = s->gva;

@@ -172,6 +172,11 @@ bool whpsim_hostile_window_(struct whpsim_hostile *h)
 	return one_in(h, 32);
 }
 
+bool whpsim_hostile_unrecognized_(struct whpsim_hostile *h)
+{
+	return one_in(h, 2);
+}
+
 uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h)
 {
 	return one_in(h, 64) ? roll(h) >> 40 : 0;

@@ -20,6 +20,7 @@ void whpsim_hostile_exit_(struct whpsim_hostile *h, WHV_RUN_VP_EXIT_CONTEXT *x);
 bool whpsim_hostile_unpopulated_(struct whpsim_hostile *h, uint64_t gpa);
 uint32_t whpsim_hostile_late_(struct whpsim_hostile *h);
 bool whpsim_hostile_window_(struct whpsim_hostile *h);
+bool whpsim_hostile_unrecognized_(struct whpsim_hostile *h);
 uint64_t whpsim_hostile_tsc_(struct whpsim_hostile *h);
 /* Bytes of nobody's, as many for one seed, that this host's XSAVE areas end with; 0 where nothing is hostile. */
 uint32_t whpsim_hostile_xsave(void);
@@ -59,6 +60,11 @@ static inline uint32_t whpsim_hostile_late(struct whpsim_hostile *h)
 static inline bool whpsim_hostile_window(struct whpsim_hostile *h)
 {
 	return h->random && whpsim_hostile_window_(h);
+}
+/* A store that would ring a doorbell is not of the instructions that the hypervisor knows. */
+static inline bool whpsim_hostile_unrecognized(struct whpsim_hostile *h)
+{
+	return h->random && whpsim_hostile_unrecognized_(h);
 }
 /* The TSC jumps ahead by so much now. */
 static inline uint64_t whpsim_hostile_tsc(struct whpsim_hostile *h)

@@ -92,7 +92,7 @@ uint8_t *whpsim_page(void *o, uint64_t gpa, unsigned *flags)
 {
 	struct whpsim_vp *vp = o;
 	const struct whpsim_region *r = whpsim_region_at(vp->partition, gpa);
-	if (!r)
+	if (!r || whpsim_doorbell_page(vp->partition, gpa))
 		return NULL;
 	if (!(*flags & X86_PAGE_TABLE) && whpsim_hostile_unpopulated(&vp->hostile, gpa)) {
 		atomic_store(&vp->flush, true); /* an instruction's page that is not there is remembered */

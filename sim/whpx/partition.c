@@ -169,6 +169,7 @@ HRESULT WHvDeletePartition(WHV_PARTITION_HANDLE Partition)
 		atomic_fetch_sub(&partitions_set_up, 1);
 	x86_share_free(p->share);
 	whpsim_memory_free(p);
+	whpsim_doorbells_free(p);
 	whpsim_properties_free(&p->properties);
 	pthread_cond_destroy(&p->irq_cond);
 	pthread_mutex_destroy(&p->irq_lock);

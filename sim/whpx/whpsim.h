@@ -7,6 +7,7 @@
  * registers.c, reg_events.c  names to fields of the CPU        check.c  is the state one that a processor enters?
  * run.c         WHvRun.., WHvCancelRun..          exit.c       a stop of the CPU as an exit
  * env.c         what the CPU asks of its surroundings          apic.c  local APICs, interrupts, INIT and SIPI
+ * doorbell.c    writes that signal an event; event.h, event_posix.c, event_windows.c: the events
  * translate.c   WHvTranslateGva                   time.c       partition time, TSC     counters.c
  * config, symbols, notimpl, capability, property, cpuid, hostile, state, emulation: see their headers and first lines
  *
@@ -98,6 +99,8 @@ struct whpsim_partition {
 	struct whpsim_region *regions; /* sorted */
 	size_t region_count, region_room;
 	uint64_t unmapped; /* where something was last, and nothing has been mapped since */
+	struct whpsim_doorbell *doorbells; /* as regions */
+	size_t doorbell_count;
 	pthread_mutex_t world_lock;
 	pthread_cond_t world_cond;
 	atomic_uint stops;
@@ -148,6 +151,14 @@ void whpsim_mark_dirty(void *vp, uint64_t gpa);
 /* Copy as the host may: false where nothing is mapped. Within a call on the partition. */
 bool whpsim_guest_read(struct whpsim_partition *p, uint64_t gpa, void *data, uint64_t size);
 void whpsim_memory_free(struct whpsim_partition *p);
+
+/* ------ doorbell.c; while the map stands still ------ */
+
+/* Is there one in this page? Then there is no memory for the guest. */
+bool whpsim_doorbell_page(const struct whpsim_partition *p, uint64_t gpa);
+/* The guest's write has signalled one, and is done. */
+bool whpsim_doorbell_rings(struct whpsim_vp *vp, uint64_t gpa, unsigned len, const uint8_t *data);
+void whpsim_doorbells_free(struct whpsim_partition *p);
 
 /* ------ the CPU ------ */
 

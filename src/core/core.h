@@ -346,6 +346,7 @@ struct vma_ioevents {
 };
 int vma_ioevent_add(struct vma_ioevents *e, const vma_ioeventfd *io);
 int vma_ioevent_remove(struct vma_ioevents *e, const vma_ioeventfd *io);
+bool vma_ioevent_has(const struct vma_ioevents *e, const vma_ioeventfd *io);
 bool vma_ioevent_hit(const struct vma_ioevents *e, bool pio, uint64_t address, unsigned length, const uint8_t *data);
 /* The same of the elements of an OUTS; *count becomes that of those at its begin which all are such writes, or all not. */
 bool vma_ioevent_outs(const struct vma_ioevents *e, uint16_t port, unsigned width, const uint8_t *data, uint32_t *count);

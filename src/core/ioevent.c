@@ -32,16 +32,30 @@ int vma_ioevent_add(struct vma_ioevents *e, const vma_ioeventfd *io)
 	return 0;
 }
 
+/* e->count: it is not there. */
+static size_t index_of(const struct vma_ioevents *e, const vma_ioeventfd *io)
+{
+	size_t i = 0;
+
+	while (i < e->count && !same(e->list + i, io))
+		i++;
+	return i;
+}
+
+bool vma_ioevent_has(const struct vma_ioevents *e, const vma_ioeventfd *io)
+{
+	return index_of(e, io) < e->count;
+}
+
 int vma_ioevent_remove(struct vma_ioevents *e, const vma_ioeventfd *io)
 {
-	for (size_t i = 0; i < e->count; i++) {
-		if (!same(e->list + i, io))
-			continue;
-		e->list[i] = e->list[--e->count];
-		return 0;
-	}
-	return vma_fail(VMA_E_NOENT, "%s %#llx signals no such eventfd", io->pio ? "port" : "gpa",
-			(unsigned long long)io->address);
+	size_t i = index_of(e, io);
+
+	if (i == e->count)
+		return vma_fail(VMA_E_NOENT, "%s %#llx signals no such eventfd", io->pio ? "port" : "gpa",
+				(unsigned long long)io->address);
+	e->list[i] = e->list[--e->count];
+	return 0;
 }
 
 /* NULL: none takes the write. */

@@ -24,6 +24,7 @@ static void delete_partition(struct whpx_vm *wm)
 		WHPX(DeletePartition, wm->partition);
 	wm->partition = NULL;
 	wm->ready = false;
+	wm->doorbells.count = 0;
 }
 
 static void vm_close(struct vma_vm *vm)

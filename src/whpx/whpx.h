@@ -23,7 +23,9 @@
 	X(GetVirtualProcessorXsaveState) X(SetVirtualProcessorXsaveState) X(QueryGpaRangeDirtyBitmap)                  \
 	X(RequestInterrupt) X(GetVirtualProcessorInterruptControllerState2)                                            \
 	X(SetVirtualProcessorInterruptControllerState2)
-#define WHPX_OPTIONAL(X) X(AdviseGpaRange) X(SuspendPartitionTime) X(ResumePartitionTime)
+#define WHPX_OPTIONAL(X)                                                                                               \
+	X(AdviseGpaRange) X(SuspendPartitionTime) X(ResumePartitionTime) X(RegisterPartitionDoorbellEvent)             \
+	X(UnregisterPartitionDoorbellEvent)
 
 struct whpx_api {
 #define X(name) __typeof__(WHv##name) *name;
@@ -115,7 +117,7 @@ struct whpx_vm {
 	struct os_mutex *memory; /* max_vcpus locks: a vCPU holds its own while it emulates */
 	struct whpx_region *regions;
 	size_t region_count, region_room;
-	struct vma_ioevents ioevents; /* under the same locks */
+	struct vma_ioevents ioevents, doorbells; /* under the same locks; of the former, those that the platform knows */
 	/* There is something that answers accesses here: chips, or ioevents. For a look without a lock. */
 	atomic_bool answers;
 	bool msrs_known;
@@ -390,6 +392,10 @@ int whpx_ioeventfd(struct vma_vm *vm, const vma_ioeventfd *io, int assign);
  * exit as have one answer. */
 bool whpx_ioevent_answer(struct whpx_vcpu *w, int kind);
 void whpx_ioevent_close(struct whpx_vm *wm);
+/* With every memory lock, around what changes where memory is: nothing of [gpa, gpa + size) is the platform's to signal
+ * any more; and whatever can be is again. */
+int whpx_doorbells_off(struct whpx_vm *wm, uint64_t gpa, uint64_t size);
+void whpx_doorbells_on(struct whpx_vm *wm);
 
 /* whpx_kick.c */
 int whpx_runner_add(struct whpx_vcpu *w);     /* after the virtual processor's creation; then a remove is owed */

@@ -190,11 +190,15 @@ int whpx_map(struct vma_vm *vm, struct vma_region *r)
 	if (!rc)
 		rc = log_new(r->size, r->flags, &new.dirty);
 	if (!rc)
+		rc = whpx_doorbells_off(wm, r->gpa, r->size);
+	if (!rc)
 		rc = map_in(wm, r->hva, r->gpa, r->size, r->flags);
 	if (rc)
 		os_free((void *)new.dirty);
 	else
 		insert(wm, &new);
+	if (rc)
+		whpx_doorbells_on(wm);
 	whpx_memory_unlock_all(wm);
 	return rc;
 }
@@ -206,6 +210,8 @@ int whpx_mem_setup(struct whpx_vm *wm)
 	wm->ready = true;
 	for (size_t i = 0; !rc && i < wm->region_count; i++)
 		rc = map_in(wm, wm->regions[i].hva, wm->regions[i].gpa, wm->regions[i].size, wm->regions[i].flags);
+	if (!rc)
+		whpx_doorbells_on(wm);
 	return rc;
 }
 
@@ -220,6 +226,7 @@ int whpx_unmap(struct vma_vm *vm, struct vma_region *r)
 	found = rc ? NULL : whpx_region_at(wm, r->gpa);
 	if (found)
 		take_out(wm, found);
+	whpx_doorbells_on(wm);
 	whpx_memory_unlock_all(wm);
 	return rc;
 }

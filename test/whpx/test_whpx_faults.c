@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -112,6 +113,8 @@ static const struct {
 	{"WHvDeletePartition", END, 1, "nobody can do anything about it"},
 	{"WHvUnmapGpaRange", END, 9, "the partition goes, with all its mappings"},
 	{"WHvAdviseGpaRange", USE, 99, "a hint; the access is tried again"},
+	{"WHvRegisterPartitionDoorbellEvent", USE, 9, "writes exit, and the library's list signals"},
+	{"calloc", USE, 2, "a doorbell's place in the list of those: the same"},
 	{"WHvRequestInterrupt", USE, 1, "a message that is refused is lost, as on a bus"},
 	{"memfd_create", MAKE, 1, "plain pages"},
 	{"ftruncate", MAKE, 1, "plain pages"},
@@ -140,6 +143,7 @@ struct life {
 	vma_mem *mem;
 	vma_vcpu *cpu;
 	uint8_t *ram;
+	int event;
 };
 
 /* in al, 0x90; out 0x91, al; mov eax, [ebx]; mov [ebx], eax; add [ebx + 8], eax; mov esi, 0x3000; mov ecx, 4; rep outsb; mov edi, 0x200000;
@@ -284,6 +288,19 @@ static int memory(struct life *l)
 	return rc ? rc : vma_vm_unmap(l->vm, 0x400000, 0x1000 + (vma_vm_caps(l->vm) & VMA_CAP_PARTIAL_UNMAP ? 0 : 0x1000));
 }
 
+/* A write that signals, by the platform but where memory is. */
+static int doorbell(struct life *l)
+{
+	const vma_ioeventfd io = {.address = 0x600008, .length = 4, .eventfd = l->event};
+	int rc = vma_vm_ioeventfd(l->vm, &io, 1);
+
+	if (!rc)
+		rc = vma_vm_map(l->vm, 0x600000, l->mem, 0, 0x1000, VMA_MAP_READ);
+	if (!rc)
+		rc = vma_vm_unmap(l->vm, 0x600000, 0x1000);
+	return rc ? rc : vma_vm_ioeventfd(l->vm, &io, 0);
+}
+
 static void count_line(void *lines, const char *element, const char *reason)
 {
 	(void)element;
@@ -330,6 +347,8 @@ static int live(struct life *l, vma_irqchip irqchip)
 	if (!rc)
 		rc = memory(l);
 	if (!rc)
+		rc = doorbell(l);
+	if (!rc)
 		rc = save_restore(l);
 	if (!rc && irqchip == VMA_IRQCHIP_NONE)
 		rc = vma_x86_irq_window(l->cpu, 1);
@@ -344,13 +363,14 @@ static int live(struct life *l, vma_irqchip irqchip)
 
 static int life(vma_irqchip irqchip)
 {
-	struct life l = {0};
+	struct life l = {.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 	int rc = live(&l, irqchip);
 
 	phase = END;
 	if (l.vm)
 		assert_int_equal(vma_vm_destroy(l.vm), 0);
 	vma_mem_unref(l.mem);
+	close(l.event);
 	return rc;
 }
 

@@ -58,26 +58,26 @@ static const struct row {
 	vma_ioeventfd io;
 	uint8_t code[16], size;
 	uint8_t signals, runs, gets; /* each run costs one set */
+	bool doorbell; /* the platform can do it: then nothing exits */
 } rows[] = {
 	/* out dx, al */
-	{"OUT", {.address = PORT, .length = 1, .pio = 1}, {0xee, 0xe6, STOP}, 3, 1, 2, 0},
+	{"OUT", {.address = PORT, .length = 1, .pio = 1}, {0xee, 0xe6, STOP}, 3, 1, 2, 0, false},
 	/* out dx, eax */
-	{"OUT of the value", {.address = PORT, .length = 4, .pio = 1, .match = 1, .value = 7}, {0xef, 0xe6, STOP}, 3, 1, 2, 0},
+	{"OUT of the value", {.address = PORT, .length = 4, .pio = 1, .match = 1, .value = 7}, {0xef, 0xe6, STOP}, 3, 1, 2, 0, false},
 	/* mov [rbx+8], eax */
-	{"a store of a register", {.address = GUEST_MMIO + 8, .length = 4, .match = 1, .value = 7}, {0x89, 0x43, 0x08, 0xe6, STOP}, 5, 1, 2, 1},
+	{"a store of a register", {.address = GUEST_MMIO + 8, .length = 4, .match = 1, .value = 7}, {0x89, 0x43, 0x08, 0xe6, STOP}, 5, 1, 2, 1, true},
 	/* mov dword ptr [rbx+8], 7 */
-	{"a store of an immediate", {.address = GUEST_MMIO + 8}, {0xc7, 0x43, 0x08, 7, 0, 0, 0, 0xe6, STOP}, 9, 1, 2, 0},
+	{"a store of an immediate", {.address = GUEST_MMIO + 8}, {0xc7, 0x43, 0x08, 7, 0, 0, 0, 0xe6, STOP}, 9, 1, 2, 0, true},
 	/* xchg [rbx+8], eax: its read is the caller's */
-	{"the store of XCHG, emulated", {.address = GUEST_MMIO + 8, .length = 4, .match = 1, .value = 7}, {0x87, 0x43, 0x08, 0xe6, STOP}, 5, 1, 2, 1},
+	{"the store of XCHG, emulated", {.address = GUEST_MMIO + 8, .length = 4, .match = 1, .value = 7}, {0x87, 0x43, 0x08, 0xe6, STOP}, 5, 1, 2, 1, false},
 	/* mov ecx, 5; rep outsb: RSI is 0 */
-	{"REP OUTSB", {.address = PORT, .length = 1, .pio = 1}, {0xb9, 5, 0, 0, 0, 0xf3, 0x6e, 0xe6, STOP}, 9, 5, 2, 1},
+	{"REP OUTSB", {.address = PORT, .length = 1, .pio = 1}, {0xb9, 5, 0, 0, 0, 0xf3, 0x6e, 0xe6, STOP}, 9, 5, 2, 1, false},
 	/* mov ecx, 5; lea rdi, [rbx+8]; rep stosb: the byte at +8 alone */
-	{"one byte of REP STOSB", {.address = GUEST_MMIO + 12, .length = 1}, {0xb9, 5, 0, 0, 0, 0x48, 0x8d, 0x7b, 0x08, 0xf3, 0xaa, 0xe6, STOP}, 13, 1, 2, 1},
+	{"one byte of REP STOSB", {.address = GUEST_MMIO + 12, .length = 1}, {0xb9, 5, 0, 0, 0, 0x48, 0x8d, 0x7b, 0x08, 0xf3, 0xaa, 0xe6, STOP}, 13, 1, 2, 1, false},
 };
 
-static void counted(void **state)
+static void count_row(const struct row *r, bool doorbell)
 {
-	const struct row *r = *state;
 	const struct whp_counts *n;
 	struct whp_counts before;
 	struct guest g;
@@ -97,11 +97,32 @@ static void counted(void **state)
 	assert_int_equal(g.exit->kind, VMA_EXIT_IO);
 	assert_int_equal(g.exit->io.port, STOP);
 	assert_int_equal(host_event_count(io.eventfd), r->signals);
-	assert_int_equal(n->runs - before.runs, r->runs);
-	assert_int_equal(n->gets - before.gets, r->gets);
-	assert_int_equal(n->sets - before.sets, r->runs);
+	assert_int_equal(n->runs - before.runs, doorbell ? 1 : r->runs);
+	assert_int_equal(n->gets - before.gets, doorbell ? 0 : r->gets);
+	assert_int_equal(n->sets - before.sets, doorbell ? 1 : r->runs);
 	host_event_close(io.eventfd);
 	close_guest(&g);
+}
+
+static int refuse_doorbells(const char *call)
+{
+	return strcmp(call, "WHvRegisterPartitionDoorbellEvent") ? 0 : E_NOTIMPL;
+}
+
+/* With the platform's doorbells, on a Windows that refuses them, and on one that has not got them. */
+static void counted(void **state)
+{
+	const struct row *r = *state;
+	struct whpx_api all;
+
+	count_row(r, r->doorbell);
+	all = whpx_api;
+	vma_os_fault = refuse_doorbells;
+	count_row(r, false);
+	vma_os_fault = NULL;
+	whpx_api.RegisterPartitionDoorbellEvent = NULL;
+	count_row(r, false);
+	whpx_api = all;
 }
 
 /* 1: out dx, al; mov [rbx+8], eax; inc eax; cmp eax, 200; jb 1b; out 0x11, al. Both signal; no exit leaves. */
@@ -131,6 +152,118 @@ static void in_bursts(void **state)
 	close_guest(&g);
 	whpx_burst_limit = limit;
 	whpx_burst_exit_ns = ns;
+}
+
+/* ------ doorbells ------ */
+
+/* 1: mov [rbx+8], eax; dec eax; jnz 1b; out 0x11, al */
+static const uint8_t ringing[] = {0x89, 0x43, 0x08, 0xff, 0xc8, 0x75, 0xf9, 0xe6, STOP};
+
+/* The runs of 1000 stores, each of which has signalled. */
+static uint64_t ring(struct guest *g, int fd)
+{
+	const struct whp_counts *n = whpsim_counts(whpx_vm(g->vm)->partition, 0);
+	uint64_t before = n->runs;
+
+	guest_set(g, VMA_X86_RIP, GUEST_CODE);
+	guest_set(g, VMA_X86_RAX, 1000);
+	run_to_stop(g);
+	assert_int_equal(vma_vcpu_complete(g->v), 0);
+	assert_int_equal(host_event_count(fd), 1000);
+	return n->runs - before;
+}
+
+static void no_exits(void **state)
+{
+	vma_ioeventfd io = {.address = GUEST_MMIO + 8, .length = 4, .eventfd = host_event()};
+	struct guest g;
+
+	(void)state;
+	for (vma_irqchip irqchip = VMA_IRQCHIP_NONE; irqchip <= VMA_IRQCHIP_LIBRARY; irqchip++) {
+		open_on(&g, &whpx, irqchip, ringing, sizeof ringing);
+		assign(&g, &io);
+		assert_int_equal(ring(&g, io.eventfd), 1);
+		assert_int_equal(vma_vm_ioeventfd(g.vm, &io, 0), 0);
+		guest_set(&g, VMA_X86_RIP, GUEST_CODE);
+		assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_MMIO); /* the caller's again */
+		close_guest(&g);
+	}
+	host_event_close(io.eventfd);
+}
+
+/* What the platform cannot tell apart the list does, and the other way round once it can. */
+static void beside_each_other(void **state)
+{
+	vma_ioeventfd four = {.address = GUEST_MMIO + 8, .length = 4, .eventfd = host_event()};
+	vma_ioeventfd two = {.address = GUEST_MMIO + 8, .length = 2, .eventfd = host_event()};
+	struct guest g;
+
+	(void)state;
+	open_guest(&g, ringing, sizeof ringing);
+	assign(&g, &two);
+	assign(&g, &four);
+	assert_in_range(ring(&g, four.eventfd), 1000, 1001);
+	assert_int_equal(host_event_count(two.eventfd), 0);
+	assert_int_equal(vma_vm_ioeventfd(g.vm, &two, 0), 0);
+	assert_int_equal(ring(&g, four.eventfd), 1);
+	host_event_close(two.eventfd);
+	host_event_close(four.eventfd);
+	close_guest(&g);
+}
+
+/* A doorbell would take the page away: where memory is there is none, whichever came first. */
+static void memory_comes_first(void **state)
+{
+	vma_ioeventfd io = {.address = GUEST_MMIO + 8, .length = 4, .eventfd = host_event()};
+	uint8_t *hva;
+	struct guest g;
+
+	(void)state;
+	open_guest(&g, ringing, sizeof ringing);
+	assign(&g, &io);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ring(&g, io.eventfd), 1);
+		assert_int_equal(guest_map(&g, GUEST_MMIO, 0x1000, VMA_MAP_RWX, &hva), CONF_PASS);
+		if (i) { /* and again */
+			assert_int_equal(vma_vm_ioeventfd(g.vm, &io, 0), 0);
+			assign(&g, &io);
+		}
+		guest_set(&g, VMA_X86_RIP, GUEST_CODE);
+		guest_set(&g, VMA_X86_RAX, 1);
+		run_to_stop(&g);
+		assert_int_equal(vma_vcpu_complete(g.v), 0);
+		assert_int_equal(hva[8], 1);
+		assert_int_equal(host_event_count(io.eventfd), 0);
+		assert_int_equal(vma_vm_unmap(g.vm, GUEST_MMIO, 0x1000), 0);
+	}
+	assert_int_equal(ring(&g, io.eventfd), 1);
+	host_event_close(io.eventfd);
+	close_guest(&g);
+}
+
+static int refuse_to_end(const char *call)
+{
+	return strcmp(call, "WHvUnregisterPartitionDoorbellEvent") ? 0 : E_ACCESSDENIED;
+}
+
+/* What cannot be taken away is there still, and says so. */
+static void an_end_is_refused(void **state)
+{
+	vma_ioeventfd io = {.address = GUEST_MMIO + 8, .length = 4, .eventfd = host_event()};
+	struct guest g;
+
+	(void)state;
+	open_guest(&g, ringing, sizeof ringing);
+	assign(&g, &io);
+	vma_os_fault = refuse_to_end;
+	assert_int_equal(vma_vm_ioeventfd(g.vm, &io, 0), VMA_E_PERM);
+	assert_non_null(strstr(vma_why(), "WHvUnregisterPartitionDoorbellEvent"));
+	assert_int_equal(guest_map(&g, GUEST_MMIO, 0x1000, VMA_MAP_RWX, NULL), CONF_FAIL);
+	vma_os_fault = NULL;
+	assert_int_equal(ring(&g, io.eventfd), 1);
+	assert_int_equal(vma_vm_ioeventfd(g.vm, &io, 0), 0);
+	host_event_close(io.eventfd);
+	close_guest(&g);
 }
 
 /* ------ strings and steps, as soft has them ------ */
@@ -265,6 +398,10 @@ int main(void)
 	enum { ROWS = sizeof rows / sizeof *rows };
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test(in_bursts),
+		cmocka_unit_test(no_exits),
+		cmocka_unit_test(beside_each_other),
+		cmocka_unit_test(memory_comes_first),
+		cmocka_unit_test(an_end_is_refused),
 		cmocka_unit_test(strings),
 		cmocka_unit_test(steps),
 		cmocka_unit_test(changed_meanwhile),
