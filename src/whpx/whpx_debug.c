@@ -174,9 +174,7 @@ static int give_back(struct whpx_vcpu *w, uint64_t bits)
 	if (rc)
 		return rc;
 	whpx_put(w, WHvX64RegisterDr6, (b.values[0].Reg64 & ~UINT64_C(0xf)) | bits | DR6_FIXED);
-	if (bits & DR6_BD && w->dr_taken)
-		w->guest_dr.dr7 &= ~(uint64_t)DR7_GD;
-	else if (bits & DR6_BD)
+	if (bits & DR6_BD) /* the guest's DR7 is there: the caller's have no GD */
 		whpx_put(w, WHvX64RegisterDr7, b.values[1].Reg64 & ~(uint64_t)DR7_GD);
 	whpx_raise(w, WHPX_DB, false, 0);
 	return 0;
