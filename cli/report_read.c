@@ -134,13 +134,30 @@ static int set_up(const struct reading *r, const char *key, const char *name, co
 	return !strcmp(name, "WHvSetupPartition") && !strcmp(value, "0x80070005") ? append(r, ",denied") : 0;
 }
 
+/* What the probe found to be otherwise than it is believed to be, in the simulation's words. */
+static int trial(const struct reading *r, const char *key, const char *name, const char *value)
+{
+	static const char *const words[][2] = {{"halt", "halt-at"},	{"debug", "debug-in-dr6"},
+					       {"cancel", "cancel-lost"}, {"x2apic", "xapic-only"},
+					       {"context", "context-1803"}};
+
+	if (!strcmp(name, "remap"))
+		return !is_code(value) || value[10]	    ? bad_fact(r, key)
+		       : !strcmp(value, "0x00000000") ? 0
+						      : append(r, ",no-remap");
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(name, words[i][0]) && !strncmp(value, "otherwise:", 10))
+			return append(r, ",%s", words[i][1]);
+	return 0;
+}
+
 /* What stands before the key's first point; others are for people. */
 static const struct {
 	const char *prefix;
 	int (*take)(const struct reading *r, const char *key, const char *rest, const char *value);
 } kinds[] = {
 	{"library.", library},       {"function.", function}, {"capability.", capability},
-	{"property-set.", property}, {"call.", set_up},
+	{"property-set.", property}, {"call.", set_up},	     {"trial.", trial},
 };
 
 static int read_facts(const struct reading *r, const cJSON *facts)

@@ -60,6 +60,7 @@ static const struct {
 	ROW("debug-in-dr6", debug_in_dr6, false),
 	ROW("cancel-lost", cancel_lost, false),
 	ROW("window-stays", window_stays, false),
+	ROW("window-at-tpr", window_at_tpr, false),
 	ROW("context-1803", context_1803, false),
 	ROW("no-remap", no_remap, false),
 	ROW("remap-faults", remap_faults, true),

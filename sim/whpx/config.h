@@ -40,6 +40,7 @@ struct whpsim_config {
 	bool debug_in_dr6;      /* what a #DB that exits is of stands in DR6, not in ExceptionParameter */
 	bool cancel_lost;       /* a cancel that meets no run is forgotten */
 	bool window_stays;      /* DeliverabilityNotifications is not spent by its exit */
+	bool window_at_tpr;     /* a window of a priority opens at that CR8 already, not only below it */
 	bool context_1803;      /* no larger exit context than the first version's is taken */
 	bool no_remap;          /* what is mapped must be unmapped before it is mapped anew */
 	bool remap_faults;      /* writes to what was unmapped and mapped again at once fault for ever */

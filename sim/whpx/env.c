@@ -203,7 +203,7 @@ static void apic_set_tpr(void *o, uint64_t cr8)
 void whpsim_want_window(struct whpsim_vp *vp)
 {
 	unsigned priority = vp->wanted.InterruptPriority;
-	bool high = !priority || priority > vp->cpu->cr8;
+	bool high = !priority || priority + whpsim_config()->window_at_tpr > vp->cpu->cr8;
 	vp->cpu->window_wanted = vp->wanted.InterruptNotification && high;
 }
 

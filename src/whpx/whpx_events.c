@@ -382,18 +382,23 @@ static int window_now(struct whpx_vcpu *w)
 }
 
 /* A notification is spent by its exit, and nobody says that the other is not: what is still wanted is asked for again.
- */
+ * One that comes before CR8 was lowered would come again and again: the guest goes on by an instruction. */
 int whpx_window_exit(struct whpx_vcpu *w)
 {
 	bool nmi = w->ctx.InterruptWindow.DeliverableType == WHvX64PendingNmi;
+
+	bool too_early = w->window_asked && w->cr8 && w->cr8 >= w->window_priority;
 
 	if (!w->nmi_asked && !w->window_asked) /* it was not spent, as some have it */
 		whpx_put(w, WHvX64RegisterDeliverabilityNotifications, 0);
 	w->nmi_asked = w->window_asked = false;
 	if (nmi || w->held)
 		return 0;
-	if (!w->v->irq_window)
-		return whpx_leave(w, VMA_EXIT_CANCELED); /* CR8 was lowered: the controllers look */
+	if (!w->v->irq_window) { /* CR8 was lowered: the controllers look */
+		int rc = too_early ? whpx_emulate(w) : 0;
+
+		return rc ? rc : whpx_leave(w, VMA_EXIT_CANCELED);
+	}
 	return window_now(w);
 }
 

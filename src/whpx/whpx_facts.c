@@ -174,8 +174,8 @@ static void tell_answers(struct telling *t)
 {
 #define X(name, believed, otherwise)                                                                                   \
 	tell(t, "trial." #name,                                                                                        \
-	     whpx_host.tried.name == WHPX_BELIEVED    ? believed                                                       \
-	     : whpx_host.tried.name == WHPX_OTHERWISE ? otherwise                                                      \
+	     whpx_host.tried.name == WHPX_BELIEVED    ? "as believed: " believed                                       \
+	     : whpx_host.tried.name == WHPX_OTHERWISE ? "otherwise: " otherwise                                        \
 						      : "not known");
 	WHPX_ANSWERS(X)
 #undef X

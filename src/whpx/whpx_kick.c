@@ -47,7 +47,7 @@ static bool cancel_due(void)
 		if (!due(r))
 			continue;
 		if (WHPX(CancelRunVirtualProcessor, r->partition, r->index, 0)) {
-			atomic_store(&r->running, true);
+			atomic_store(&r->running, !cancels_are_lost());
 			done = false;
 		}
 		done = done && !cancels_are_lost();
@@ -79,7 +79,7 @@ static HRESULT run_vp_once(struct whpx_vcpu *w)
 	return WHPX(RunVirtualProcessor, w->vm->partition, w->v->index, &w->ctx, whpx_host.context_size);
 }
 
-/* It is said anew each time, and taken back. */
+/* It is said anew each time, and taken back; `running` is false for ever. */
 static HRESULT enter_where_lost(struct whpx_vcpu *w)
 {
 	HRESULT hr;
@@ -92,9 +92,9 @@ static HRESULT enter_where_lost(struct whpx_vcpu *w)
 
 HRESULT whpx_enter(struct whpx_vcpu *w)
 {
-	if (cancels_are_lost())
-		return enter_where_lost(w);
 	if (!atomic_load_explicit(&w->runner.running, memory_order_relaxed)) {
+		if (cancels_are_lost())
+			return enter_where_lost(w);
 		atomic_store(&w->runner.running, true);
 		if (atomic_load(&w->v->kick->attention))
 			return S_FALSE;

@@ -40,6 +40,13 @@ replays 2004 20
 replays 2004,no-dirty 56
 has 'T056 .*: skip' "$work/out"
 replays 11,gpa36,no-lapic 20
+# what the probe found to be otherwise is so in the replay
+replays 2004,halt-at,no-remap,context-1803 20
+has '"trial.halt":[[:space:]]*"otherwise: RIP is at the HLT"' "$work/windows"
+has '"trial.cancel":[[:space:]]*"as believed: ' "$work/windows"
+has '"trial.remap":[[:space:]]*"0x80070057"' "$work/windows"
+has '"feature-off.0x00001001.0":[[:space:]]*"0x00000000"' "$work/windows"
+has '"register-set.0x00000000":[[:space:]]*"0x00000000"' "$work/windows"
 # a Windows that is too old, one without the feature, one that denies access: as it was there, and why
 for row in "1809;older than Windows 10" "disabled;does not run" "2004,denied;access denied" "absent;no WinHvPlatform"; do
 	VMA_WHPX_SIM=${row%;*} "$sim" check --report "$work/windows" --only 20 >/dev/null 2>&1

@@ -322,6 +322,28 @@ static const char *width(void)
 	return NULL;
 }
 
+/* mov dword [0xfee000f0], 0x1ff; mov eax, 5; mov cr8, rax; sti; out 0x10, al; nop; nop; xor eax, eax; mov cr8, rax; nop; out 0x11, al: an interrupt
+ * that CR8 masks comes when CR8 is lowered, and the guest gets there although its window may seem to be open. */
+static const char *masked(void)
+{
+	static const uint8_t code[] = {0xbb, 0xf0, 0, 0xe0, 0xfe, 0xc7, 3, 0xff, 1, 0, 0, 0xb8, 5, 0, 0, 0, 0x44, 0x0f, 0x22, 0xc0, 0xfb, 0xe6, 0x10, 0x90, 0x90,
+				       0x31, 0xc0, 0x44, 0x0f, 0x22, 0xc0, 0x90, 0xe6, 0x11};
+	static const uint8_t handler[] = {0xe6, 0x77, 0x48, 0xcf}; /* out 0x77, al; iretq */
+	const struct guest_options chips = {.mode = GUEST_LONG, .irqchip = VMA_IRQCHIP_LIBRARY};
+	struct guest g;
+
+	OPEN(&g, &chips, code);
+	guest_gate(&g, 0x40, GUEST_TRAPS);
+	guest_code(&g, GUEST_TRAPS, handler, sizeof handler);
+	EXPECT(guest_run_out(&g, 0x10, 1, NULL) == CONF_PASS);
+	EXPECT(vma_vm_msi(g.vm, 0xfee00000, 0x40) >= 0);
+	EXPECT(guest_run_out(&g, 0x77, 1, NULL) == CONF_PASS);
+	EXPECT(guest_read64(&g, guest_get(&g, VMA_X86_RSP)) >= GUEST_CODE + 31);
+	EXPECT(guest_run_out(&g, 0x11, 1, NULL) == CONF_PASS);
+	guest_close(&g);
+	return NULL;
+}
+
 /* ------ local APIC, XSAVE, instructions of hypervisors ------ */
 
 static const char *no_x2apic(void)
@@ -426,6 +448,8 @@ static const struct {
 	{"11,tpr-checked", tpr},       {"11", tpr},
 	{"11,xsave-standard", vectors}, {"11,xsave-unsized", vectors},
 	{"11,vmx-shuts-down", vmx},    {"11", vmx},
+	{"11,window-at-tpr", masked},  {"11", masked},
+	{"2004,window-at-tpr,window-stays,hostile=2", masked},
 	{"11,otherwise", halts},       {"11,otherwise", debugs},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
