@@ -91,6 +91,46 @@ static void reset(void **state)
 	rig_delete(1);
 }
 
+/* Part of a range is unmapped only where Windows says that it can be. */
+static void partial_unmap(void **state)
+{
+	(void)state;
+	rig_make("no-partial-unmap", 1, WHvX64LocalApicEmulationModeNone);
+	assert_int_equal(WHvUnmapGpaRange(rig.p, 0, 0x1000), WHV_E_GPA_RANGE_NOT_FOUND);
+	assert_int_equal(WHvUnmapGpaRange(rig.p, RIG_RAM - 0x1000, 0x1000), WHV_E_GPA_RANGE_NOT_FOUND);
+	assert_int_equal(WHvUnmapGpaRange(rig.p, 0, RIG_RAM), S_OK);
+	rig_delete(1);
+	make();
+	assert_int_equal(WHvUnmapGpaRange(rig.p, 0x1000, 0x1000), S_OK);
+	rig_delete(1);
+}
+
+/* State that a processor does not enter with is taken, and found when it is run (SDM vol. 3, 26.3.1.2). */
+static void illegal_state(void **state)
+{
+	static const struct {
+		WHV_REGISTER_NAME name;
+		WHV_X64_SEGMENT_REGISTER value;
+	} bad[] = {
+		{WHvX64RegisterTr, {.Limit = 0x67, .Attributes = 0x89}},   /* not busy */
+		{WHvX64RegisterTr, {.Limit = 0x67, .Attributes = 0x0b}},   /* not present */
+		{WHvX64RegisterLdtr, {.Limit = 0xffff, .Attributes = 0x8b}}, /* a TSS */
+		{WHvX64RegisterSs, {.Limit = 0xffff, .Attributes = 0x9b}}, /* code */
+		{WHvX64RegisterDs, {.Limit = 0x1000, .Attributes = 0x8093}}, /* pages, and a limit within one */
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		make();
+		RIG_START(0, 0xf4);
+		WHV_X64_SEGMENT_REGISTER good = rig_value(0, bad[i].name).Segment;
+		rig_set_value(0, bad[i].name, (WHV_REGISTER_VALUE){.Segment = bad[i].value});
+		assert_int_equal(rig_run(0, &x), WHvRunVpExitReasonInvalidVpRegisterValue);
+		rig_set_value(0, bad[i].name, (WHV_REGISTER_VALUE){.Segment = good});
+		assert_int_equal(rig_run(0, &x), WHvRunVpExitReasonX64Halt);
+		rig_delete(1);
+	}
+}
+
 /* ------ breaches ------ */
 
 static uint64_t breaches;
@@ -297,7 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(before_the_setup), cmocka_unit_test(after_the_setup), cmocka_unit_test(personalities),
-		cmocka_unit_test(left_behind),
+		cmocka_unit_test(left_behind),      cmocka_unit_test(partial_unmap),   cmocka_unit_test(illegal_state),
 		cmocka_unit_test(reset),            cmocka_unit_test(values),          cmocka_unit_test(partition_time),
 		cmocka_unit_test(translation),      cmocka_unit_test(host_access),     cmocka_unit_test(counters),
 		cmocka_unit_test(second_thread),    cmocka_unit_test(misaligned),      cmocka_unit_test(deleted_in_a_cancel),
