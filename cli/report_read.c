@@ -139,7 +139,7 @@ static int trial(const struct reading *r, const char *key, const char *name, con
 {
 	static const char *const words[][2] = {{"halt", "halt-at"},	{"debug", "debug-in-dr6"},
 					       {"cancel", "cancel-lost"}, {"x2apic", "xapic-only"},
-					       {"context", "context-1803"}};
+					       {"context", "context-1803"}, {"call", "call-unseen"}};
 
 	if (!strcmp(name, "remap"))
 		return !is_code(value) || value[10]	    ? bad_fact(r, key)

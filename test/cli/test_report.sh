@@ -41,9 +41,10 @@ replays 2004,no-dirty 56
 has 'T056 .*: skip' "$work/out"
 replays 11,gpa36,no-lapic 20
 # what the probe found to be otherwise is so in the replay
-replays 2004,halt-at,no-remap,context-1803 20
+replays 2004,halt-at,no-remap,context-1803,call-unseen 42
 has '"trial.halt":[[:space:]]*"otherwise: RIP is at the HLT"' "$work/windows"
 has '"trial.cancel":[[:space:]]*"as believed: ' "$work/windows"
+has '"trial.call":[[:space:]]*"otherwise: ' "$work/windows"
 has '"trial.remap":[[:space:]]*"0x80070057"' "$work/windows"
 has '"feature-off.0x00001001.0":[[:space:]]*"0x00000000"' "$work/windows"
 has '"register-set.0x00000000":[[:space:]]*"0x00000000"' "$work/windows"
