@@ -230,6 +230,11 @@ static int attend(vma_vcpu *v)
 	return 1;
 }
 
+static int let_time_go(vma_vcpu *v)
+{
+	return UNLIKELY(atomic_load_explicit(&v->vm->time_stands, memory_order_acquire)) ? vma_time_go(v->vm) : 0;
+}
+
 /* What stands between the caller and the guest: an exit to complete in full, queued and dirty state, kicks and calls.
  * Returns the kind of an exit to return at once, 0 to enter, or an error. */
 static int prepare(vma_vcpu *v)
@@ -249,6 +254,9 @@ static int prepare(vma_vcpu *v)
 	/* Calls may write state: attend before flushing. */
 	if (attention && attend(v))
 		return VMA_EXIT_CANCELED;
+	rc = let_time_go(v);
+	if (rc)
+		return rc;
 	if (v->exit.pending)
 		return 0;
 	rc = v->vm->arch->entering ? v->vm->arch->entering(v) : 0;
@@ -277,6 +285,9 @@ static int run(vma_vcpu *v)
 		v->exit.pending = 0;
 		if (attend(v))
 			return VMA_EXIT_CANCELED;
+		rc = let_time_go(v);
+		if (rc)
+			return rc;
 	}
 }
 
@@ -290,11 +301,9 @@ int vma_vcpu_run(vma_vcpu *v)
 	runs = atomic_load_explicit(&v->runs, memory_order_relaxed);
 	if (UNLIKELY(runs & 1))
 		return vma_fail(VMA_E_STATE, "vCPU %u is inside vma_vcpu_run already", v->index);
-	if (UNLIKELY(atomic_load_explicit(&v->vm->time_stands, memory_order_acquire))) {
-		rc = vma_time_go(v->vm);
-		if (rc)
-			return rc;
-	}
+	rc = let_time_go(v);
+	if (rc)
+		return rc;
 	atomic_store_explicit(&v->runs, runs + 1, memory_order_relaxed);
 	rc = run(v);
 	atomic_store_explicit(&v->runs, runs + 2, memory_order_release);

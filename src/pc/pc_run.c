@@ -30,7 +30,7 @@ static bool kicked(struct pc_vcpu *pv)
 
 	/* attract sets it for a reason of ours; for a kick, which has said so before, it stays */
 	atomic_store(&k->attention, 0);
-	if (!atomic_load(&k->pending) && !atomic_load(&k->calls))
+	if (!atomic_load(&k->pending) && !atomic_load(&k->calls) && !atomic_load(&pv->v->vm->time_stands))
 		return false;
 	atomic_store(&k->attention, 1);
 	return true;

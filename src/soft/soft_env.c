@@ -164,7 +164,8 @@ static unsigned env_poll(void *o)
 		soft_leave(cv);
 		soft_enter(cv);
 	}
-	if (atomic_load(&k->pending) || atomic_load(&k->calls) || (is_bare(cv) && pc_called(cv->v)))
+	if (atomic_load(&k->pending) || atomic_load(&k->calls) || (is_bare(cv) && pc_called(cv->v)) ||
+	    atomic_load(&cv->v->vm->time_stands))
 		found |= X86_POLL_STOP;
 	if (cv->given || (cv->vm->has_pc && irq_pc_pending(&cv->vm->pc, cv->v->index)))
 		found |= X86_POLL_INTR;

@@ -221,7 +221,7 @@ static int wait_runnable(struct soft_vcpu *cv)
 			cv->mp = VMA_MP_RUNNABLE;
 		if (cv->mp == VMA_MP_RUNNABLE)
 			return 0;
-		if (atomic_load(&k->pending) || atomic_load(&k->calls))
+		if (atomic_load(&k->pending) || atomic_load(&k->calls) || atomic_load(&cv->v->vm->time_stands))
 			return VMA_EXIT_CANCELED;
 		if (soft_time_skip(cv)) {
 			if (!halt_ends(cv) && soft_budget_over(cv))

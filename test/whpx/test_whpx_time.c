@@ -371,6 +371,71 @@ static const char *does_not_go_on(void)
 	return NULL;
 }
 
+/* A run that begins while time is stopped, of which nobody knew: its deadline comes. */
+
+static struct guest late;
+static atomic_int turn; /* 1: it is ready, 2: it may begin */
+static const char *went;
+enum { BEGUN = GUEST_DATA, LATE_CODE = GUEST_CODE + 0x200 };
+
+/* mov byte [BEGUN], 1; jmp GUEST_CODE */
+static const uint8_t begin[] = {0xc6, 0x04, 0x25, 0x00, 0x00, 0x01, 0x00, 0x01, 0xe9, 0xf3, 0xfd, 0xff, 0xff};
+
+static void *run_late(void *unused)
+{
+	struct guest g = late;
+
+	if (vma_vcpu_create(g.vm, 1, &g.v))
+		return went = vma_why(), NULL;
+	g.exit = vma_vcpu_exit(g.v);
+	if (guest_set_mode(&g, g.v, GUEST_LONG) || vma_vcpu_set_mp(g.v, VMA_MP_RUNNABLE))
+		return went = vma_why(), NULL;
+	guest_set(&g, VMA_X86_RIP, LATE_CODE);
+	guest_set(&g, VMA_X86_RSI, 50000000);
+	for (turn = 1; turn < 2;)
+		usleep(100);
+	went = run_past(&g, TOLD_DUE) ? conf.reason : NULL;
+	vma_vcpu_destroy(g.v);
+	return unused;
+}
+
+static __typeof__(whpx_api.SuspendPartitionTime) really;
+
+static HRESULT suspend_and_be_late(WHV_PARTITION_HANDLE p)
+{
+	HRESULT hr = really(p);
+
+	turn = 2;
+	while (!*(volatile uint8_t *)(late.ram + BEGUN))
+		usleep(100);
+	return hr;
+}
+
+static const char *begun_meanwhile(void)
+{
+	static uint8_t blob[BLOB];
+	size_t size = BLOB;
+	pthread_t thread;
+
+	if (open_timer(&late, VMA_IRQCHIP_LIBRARY, 2, 0) != CONF_PASS)
+		return conf.reason;
+	guest_code(&late, LATE_CODE, begin, sizeof begin);
+	guest_code(&late, GUEST_CODE + sizeof arm - 6, "\x90\x90", 2); /* no OUT, which would end the run */
+	pthread_create(&thread, NULL, run_late, NULL);
+	while (!went && turn != 1)
+		usleep(100);
+	EXPECT(!went);
+	really = whpx_api.SuspendPartitionTime;
+	whpx_api.SuspendPartitionTime = suspend_and_be_late;
+	EXPECT(vma_vcpu_save(late.v, blob, &size, VMA_STATE_TIME) == 0);
+	whpx_api.SuspendPartitionTime = really;
+	pthread_join(thread, NULL);
+	if (went)
+		return went;
+	guest_close(&late);
+	return NULL;
+}
+
 static const struct windows_row rows[] = {
 	{"11", "refused", refused},
 	{"2004,invalidarg", "refused", refused},
@@ -385,6 +450,7 @@ static const struct windows_row rows[] = {
 	{"2004,hostile=5", "together", together},
 	{"11", "alone", alone},
 	{"11", "does not go on", does_not_go_on},
+	{"11", "begun meanwhile", begun_meanwhile},
 };
 
 int main(void)
