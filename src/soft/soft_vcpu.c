@@ -276,7 +276,7 @@ int soft_interrupt_ready(struct vma_vcpu *v)
 {
 	const struct soft_vcpu *cv = v->priv;
 	const struct x86_cpu *c = cv->cpu;
-	return c->eflags & 0x200 && !c->shadow && !c->inject_valid && !cv->given;
+	return c->eflags & 0x200 && !c->shadow && !c->inject_valid && !c->exc_valid && !cv->given;
 }
 
 /* An instruction that waits for its answer comes first, and may clear IF (SDM vol. 3, 6.8.1). */

@@ -312,10 +312,17 @@ static void ask(struct whpx_vcpu *w, bool interrupt, unsigned priority, bool nmi
 	w->nmi_asked = nmi;
 }
 
-/* Handed over when it can be delivered at once; else the platform says when, unless steps are done by the emulator. */
+/* The platform says when it can be delivered, unless steps are done by the emulator, or an interrupt would get before it
+ * (SDM vol. 3, 6.9). */
+static bool nmi_told(const struct whpx_vcpu *w)
+{
+	return w->nmi_asked && !w->v->debug.single_step && !w->v->irq_window && !w->held && !whpx_chips_intr(w);
+}
+
+/* Handed over when it can be delivered at once. */
 static int give_nmi(struct whpx_vcpu *w, bool *wait)
 {
-	bool asked = w->nmi_asked && !w->v->debug.single_step;
+	bool asked = nmi_told(w);
 	struct whpx_batch b;
 	int rc;
 
@@ -399,7 +406,7 @@ int whpx_window_exit(struct whpx_vcpu *w)
 
 		return rc ? rc : whpx_leave(w, VMA_EXIT_CANCELED);
 	}
-	return window_now(w);
+	return w->nmi_pending ? 0 : window_now(w); /* an NMI goes first, if it can be taken, too */
 }
 
 /* The library's controllers hold back what CR8 masks, and hear of its being lowered by a window of that priority. */

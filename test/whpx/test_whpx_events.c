@@ -372,6 +372,65 @@ static void test_shadow_outlives_cancel(void **state)
 	assert_int_equal(whpsim_breaches(), 0);
 }
 
+/* ------ a window that opens for both ------ */
+
+/* A platform that tells of the interrupt's first. */
+static HRESULT run_interrupt_first(WHV_PARTITION_HANDLE p, uint32_t index, void *context, uint32_t size)
+{
+	WHV_RUN_VP_EXIT_CONTEXT *x = context;
+	HRESULT hr = real_run(p, index, context, size);
+
+	if (x->ExitReason == WHvRunVpExitReasonX64InterruptWindow && x->InterruptWindow.DeliverableType == WHvX64PendingNmi)
+		x->InterruptWindow.DeliverableType = WHvX64PendingInterrupt;
+	return hr;
+}
+
+/* An NMI has been waiting for it, and goes first. */
+static void test_window_and_nmi(void **state)
+{
+	vma_x86_events e = {.shadow = 1, .nmi_pending = 1};
+	struct guest g;
+
+	(void)state;
+	real_run = whpx_api.RunVirtualProcessor;
+	open_guest(&g);
+	assert_int_equal(vma_x86_set_events(g.v, &e), 0);
+	assert_int_equal(vma_x86_irq_window(g.v, 1), 0);
+	whpx_api.RunVirtualProcessor = run_interrupt_first;
+	assert_int_equal(guest_run_out(&g, NMI, 1, NULL), CONF_PASS);
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_IRQ_WINDOW);
+	whpx_api.RunVirtualProcessor = real_run;
+	assert_int_equal(vma_vcpu_run(g.v), VMA_EXIT_HLT);
+	guest_close(&g);
+	assert_int_equal(whpsim_breaches(), 0);
+}
+
+/* It was waiting for the end of a shadow, which comes by an exit that is completed here. */
+static void test_nmi_behind_completion(void **state)
+{
+	static const uint8_t code[] = {0xe6, 0x10, 0x90, 0xf4}; /* out 0x10, al; nop; hlt */
+	vma_x86_events e = {.shadow = 1, .nmi_pending = 1};
+	struct guest g;
+
+	(void)state;
+	for (int window = 0; window < 2; window++) {
+		if (guest_open(&g, &conf, NULL, code, sizeof code) != CONF_PASS)
+			fail_msg("%s", conf.reason);
+		put_handlers(&g);
+		guest_set(&g, VMA_X86_RFLAGS, 0x202);
+		assert_int_equal(vma_x86_set_events(g.v, &e), 0);
+		assert_int_equal(guest_run_out(&g, 0x10, 1, NULL), CONF_PASS);
+		assert_int_equal(vma_vcpu_complete(g.v), 0);
+		if (window)
+			assert_int_equal(vma_x86_irq_window(g.v, 1), 0);
+		else
+			assert_int_equal(vma_x86_interrupt(g.v, IRQ), 0);
+		assert_int_equal(guest_run_out(&g, NMI, 1, NULL), CONF_PASS);
+		assert_int_equal(vma_vcpu_run(g.v), window ? VMA_EXIT_IRQ_WINDOW : VMA_EXIT_IO);
+		guest_close(&g);
+	}
+}
+
 /* ------ the PIC's interrupt, and a run that ends before it is taken ------ */
 
 static atomic_bool canceled;
@@ -473,6 +532,8 @@ int main(void)
 		cmocka_unit_test(test_step_begins_pending),
 		cmocka_unit_test(test_step_over_shadow),
 		cmocka_unit_test(test_shadow_outlives_cancel),
+		cmocka_unit_test(test_window_and_nmi),
+		cmocka_unit_test(test_nmi_behind_completion),
 		cmocka_unit_test(test_pic_and_cancel),
 		cmocka_unit_test(test_lowered_priority),
 	};
