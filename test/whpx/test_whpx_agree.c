@@ -123,27 +123,10 @@ static uint64_t save_restore(struct guest *g, struct agree_record *r)
 	return size;
 }
 
-/* Differences, in the order of events that the host gives at one boundary (SDM vol. 3, table 6-2 orders what the processor recognises by itself, not
- * what is injected):
- * - behind an instruction that the guest single-steps soft delivers the event first, WHPX and KVM the trap;
- * - of an interrupt and an NMI soft begins with the interrupt, WHPX with the NMI (WHP, PendingInterruption takes one).
- * So nothing is given there. */
-static bool order_differs(struct guest *g)
-{
-	vma_x86_events e;
-	vma_x86_regs regs;
-
-	assert_int_equal(vma_x86_get_regs(g->v, &regs), 0);
-	assert_int_equal(vma_x86_get_events(g->v, &e), 0);
-	return regs.rflags & 0x100 || e.interrupt_injected || e.nmi_pending || e.nmi_injected || e.exception_injected;
-}
-
 static uint64_t inject(struct guest *g, unsigned vector)
 {
-	int rc = 0;
+	int rc;
 
-	if (order_differs(g))
-		return 0;
 	if (vector == 2)
 		return (uint64_t)(int64_t)vma_x86_nmi(g->v);
 	rc = vma_x86_interrupt(g->v, (uint8_t)vector);

@@ -68,7 +68,7 @@ static inline void corner_string(struct code *c)
 		load(c, 2, 0x60 + draw(c, 16));
 	load(c, 6, PATCH + edge(c));
 	load(c, 7, PATCH + edge(c));
-	load(c, 1, draw(c, 40));
+	load(c, 1, draw(c, 20));
 	put(c, draw(c, 4) ? 0xfc : 0xfd, 1); /* cld; std */
 	if (draw(c, 8))
 		put(c, op >= 0xa6 && op != 0xaa && op != 0xab && draw(c, 2) ? 0xf2 : 0xf3, 1);
