@@ -3,10 +3,7 @@
  * bursts and without, so that every way of doing them is taken: natively after an exit, the exit's own, in passing.
  *
  * RBX is GUEST_MMIO, R12 GUEST_STOP, where reads find what stands in `rom`; R15 counts. */
-#include "sim/whpx/notimpl.h"
-#include "sim/whpx/whpsim.h"
-#include "unit/agree.h"
-#include "whpx/whpx.h"
+#include "whpx_both.h"
 
 /* Behind each program's instructions, of `size` bytes: pushfq; pop r14; xor r13, r14; dec r15d; jnz to the first; hlt */
 #define AGAIN(size) 0x9c, 0x41, 0x5e, 0x4d, 0x31, 0xf5, 0x41, 0xff, 0xcf, 0x75, (uint8_t)-((size) + 11), 0xf4
@@ -422,29 +419,12 @@ static const struct agree_program programs[] = {
 };
 enum { PROGRAMS = sizeof programs / sizeof *programs };
 
-static void agree(void **state)
-{
-	static struct agree_record soft, whpx;
-	static const unsigned limits[] = {32, 0};
-	const struct agree_program *p = *state;
-
-	agree_run(VMA_ACCEL_SOFT, p, &soft);
-	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-		whpx_burst_limit = limits[i];
-		whpx_burst_exit_ns = 0;
-		agree_run(VMA_ACCEL_WHPX, p, &whpx);
-		agree_compare(p, &soft, &whpx);
-	}
-	assert_int_equal(whpsim_breaches(), 0);
-	assert_int_equal(whpsim_unimplemented_calls(), 0);
-}
-
 int main(void)
 {
 	struct CMUnitTest tests[PROGRAMS];
 
 	fill_rom();
 	for (size_t i = 0; i < PROGRAMS; i++)
-		tests[i] = (struct CMUnitTest){programs[i].name, agree, NULL, NULL, (void *)(uintptr_t)&programs[i]};
+		tests[i] = (struct CMUnitTest){programs[i].name, both_agree, NULL, NULL, (void *)(uintptr_t)&programs[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
