@@ -128,9 +128,11 @@ static uint64_t save_restore(struct guest *g, struct agree_record *r)
 static uint64_t inject_nmi(struct guest *g)
 {
 	vma_x86_events e;
+	vma_x86_regs regs;
 
 	assert_int_equal(vma_x86_get_events(g->v, &e), 0);
-	return e.exception_injected ? 0 : (uint64_t)(int64_t)vma_x86_nmi(g->v);
+	assert_int_equal(vma_x86_get_regs(g->v, &regs), 0);
+	return e.exception_injected || regs.rflags & 0x100 /* TF: it will be */ ? 0 : (uint64_t)(int64_t)vma_x86_nmi(g->v);
 }
 
 static uint64_t inject(struct guest *g, unsigned vector)
