@@ -39,6 +39,8 @@ static bool knows_msr_actions(WHV_PARTITION_HANDLE p)
 	return takes(p, WHvPartitionPropertyCodeMsrActionList, &nothing, sizeof(nothing));
 }
 
+static bool halts_inside; /* the mode could not be put back: a guest that halts would never come out */
+
 static enum whpx_answer takes_x2apic(WHV_PARTITION_HANDLE p)
 {
 	const WHV_X64_LOCAL_APIC_EMULATION_MODE x2apic = WHvX64LocalApicEmulationModeX2Apic,
@@ -48,8 +50,7 @@ static enum whpx_answer takes_x2apic(WHV_PARTITION_HANDLE p)
 	if (!whpx_host.features.LocalApicEmulation)
 		return WHPX_UNTRIED;
 	taken = takes(p, WHvPartitionPropertyCodeLocalApicEmulationMode, &x2apic, sizeof(x2apic));
-	if (taken)
-		takes(p, WHvPartitionPropertyCodeLocalApicEmulationMode, &none, sizeof(none));
+	halts_inside = taken && !takes(p, WHvPartitionPropertyCodeLocalApicEmulationMode, &none, sizeof(none));
 	return taken ? WHPX_BELIEVED : WHPX_OTHERWISE;
 }
 
@@ -297,7 +298,7 @@ const char *whpx_try_out(WHV_PARTITION_HANDLE p, uint8_t *page, HRESULT *hr)
 	try_width(p, page);
 	for (size_t i = 0; i < VMA_COUNT(guests); i++)
 		memcpy(page + guests[i].rip, guests[i].code, sizeof(guests[i].code));
-	for (size_t i = 0; !call && i < VMA_COUNT(guests); i++)
+	for (size_t i = 0; !call && !halts_inside && i < VMA_COUNT(guests); i++)
 		call = try_guest(p, &guests[i], hr);
 	whpx_host.tried.context = answer(whpx_host.context_size != CONTEXT_1803, true);
 	return call;
