@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config.h"
+#include "exports.h"
 
 /* What a DLL is when nobody says otherwise; the builds for Windows make one of each. */
 #ifndef WHPSIM_DEFAULT
@@ -147,6 +148,20 @@ static bool take_register(const char *word, const char *prefix, uint32_t *list, 
 	return true;
 }
 
+/* A function is not exported: by its name, in this personality or any other. */
+static bool take_function(struct whpsim_config *c, const char *name)
+{
+	static const char *const all[] = {
+#define ROW(name, since, arguments) #name,
+		WHP_PLATFORM_FUNCTIONS(ROW) WHP_EMULATION_FUNCTIONS(ROW)
+#undef ROW
+	};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (!strcmp(all[i], name))
+			return whpsim_replay_hide(&c->replay, name);
+	return false;
+}
+
 static bool take(struct whpsim_config *c, const char *word)
 {
 	uint64_t bits;
@@ -155,7 +170,8 @@ static bool take(struct whpsim_config *c, const char *word)
 		return true;
 	if (!strncmp(word, "no-", 3))
 		return take_away(&c->features.AsUINT64, features, FEATURES, word + 3) ||
-		       take_away(&c->exits.AsUINT64, exits, EXITS, word + 3) || take_flag(c, word);
+		       take_away(&c->exits.AsUINT64, exits, EXITS, word + 3) || take_flag(c, word) ||
+		       take_function(c, word + 3);
 	if (take_number(word, "gpa", 32, WHPSIM_GPA_BITS, &bits)) {
 		c->gpa_bits = (unsigned)bits;
 		return true;
@@ -248,4 +264,9 @@ const struct whpsim_config *whpsim_config(void)
 			;
 	}
 	return &config;
+}
+
+bool whpsim_exported(const char *function)
+{
+	return !whpsim_config()->absent && !whpsim_replay_hidden(&whpsim_config()->replay, function);
 }

@@ -62,9 +62,9 @@ struct whpsim_config {
 };
 
 /* Comma-separated, all of it optional: 1803, 1809, 2004, 11 (which it is by default), 24h2; hostile=SEED; slow=NS;
- * gpaBITS; one-partition; invalidarg; disabled; denied; absent; no-tsc-scaling; no-FEATURE (names in config.c); the
- * words of replay.h; halt-at and its like (names in config.c), otherwise: all of them; mapBITS; missing=NAME and
- * fixed=NAME, the number of a register.
+ * gpaBITS; one-partition; invalidarg; disabled; denied; absent; no-tsc-scaling; no-FEATURE (names in config.c);
+ * no-FUNCTION, which is then not exported; the words of replay.h; halt-at and its like (names in config.c), otherwise:
+ * all of them; mapBITS; missing=NAME and fixed=NAME, the number of a register.
  * Replaces what was set. -1: not understood, and nothing changed. Not while a partition exists. */
 int whpsim_configure(const char *text);
 /* As configured, else by the environment's VMA_WHPX_SIM as it is at the first call. */

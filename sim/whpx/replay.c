@@ -46,16 +46,21 @@ static bool take_answer(struct whpsim_answer *list, unsigned *count, const char 
 	return true;
 }
 
+bool whpsim_replay_hide(struct whpsim_replay *r, const char *function)
+{
+	if (r->hidden_count == WHPSIM_HIDDEN || strlen(function) >= sizeof r->hidden[0])
+		return false;
+	strcpy(r->hidden[r->hidden_count++], function);
+	return true;
+}
+
 bool whpsim_replay_take(struct whpsim_replay *r, const char *word)
 {
 	if (!strncmp(word, "cap=", 4))
 		return take_answer(r->capabilities, &r->capability_count, word + 4);
 	if (!strncmp(word, "prop=", 5))
 		return take_answer(r->properties, &r->property_count, word + 5);
-	if (strncmp(word, "hide=", 5) || r->hidden_count == WHPSIM_HIDDEN || strlen(word + 5) >= sizeof r->hidden[0])
-		return false;
-	strcpy(r->hidden[r->hidden_count++], word + 5);
-	return true;
+	return !strncmp(word, "hide=", 5) && whpsim_replay_hide(r, word + 5);
 }
 
 static const struct whpsim_answer *find(const struct whpsim_answer *list, unsigned count, uint32_t code)

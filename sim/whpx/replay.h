@@ -24,6 +24,8 @@ struct whpsim_replay {
 /* cap=CODE:HRESULT[:BYTES], prop=CODE:HRESULT (of being set), hide=FUNCTION; numbers as 0x and eight digits. false:
  * none of these. */
 bool whpsim_replay_take(struct whpsim_replay *r, const char *word);
+/* false: there is no room for it. */
+bool whpsim_replay_hide(struct whpsim_replay *r, const char *function);
 /* What there was; NULL: nothing is known. */
 const struct whpsim_answer *whpsim_replay_capability(const struct whpsim_replay *r, uint32_t code);
 const struct whpsim_answer *whpsim_replay_property(const struct whpsim_replay *r, uint32_t code);

@@ -1,6 +1,7 @@
 /* symbols.c - the functions that the chosen Windows exports, by name: the native simulation's GetProcAddress. */
 #include <string.h>
 #include "config.h"
+#include "exports.h"
 
 void *vma_whpx_sim_symbol(const char *name);
 
@@ -22,9 +23,7 @@ void *vma_whpx_sim_symbol(const char *name)
 {
 	if (!strcmp(name, "whpsim_configure")) /* that it is a simulation */
 		return (void *)(uintptr_t)whpsim_configure;
-	if (whpsim_config()->absent)
-		return NULL;
-	if (whpsim_replay_hidden(&whpsim_config()->replay, name))
+	if (!whpsim_exported(name))
 		return NULL;
 	if (is_library(name))
 		return (void *)(uintptr_t)functions;

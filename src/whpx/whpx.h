@@ -15,23 +15,36 @@
 
 /* ------ the platform's functions (whpx_dll.c) ------ */
 
-/* What Windows 10 version 2004 has, and what came later. */
+/* What Windows 10 version 1803 began with: a DLL without one of these is damaged, or not Windows'. */
 #define WHPX_REQUIRED(X)                                                                                               \
-	X(GetCapability) X(CreatePartition) X(SetupPartition) X(DeletePartition) X(SetPartitionProperty)               \
-	X(MapGpaRange) X(UnmapGpaRange) X(CreateVirtualProcessor) X(DeleteVirtualProcessor) X(RunVirtualProcessor)     \
-	X(CancelRunVirtualProcessor) X(GetVirtualProcessorRegisters) X(SetVirtualProcessorRegisters)                   \
-	X(GetVirtualProcessorXsaveState) X(SetVirtualProcessorXsaveState) X(QueryGpaRangeDirtyBitmap)                  \
-	X(RequestInterrupt) X(GetVirtualProcessorInterruptControllerState2)                                            \
-	X(SetVirtualProcessorInterruptControllerState2)
+	X(GetCapability) X(CreatePartition) X(SetupPartition) X(DeletePartition) X(GetPartitionProperty)               \
+	X(SetPartitionProperty) X(MapGpaRange) X(UnmapGpaRange) X(CreateVirtualProcessor) X(DeleteVirtualProcessor)    \
+	X(RunVirtualProcessor) X(CancelRunVirtualProcessor) X(GetVirtualProcessorRegisters)                            \
+	X(SetVirtualProcessorRegisters)
+/* What came later. X(name, capabilities that are not offered without it, what does as well). Code that a capability
+ * stands before calls it; before one with 0 it is asked whether it is there. */
+#define WHPX_CHIP (VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_IRQFD)
 #define WHPX_OPTIONAL(X)                                                                                               \
-	X(AdviseGpaRange) X(SuspendPartitionTime) X(ResumePartitionTime) X(RegisterPartitionDoorbellEvent)             \
-	X(UnregisterPartitionDoorbellEvent)
+	X(QueryGpaRangeDirtyBitmap, VMA_CAP_DIRTY_LOG, nothing)                                                        \
+	X(RequestInterrupt, WHPX_CHIP, nothing)                                                                        \
+	X(GetVirtualProcessorInterruptControllerState2, WHPX_CHIP, GetVirtualProcessorState)                           \
+	X(SetVirtualProcessorInterruptControllerState2, WHPX_CHIP, SetVirtualProcessorState)                           \
+	X(GetVirtualProcessorXsaveState, VMA_CAP_XSAVE, GetVirtualProcessorState)                                      \
+	X(SetVirtualProcessorXsaveState, VMA_CAP_XSAVE, SetVirtualProcessorState)                                      \
+	X(GetVirtualProcessorState, 0, nothing)                                                                        \
+	X(SetVirtualProcessorState, 0, nothing)                                                                        \
+	X(AdviseGpaRange, 0, nothing)                                                                                  \
+	X(SuspendPartitionTime, 0, nothing)                                                                            \
+	X(ResumePartitionTime, 0, nothing)                                                                             \
+	X(RegisterPartitionDoorbellEvent, 0, nothing)                                                                  \
+	X(UnregisterPartitionDoorbellEvent, 0, nothing)
 
 struct whpx_api {
-#define X(name) __typeof__(WHv##name) *name;
+#define X(name, ...) __typeof__(WHv##name) *name;
 	WHPX_REQUIRED(X)
 	WHPX_OPTIONAL(X)
 #undef X
+	void *nothing; /* always NULL */
 };
 extern struct whpx_api whpx_api;
 
@@ -46,6 +59,8 @@ HRESULT whpx_fault(const char *call);
 
 /* Load the DLL and find its functions. 0; -1: it cannot be used, why and what can be done. */
 int whpx_load(const char **why, const char **remedy);
+/* The capabilities that this DLL lacks a function for; *version says which. */
+uint32_t whpx_lacks(const char **version);
 /* Write the sentence for vma_why() about a failed call, with what the code means and what to do; a VMA_E_ code. */
 int whpx_fail(HRESULT hr, const char *call);
 /* For the probe: the sentence, and what can be done. */
@@ -321,6 +336,12 @@ void whpx_raise(struct whpx_vcpu *w, uint8_t vector, bool has_error, uint32_t er
 /* What must be handed over or asked for before an entry. 0, or the kind of an exit to return instead. */
 int whpx_before_entry(struct whpx_vcpu *w);
 int whpx_window_exit(struct whpx_vcpu *w); /* InterruptWindow came. 0: nobody waits for it */
+
+/* whpx_state.c: the XSAVE area and the local APIC, by whichever functions there are. *written may be set although it
+ * failed: the size that is needed. */
+int whpx_state_get(struct whpx_vcpu *w, WHV_VIRTUAL_PROCESSOR_STATE_TYPE type, void *state, uint32_t size,
+		   uint32_t *written);
+int whpx_state_set(struct whpx_vcpu *w, WHV_VIRTUAL_PROCESSOR_STATE_TYPE type, const void *state, uint32_t size);
 
 /* whpx_xsave.c */
 int whpx_fetch_xsave(struct whpx_vcpu *w, uint8_t *image, uint32_t size);

@@ -4,6 +4,7 @@
 #include "whpx/whpx.h"
 #include "irq.h"
 
+#define APIC WHvVirtualProcessorStateTypeInterruptControllerState2
 enum { STATE_SIZE = 4096, PAGE_SIZE = 0x400 }; /* the state begins with the xAPIC's page */
 enum { TPR = 0x80 };
 enum { LVT_LINT0 = 0x350, LVT_MASKED = 1 << 16, LVT_MODE = 7 << 8, EXTINT = IRQ_EXTINT << 8, BASE_EN = 1 << 11 };
@@ -12,16 +13,12 @@ static int get_state(struct whpx_vcpu *w, uint8_t *state)
 {
 	uint32_t written = 0;
 	int rc = whpx_flush(w);
-	HRESULT hr;
 
-	if (rc)
-		return rc;
-	hr = WHPX(GetVirtualProcessorInterruptControllerState2, w->vm->partition, w->v->index, state, STATE_SIZE,
-		  &written);
-	if (!hr && written < PAGE_SIZE)
-		return vma_fail(VMA_E_NATIVE, "WHvGetVirtualProcessorInterruptControllerState2: %u bytes",
-				(unsigned)written);
-	return hr ? whpx_fail(hr, "WHvGetVirtualProcessorInterruptControllerState2") : (int)written;
+	if (!rc)
+		rc = whpx_state_get(w, APIC, state, STATE_SIZE, &written);
+	if (!rc && written < PAGE_SIZE)
+		return vma_fail(VMA_E_NATIVE, "the platform's state of the local APIC has %u bytes", (unsigned)written);
+	return rc ? rc : (int)written;
 }
 
 int whpx_apic_fetch(struct whpx_vcpu *w)
@@ -40,7 +37,6 @@ int whpx_apic_fetch(struct whpx_vcpu *w)
 int whpx_apic_commit(struct whpx_vcpu *w)
 {
 	_Alignas(16) uint8_t state[STATE_SIZE] = {0};
-	HRESULT hr;
 	int size;
 
 	whpx_set_tpr(w->v, w->v->x86.lapic[TPR] >> 4);
@@ -48,8 +44,7 @@ int whpx_apic_commit(struct whpx_vcpu *w)
 	if (size < 0)
 		return size;
 	memcpy(state, w->v->x86.lapic, PAGE_SIZE);
-	hr = WHPX(SetVirtualProcessorInterruptControllerState2, w->vm->partition, w->v->index, state, (uint32_t)size);
-	return hr ? whpx_fail(hr, "WHvSetVirtualProcessorInterruptControllerState2") : 0;
+	return whpx_state_set(w, APIC, state, (uint32_t)size);
 }
 
 /* ------ halted, waiting for a SIPI ------ */

@@ -3,51 +3,126 @@
 #include <stdio.h>
 #include <string.h>
 #include "whpx/whpx.h"
+#include "whpx/whpx_hresults.h"
 
 struct whpx_api whpx_api;
 
-static const struct {
+/* Since which Windows, by the documents' requirement tables (whp.h). */
+enum {
+#define X(name, since, arguments) SINCE_##name = since,
+	WHP_PLATFORM_FUNCTIONS(X)
+#undef X
+	FIRST = 1803,
+	OLDEST = 2004 /* that is supported */
+};
+#define X(name) _Static_assert(SINCE_WHv##name == FIRST, "came later: WHPX_OPTIONAL");
+WHPX_REQUIRED(X)
+#undef X
+#define X(name, ...) _Static_assert(SINCE_WHv##name > FIRST, "has always been there: WHPX_REQUIRED");
+WHPX_OPTIONAL(X)
+#undef X
+
+static const struct function {
 	const char *name;
-	size_t place;
+	size_t place, instead; /* in whpx_api */
 	bool required;
+	uint32_t caps; /* that are gone without it */
 } functions[] = {
-#define X(n) {"WHv" #n, offsetof(struct whpx_api, n), true},
+#define X(n) {"WHv" #n, offsetof(struct whpx_api, n), offsetof(struct whpx_api, nothing), true, 0},
 	WHPX_REQUIRED(X)
 #undef X
-#define X(n) {"WHv" #n, offsetof(struct whpx_api, n), false},
+#define X(n, caps, instead) {"WHv" #n, offsetof(struct whpx_api, n), offsetof(struct whpx_api, instead), false, caps},
 	WHPX_OPTIONAL(X)
 #undef X
 };
 
-static const char enable[] =
-	"turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online "
-	"/Enable-Feature /FeatureName:HypervisorPlatform /All, and restart)";
+/* NULL, or the first that must be there and is not. */
+static const char *find_functions(void *dll)
+{
+	const char *missing = NULL;
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		void *f = os_symbol(dll, functions[i].name);
+
+		if (!f && functions[i].required && !missing)
+			missing = functions[i].name;
+		memcpy((char *)&whpx_api + functions[i].place, &f, sizeof(f));
+	}
+	return missing;
+}
+
+/* One of what the oldest Windows that will do brought, or of what came later, is enough: the rest may be missing. */
+static bool too_old(void *dll)
+{
+	static const struct {
+		const char *name;
+		unsigned since;
+	} all[] = {
+#define X(name, since, arguments) {#name, since},
+		WHP_PLATFORM_FUNCTIONS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (all[i].since >= OLDEST && os_symbol(dll, all[i].name))
+			return false;
+	return true;
+}
 
 int whpx_load(const char **why, const char **remedy)
 {
 	static char text[160];
+	const char *missing;
 	void *dll = NULL;
-	int rc = os_system_library("WinHvPlatform.dll", &dll);
 
-	*remedy = enable;
-	if (rc < 0) {
-		*why = "this Windows has no WinHvPlatform.dll";
+	*remedy = "turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: " WHPX_ENABLE
+		  ", and restart)";
+	*why = "this Windows has no WinHvPlatform.dll";
+	if (os_system_library("WinHvPlatform.dll", &dll) < 0)
+		return -1;
+	missing = find_functions(dll);
+	if (missing) {
+		snprintf(text, sizeof(text),
+			 "WinHvPlatform.dll has no %s, which Windows' own has always had: it is damaged, or another's",
+			 missing);
+		*why = text;
+		*remedy = "have Windows put its own files back (as administrator: sfc /scannow, and restart)";
 		return -1;
 	}
-	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
-		void *f = os_symbol(dll, functions[i].name);
-
-		if (!f && functions[i].required) {
-			snprintf(text, sizeof(text),
-				 "this Windows is older than Windows 10 version 2004: its WinHvPlatform.dll has no %s",
-				 functions[i].name);
-			*why = text;
-			*remedy = "update Windows to Windows 10 version 2004 or later";
-			return -1;
-		}
-		memcpy((char *)&whpx_api + functions[i].place, &f, sizeof(f));
+	if (too_old(dll)) {
+		*why = "this Windows is older than Windows 10 version 2004";
+		*remedy = "update Windows to Windows 10 version 2004 or later";
+		return -1;
 	}
 	return 0;
+}
+
+static bool there(size_t place)
+{
+	void *f;
+
+	memcpy(&f, (const char *)&whpx_api + place, sizeof(f));
+	return f;
+}
+
+uint32_t whpx_lacks(const char **version)
+{
+	static char text[400];
+	uint32_t caps = 0;
+	size_t at = (size_t)snprintf(text, sizeof(text), "WinHvPlatform.dll");
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		const struct function *f = &functions[i];
+
+		if (!f->caps || there(f->place) || there(f->instead))
+			continue;
+		if (at < sizeof(text))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s %s", caps ? "," : " without",
+					       f->name);
+		caps |= f->caps;
+	}
+	*version = text;
+	return caps;
 }
 
 HRESULT whpx_fault(const char *call)
@@ -59,48 +134,14 @@ HRESULT whpx_fault(const char *call)
 
 /* ------ HRESULTs ------ */
 
-#define LAUNCH "bcdedit /set hypervisorlaunchtype auto, and restart"
-
-/* WHP, "Windows Hypervisor Platform error codes" and winerror.h; ERROR_HV_ and Vid codes by what they are met as. */
 static const struct hresult {
 	HRESULT hr;
 	int error;
 	const char *text, *remedy;
 } hresults[] = {
-	{WHV_E_UNKNOWN_CAPABILITY, VMA_E_NO_HOST,
-	 "WHV_E_UNKNOWN_CAPABILITY: this Windows does not know that capability", ""},
-	{WHV_E_INSUFFICIENT_BUFFER, VMA_E_NATIVE, "WHV_E_INSUFFICIENT_BUFFER: the buffer is too small", ""},
-	{WHV_E_UNKNOWN_PROPERTY, VMA_E_NO_HOST, "WHV_E_UNKNOWN_PROPERTY: this Windows does not know that property", ""},
-	{WHV_E_UNSUPPORTED_HYPERVISOR_CONFIG, VMA_E_NO_HOST,
-	 "WHV_E_UNSUPPORTED_HYPERVISOR_CONFIG: the hypervisor's configuration does not allow it; another product may "
-	 "own the "
-	 "processor's virtualization",
-	 LAUNCH},
-	{WHV_E_INVALID_PARTITION_CONFIG, VMA_E_NATIVE,
-	 "WHV_E_INVALID_PARTITION_CONFIG: the partition's properties do not fit together", ""},
-	{WHV_E_GPA_RANGE_NOT_FOUND, VMA_E_NATIVE, "WHV_E_GPA_RANGE_NOT_FOUND: nothing is mapped there", ""},
-	{WHV_E_VP_ALREADY_EXISTS, VMA_E_EXIST, "WHV_E_VP_ALREADY_EXISTS: the virtual processor exists", ""},
-	{WHV_E_VP_DOES_NOT_EXIST, VMA_E_NATIVE, "WHV_E_VP_DOES_NOT_EXIST: there is no such virtual processor", ""},
-	{WHV_E_INVALID_VP_STATE, VMA_E_NATIVE, "WHV_E_INVALID_VP_STATE: not in this state of the virtual processor",
-	 ""},
-	{WHV_E_INVALID_VP_REGISTER_NAME, VMA_E_NO_HOST,
-	 "WHV_E_INVALID_VP_REGISTER_NAME: this Windows has no such register", ""},
-	{WHV_E_UNSUPPORTED_PROCESSOR_CONFIG, VMA_E_NO_HOST,
-	 "WHV_E_UNSUPPORTED_PROCESSOR_CONFIG: this processor cannot be configured so", ""},
-	{E_NOTIMPL, VMA_E_NO_HOST, "E_NOTIMPL: this Windows has not got that function", ""},
-	{E_ACCESSDENIED, VMA_E_PERM, "E_ACCESSDENIED: access denied",
-	 "add the user to the group \"Hyper-V Administrators\" (net localgroup \"Hyper-V Administrators\" NAME /add), "
-	 "or run "
-	 "as administrator"},
-	{E_OUTOFMEMORY, VMA_E_NOMEM, "E_OUTOFMEMORY: out of memory", ""},
-	{E_INVALIDARG, VMA_E_NATIVE, "E_INVALIDARG: an argument was refused", ""},
-	{WHP_HRESULT(0xc0350005u), VMA_E_NATIVE, "ERROR_HV_INVALID_PARAMETER: the hypervisor refuses a parameter", ""},
-	{WHP_HRESULT(0xc0350050u), VMA_E_NATIVE,
-	 "ERROR_HV_INVALID_REGISTER_VALUE: the hypervisor refuses a register's value", ""},
-	{WHP_HRESULT(0xc0351000u), VMA_E_NO_HOST, "ERROR_HV_NOT_PRESENT: no hypervisor runs", LAUNCH},
-	{WHP_HRESULT(0xc0370008u), VMA_E_LIMIT,
-	 "ERROR_VID_PARTITION_ALREADY_EXISTS: this Windows allows one partition with memory in a process",
-	 "use a process for each VM"},
+#define X(hr, error, text, remedy) {hr, VMA_E_##error, #hr ": " text, remedy},
+	WHPX_HRESULTS(X)
+#undef X
 };
 
 static const struct hresult *known(HRESULT hr)

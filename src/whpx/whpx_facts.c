@@ -86,15 +86,10 @@ static const struct {
 
 static void tell_properties(struct telling *t, WHV_PARTITION_HANDLE partition)
 {
-	__typeof__(WHvGetPartitionProperty) *get = NULL;
-	void *lib, *f = os_system_library("WinHvPlatform.dll", &lib) < 0 ? NULL
-									 : os_symbol(lib, "WHvGetPartitionProperty");
-
-	memcpy(&get, &f, sizeof(get));
-	for (size_t i = 0; get && i < VMA_COUNT(properties); i++) {
+	for (size_t i = 0; i < VMA_COUNT(properties); i++) {
 		_Alignas(16) uint8_t value[VALUE_MAX] = {0};
 		uint32_t written = 0;
-		HRESULT hr = get(partition, properties[i].code, value, sizeof(value), &written);
+		HRESULT hr = WHPX(GetPartitionProperty, partition, properties[i].code, value, sizeof(value), &written);
 		char text[2 * VALUE_MAX + 16];
 
 		written = written < sizeof(value) ? written : sizeof(value);

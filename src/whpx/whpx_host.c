@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "whpx/whpx.h"
+#include "whpx/whpx_hresults.h"
 #ifdef __x86_64__
 #include <cpuid.h>
 #endif
@@ -34,7 +35,7 @@ static uint32_t address_width(void)
 	return eax & 0xff;
 }
 
-static void learn(struct whpx_host *h)
+static void learn(struct whpx_host *h, uint32_t lacks)
 {
 	static const struct {
 		WHV_CAPABILITY_CODE code;
@@ -55,6 +56,7 @@ static void learn(struct whpx_host *h)
 		whpx_capability(asked[i].code, (uint8_t *)h + asked[i].place, asked[i].size);
 	h->gpa_bits = address_width();
 	h->context_size = sizeof(WHV_RUN_VP_EXIT_CONTEXT);
+	h->features.Xsave &= !(lacks & VMA_CAP_XSAVE); /* then there are FXSAVE's registers by name, and no AVX */
 }
 
 #define FEATURE "the feature \"Windows Hypervisor Platform\""
@@ -78,10 +80,7 @@ static const char *absent(const char **remedy)
 	unsigned id[4] = {0}, eax, ebx, ecx = 0, edx;
 	char name[13] = "";
 
-	*remedy =
-		"turn on the Windows feature \"Windows Hypervisor Platform\" (as administrator: DISM /Online "
-		"/Enable-Feature /FeatureName:HypervisorPlatform /All; bcdedit /set hypervisorlaunchtype auto; and "
-		"restart), and virtualization in the firmware's setup or, in a virtual machine, nested virtualization";
+	*remedy = WHPX_MEND;
 	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
 	if (ecx >> 31 & 1) {
 		__cpuid(0x40000000, id[0], id[1], id[2], id[3]);
@@ -176,25 +175,27 @@ static const char *try_partitions(const char **remedy, bool *only_one)
 }
 
 /* Capability bits by what Windows says; those without a condition are this back end's own doing. */
-static uint32_t caps(const struct whpx_host *h)
+static uint32_t caps(const struct whpx_host *h, uint32_t lacks)
 {
-	uint32_t c = VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_XSAVE | VMA_CAP_SINGLE_STEP |
-		     VMA_CAP_IOEVENTFD;
+	uint32_t c = VMA_CAP_READONLY | VMA_CAP_EXEC_PROT | VMA_CAP_ALIAS | VMA_CAP_SINGLE_STEP | VMA_CAP_IOEVENTFD;
 
+	c |= h->features.Xsave ? VMA_CAP_XSAVE : 0;
 	c |= h->features.DirtyPageTracking ? VMA_CAP_DIRTY_LOG : 0;
 	c |= h->features.PartialUnmap ? VMA_CAP_PARTIAL_UNMAP : 0;
 	c |= h->exits.X64MsrExit && h->msr_exits.UnhandledMsrs ? VMA_CAP_MSR_EXIT : 0;
-	c |= h->features.LocalApicEmulation ? VMA_CAP_IRQCHIP | VMA_CAP_MSI | VMA_CAP_IRQFD : 0;
+	c |= h->features.LocalApicEmulation ? WHPX_CHIP : 0;
 	c |= h->exits.X64CpuidExit ? VMA_CAP_CPUID_EXIT : 0;
 	c |= h->tsc_scale ? VMA_CAP_TSC_SCALE : 0;
 	if (h->exceptions)
 		c |= VMA_CAP_SW_BREAK | VMA_CAP_HW_BREAK;
-	return whpx_hypercall_known(h) ? c | VMA_CAP_HYPERCALL_EXIT : c;
+	c |= whpx_hypercall_known(h) ? VMA_CAP_HYPERCALL_EXIT : 0;
+	return c & ~lacks;
 }
 
 void whpx_probe(vma_platform_info *info)
 {
 	int32_t present = 0;
+	uint32_t lacks;
 	bool only_one;
 
 	info->version = "WinHvPlatform.dll";
@@ -205,13 +206,14 @@ void whpx_probe(vma_platform_info *info)
 		info->why = absent(&info->remedy);
 		return;
 	}
-	learn(&whpx_host);
+	lacks = whpx_lacks(&info->version);
+	learn(&whpx_host, lacks);
 	info->why = try_partitions(&info->remedy, &only_one);
 	if (info->why)
 		return;
 	info->why = info->remedy = "";
 	info->available = 1;
-	info->caps = caps(&whpx_host);
+	info->caps = caps(&whpx_host, lacks);
 	info->max_vms = only_one;
 	info->max_vcpus = 64; /* one set of processors of the hypervisor's; x86_share has as many */
 	info->max_regions = 1024; /* the quota that Windows has is not told */

@@ -171,20 +171,15 @@ static void commit_legacy(struct whpx_vcpu *w, const uint8_t *image)
 
 /* ------ the platform's calls ------ */
 
-static HRESULT get_native(struct whpx_vcpu *w, uint32_t *size)
-{
-	return WHPX(GetVirtualProcessorXsaveState, w->vm->partition, w->v->index, w->xsave, w->xsave_size, size);
-}
+#define XSAVE WHvVirtualProcessorStateTypeXsaveState
 
 /* Its size is the host's: asked for once. */
 static int native_image(struct whpx_vcpu *w, uint32_t *size)
 {
-	HRESULT hr;
-
 	if (!w->xsave_size) {
 		uint32_t need = 0;
 
-		WHPX(GetVirtualProcessorXsaveState, w->vm->partition, w->v->index, NULL, 0, &need);
+		whpx_state_get(w, XSAVE, NULL, 0, &need);
 		need = need ? need : LARGEST; /* it does not say so for everybody */
 		need = need < 4096 ? 4096 : need;
 		w->xsave = os_aligned(64, need);
@@ -192,8 +187,7 @@ static int native_image(struct whpx_vcpu *w, uint32_t *size)
 			return vma_fail(VMA_E_NOMEM, "no memory for an XSAVE image of %u bytes", (unsigned)need);
 		w->xsave_size = need;
 	}
-	hr = get_native(w, size);
-	return hr ? whpx_fail(hr, "WHvGetVirtualProcessorXsaveState") : 0;
+	return whpx_state_get(w, XSAVE, w->xsave, w->xsave_size, size);
 }
 
 int whpx_fetch_xsave(struct whpx_vcpu *w, uint8_t *image, uint32_t size)
@@ -207,8 +201,8 @@ int whpx_fetch_xsave(struct whpx_vcpu *w, uint8_t *image, uint32_t size)
 	if (!rc)
 		rc = native_image(w, &have);
 	if (!rc && !whpx_xsave_in(w->xsave, have, image, size))
-		rc = vma_fail(VMA_E_NATIVE,
-			      "WHvGetVirtualProcessorXsaveState: an image of %u bytes whose layout is not known", have);
+		rc = vma_fail(VMA_E_NATIVE, "the platform's XSAVE image of %u bytes has a layout that is not known",
+			      (unsigned)have);
 	return rc;
 }
 
@@ -231,7 +225,6 @@ int whpx_commit_xsave(struct whpx_vcpu *w, const uint8_t *image, uint32_t size)
 	uint32_t have = 0;
 	uint64_t components;
 	size_t length;
-	HRESULT hr;
 	int rc;
 
 	if (!whpx_host.features.Xsave) {
@@ -250,9 +243,7 @@ int whpx_commit_xsave(struct whpx_vcpu *w, const uint8_t *image, uint32_t size)
 		length = whpx_xsave_out(image, size, w->xsave, w->xsave_size, components);
 	}
 	if (!length)
-		return vma_fail(VMA_E_NATIVE, "WHvSetVirtualProcessorXsaveState: components %#llx have no known layout",
+		return vma_fail(VMA_E_NATIVE, "the platform's XSAVE image has components %#llx: no known layout",
 				(unsigned long long)components);
-	hr = WHPX(SetVirtualProcessorXsaveState, w->vm->partition, w->v->index, w->xsave,
-		  (uint32_t)(length < have ? have : length));
-	return hr ? whpx_fail(hr, "WHvSetVirtualProcessorXsaveState") : 0;
+	return whpx_state_set(w, XSAVE, w->xsave, (uint32_t)(length < have ? have : length));
 }

@@ -33,7 +33,7 @@ compare WHP_EMULATION_FUNCTIONS libwinhvemulation.a
 
 # those that the back end looks up
 exports libwinhvplatform.a >"$work/theirs"
-printf '#include "whpx/whpx.h"\n#define X(name) @NAME(WHv##name)@\nWHPX_REQUIRED(X) WHPX_OPTIONAL(X)\n' >"$work/rows.c"
+printf '#include "whpx/whpx.h"\n#define X(name, ...) @NAME(WHv##name)@\nWHPX_REQUIRED(X) WHPX_OPTIONAL(X)\n' >"$work/rows.c"
 ${CC:-cc} -E -P -I"$source/src" -I"$source/include" -I"$source/cpu" -I"$source" "$work/rows.c" | tr '@' '\n' |
 	sed -n 's/^NAME(\(.*\))$/\1/p' | sort -u >"$work/ours"
 [ -s "$work/ours" ] || { echo "facts: no names found in src/whpx/whpx.h"; failed=1; }
