@@ -9,6 +9,7 @@
 #include "unit/kvm_guest.h"
 #include "sim/whpx/config.h"
 #include "sim/whpx/whpsim.h"
+#include "whpx/whpx_hresults.h"
 
 enum { KICKS = 200, EXITS = 1500, LIVES = 60 };
 
@@ -134,11 +135,14 @@ static int cancels_fail(const char *call)
 	return !strcmp(call, "WHvCancelRunVirtualProcessor") && atomic_fetch_sub(&failing, 1) > 0 ? failure : 0;
 }
 
-/* What it answers is not documented: it is tried again, whatever it was. */
+/* Which of them it may answer is not documented: it is tried again, whatever it was. */
 static void cancels_that_fail(void **state)
 {
-	static const HRESULT failures[] = {E_INVALIDARG, E_ACCESSDENIED, E_OUTOFMEMORY, WHV_E_INVALID_VP_STATE,
-					   WHV_E_VP_DOES_NOT_EXIST};
+	static const HRESULT failures[] = {
+#define X(hr, ...) hr,
+		WHPX_HRESULTS(X)
+#undef X
+	};
 
 	(void)state;
 	vma_os_fault = cancels_fail;

@@ -11,18 +11,21 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <vmaccel/vmaccel.h>
+#include "os/os.h"
 #include "whpx/whpx.h"
 
+#define ENABLE "DISM /Online /Enable-Feature /FeatureName:HypervisorPlatform /All"
+#define LAUNCH "bcdedit /set hypervisorlaunchtype auto"
 static const struct {
 	const char *personality, *why, *remedy; /* why NULL: available; "": the host's processor decides */
 	uint32_t caps, lacks;
 } rows[] = {
 	{"1803", "older than Windows 10 version 2004", "update Windows", 0, 0},
 	{"1809", "older than Windows 10 version 2004", "update Windows", 0, 0},
-	{"11,absent", "no WinHvPlatform.dll", "HypervisorPlatform", 0, 0},
-	{"11,disabled", "", "HypervisorPlatform", 0, 0},
-	{"11,denied", "0x80070005", "Hyper-V Administrators", 0, 0},
-	{"2004,disabled", "", "HypervisorPlatform", 0, 0},
+	{"11,absent", "no WinHvPlatform.dll", ENABLE, 0, 0},
+	{"11,disabled", "", ENABLE "; " LAUNCH, 0, 0},
+	{"11,denied", "E_ACCESSDENIED: access denied", "net localgroup \"Hyper-V Administrators\" NAME /add", 0, 0},
+	{"2004,disabled", "", ENABLE "; " LAUNCH, 0, 0},
 	{"2004", NULL, NULL, VMA_CAP_PARTIAL_UNMAP | VMA_CAP_DIRTY_LOG | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT | VMA_CAP_SINGLE_STEP | VMA_CAP_TSC_SCALE,
 	 VMA_CAP_CLOCK},
 	{"11", NULL, NULL, VMA_CAP_PARTIAL_UNMAP | VMA_CAP_DIRTY_LOG | VMA_CAP_MSR_EXIT | VMA_CAP_CPUID_EXIT | VMA_CAP_HYPERCALL_EXIT | VMA_CAP_SINGLE_STEP, 0},
@@ -41,6 +44,26 @@ static const struct {
 	{"24h2,gpa36", NULL, NULL, VMA_CAP_DIRTY_LOG, 0},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
+
+/* What Windows may answer to the probe's set-up. */
+static const struct {
+	HRESULT hr;
+	const char *why, *remedy;
+} refusals[] = {
+	{WHV_E_UNSUPPORTED_HYPERVISOR_CONFIG, "another product may own the processor", LAUNCH},
+	{E_ACCESSDENIED, "E_ACCESSDENIED: access denied", "net localgroup \"Hyper-V Administrators\" NAME /add"},
+	{ERROR_HV_NOT_PRESENT, "no hypervisor runs", ENABLE "; " LAUNCH},
+	{ERROR_HV_FEATURE_UNAVAILABLE, "does not offer that feature", "firmware's setup"},
+	{ERROR_HV_ACCESS_DENIED, "does not allow it", "run as administrator"},
+	{ERROR_HV_INSUFFICIENT_MEMORY, "has not enough memory", "end other virtual machines"},
+};
+enum { REFUSALS = sizeof refusals / sizeof *refusals };
+
+static HRESULT setup;
+static int setup_fails(const char *call)
+{
+	return strcmp(call, "WHvSetupPartition") ? 0 : setup;
+}
 
 /* In a process of its own: the probe is done once. Says what is wrong, or nothing. */
 static void judge(size_t i, FILE *out)
@@ -64,27 +87,50 @@ static void judge(size_t i, FILE *out)
 		fprintf(out, "%u VMs at most", info.max_vms);
 }
 
-static void probed(void **state)
+static void judge_refusal(size_t i, FILE *out)
 {
-	(void)state;
-	for (size_t i = 0; i < ROWS; i++) {
+	vma_platform_info info = {.size = sizeof info};
+
+	setup = refusals[i].hr;
+	vma_os_fault = setup_fails;
+	if (vma_platform_find(VMA_ACCEL_WHPX, VMA_ARCH_X86_64, &info))
+		fprintf(out, "%s", vma_why());
+	else if (info.available || !strstr(info.why, refusals[i].why) || !strstr(info.remedy, refusals[i].remedy))
+		fprintf(out, "%s: %s", info.why, info.remedy);
+}
+
+static void in_processes(size_t count, void (*body)(size_t i, FILE *out))
+{
+	for (size_t i = 0; i < count; i++) {
 		FILE *out = tmpfile();
-		char text[500] = "";
+		char text[700] = "";
 		int status;
 		pid_t child = fork();
 
 		assert_true(child >= 0);
 		if (!child) {
-			judge(i, out);
+			body(i, out);
 			fflush(out);
 			_exit(0);
 		}
 		assert_int_equal(waitpid(child, &status, 0), child);
 		rewind(out);
 		if (fgets(text, sizeof text, out) || status)
-			fail_msg("%s: status %d: %s", rows[i].personality, status, text);
+			fail_msg("row %zu: status %d: %s", i, status, text);
 		fclose(out);
 	}
+}
+
+static void probed(void **state)
+{
+	(void)state;
+	in_processes(ROWS, judge);
+}
+
+static void set_up(void **state)
+{
+	(void)state;
+	in_processes(REFUSALS, judge_refusal);
 }
 
 /* Asked for by name, it is refused with the same words. */
@@ -123,7 +169,7 @@ static void names_the_hypervisor(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(probed), cmocka_unit_test(names_the_hypervisor),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(probed), cmocka_unit_test(set_up), cmocka_unit_test(names_the_hypervisor),
 					   cmocka_unit_test(asked_for)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
