@@ -3,16 +3,16 @@
 #include <windows.h>
 #include "sim/whpx/exports.h"
 
-extern IMAGE_DOS_HEADER __ImageBase;
+extern char __ImageBase[]; /* where the DLL is */
 
 static void *at(DWORD rva)
 {
-	return (char *)&__ImageBase + rva;
+	return __ImageBase + rva;
 }
 
 __attribute__((constructor)) static void take_away(void)
 {
-	const IMAGE_NT_HEADERS *nt = at((DWORD)__ImageBase.e_lfanew);
+	const IMAGE_NT_HEADERS *nt = at((DWORD)((const IMAGE_DOS_HEADER *)at(0))->e_lfanew);
 	const IMAGE_EXPORT_DIRECTORY *d =
 		at(nt->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_EXPORT].VirtualAddress);
 	const DWORD *names = at(d->AddressOfNames);
