@@ -17,6 +17,7 @@
 #include <vmaccel/x86.h>
 
 static enum phase { MAKE, FINALIZE, CREATE, USE, END } life_phase;
+static uint32_t life_vcpus = 1; /* that may be; there is one */
 static char life_after[128]; /* for messages: " after ..." */
 static void (*life_kick)(vma_kick *k) = vma_kick_send; /* before the run that it ends */
 
@@ -52,7 +53,8 @@ static int configure(struct life *l, vma_irqchip irqchip)
 			   .irqchip = irqchip,
 			   .msr_policy = VMA_MSR_EXIT,
 			   .cpuid_exits = 1,
-			   .hypercall_exits = 1};
+			   .hypercall_exits = 1,
+			   .max_vcpus = life_vcpus};
 	vma_x86_cpuid table[256];
 	size_t n = 256;
 	int rc = vma_vm_create(&c, &l->vm);

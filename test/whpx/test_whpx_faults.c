@@ -130,6 +130,7 @@ static const struct {
 	{"WHvRegisterPartitionDoorbellEvent", USE, 9, "writes exit, and the library's list signals"},
 	{"calloc", USE, 2, "a doorbell's place in the list of those: the same"},
 	{"WHvCancelRunVirtualProcessor", USE, 1, "it is tried again"},
+	{"WHvSuspendPartitionTime", USE, 9, "the TSCs are then a little apart"},
 	{"WHvRequestInterrupt", USE, 1, "a message that is refused is lost, as on a bus"},
 	{"memfd_create", MAKE, 1, "plain pages"},
 	{"ftruncate", MAKE, 1, "plain pages"},
@@ -273,6 +274,17 @@ static void sweep_states(void **state)
 	whpx_api.SetVirtualProcessorInterruptControllerState2 = NULL;
 	sweep(VMA_IRQCHIP_PLATFORM, "VirtualProcessorState");
 	whpx_api = whole;
+}
+
+/* Time stands while one of several vCPUs is saved. */
+static void sweep_time(void **state)
+{
+	(void)state;
+	life_vcpus = 2;
+	life_kick = vma_kick_send; /* the cancel may have been taken by the standing still */
+	sweep(VMA_IRQCHIP_NONE, "PartitionTime");
+	life_kick = kick_and_wait;
+	life_vcpus = 1;
 }
 
 /* Pages that are not there yet: which seeds have some changes with what the life does. */
@@ -501,6 +513,7 @@ int main(void)
 		cmocka_unit_test(sweep_library),
 		cmocka_unit_test(sweep_platform),
 		cmocka_unit_test(sweep_states),
+		cmocka_unit_test(sweep_time),
 		cmocka_unit_test(sweep_populate),
 		cmocka_unit_test(facts_fail),
 		cmocka_unit_test(none_is_left_out), /* of the sweeps */
