@@ -39,7 +39,7 @@ _Static_assert(OS_EVENTFDS <= MAXIMUM_WAIT_OBJECTS, "WaitForMultipleObjects");
  * others are looked at now and then. */
 void os_eventfd_wait(const int *fds, size_t count, uint8_t *ready)
 {
-	HANDLE events[OS_EVENTFDS];
+	HANDLE events[OS_EVENTFDS] = {NULL};
 	DWORD first;
 
 	for (size_t i = 0; i < count; i++)
