@@ -248,15 +248,7 @@ static unsigned phys_bits;
 
 static int set_phys_bits(vma_vm *vm)
 {
-	vma_x86_cpuid table[TABLE_ROOM];
-	size_t n = TABLE_ROOM;
-
-	if (vma_x86_get_cpuid(vm, table, &n) < 0)
-		return VMA_E_INVALID;
-	for (size_t i = 0; i < n; i++)
-		if (table[i].leaf == 0x80000008)
-			table[i].eax = (table[i].eax & ~0xffu) | phys_bits;
-	return vma_x86_set_cpuid(vm, table, n);
+	return guest_set_address_bits(vm, phys_bits);
 }
 
 /* The page tables map 2 MiB at 0x40000000 to 1 << bit. Reading there is a #PF for a reserved bit (SDM vol. 3, 4.7: P, RSVD) or an MMIO read. */

@@ -385,23 +385,9 @@ static void map_high(struct guest *g, uint64_t gpa)
 	memcpy(g->ram + GUEST_TABLES + 0x4000, &entry, 8);
 }
 
-/* What the guest is told: CPUID leaf 0x80000008, EAX bits 7:0. */
-static unsigned physical_bits(struct guest *g)
-{
-	vma_x86_cpuid table[128];
-	size_t count = 128;
-
-	if (vma_x86_get_cpuid(g->vm, table, &count) < 0)
-		return 0;
-	for (size_t i = 0; i < count; i++)
-		if (table[i].leaf == 0x80000008)
-			return table[i].eax & 0xff;
-	return 0;
-}
-
 static int highest_body(struct guest *g)
 {
-	unsigned bits = physical_bits(g);
+	unsigned bits = guest_address_bits(g->vm);
 	uint64_t gpa = ((uint64_t)1 << bits) - 0x1000;
 
 	CONF_EXPECT(g->conf, bits >= 32 && bits <= g->conf->info.gpa_bits);

@@ -66,6 +66,12 @@ static const char *mode_name(enum guest_mode mode)
 	return names[mode];
 }
 
+/* As many as each accelerator has: the width is a part of the state. */
+static int narrow(vma_vm *vm)
+{
+	return guest_set_address_bits(vm, 36);
+}
+
 /* Another VM of any accelerator over the same memory, its vCPU as created. */
 static int open_twin(struct guest *g, struct conf *conf, const struct guest *from, vma_accel accel, vma_irqchip irqchip, const char *model)
 {
@@ -73,6 +79,8 @@ static int open_twin(struct guest *g, struct conf *conf, const struct guest *fro
 
 	*g = (struct guest){.conf = conf, .isa = from->isa, .ram = from->ram};
 	CONF_TRY(guest_vm(conf, &config, &g->vm));
+	if (conf->arch == VMA_ARCH_X86_64)
+		CONF_OK(conf, guest_set_address_bits(g->vm, guest_address_bits(from->vm)));
 	CONF_OK(conf, vma_vm_finalize(g->vm));
 	vma_mem_ref(from->mem);
 	g->mem = from->mem;
@@ -363,7 +371,7 @@ static const char *portable(vma_accel a, vma_accel b)
 
 static int between(struct conf *conf, vma_accel other, vma_irqchip chip, const struct result *want)
 {
-	struct guest_options o = {.mode = GUEST_LONG, .irqchip = chip, .cpu_model = portable(conf->accel, other)};
+	struct guest_options o = {.mode = GUEST_LONG, .irqchip = chip, .cpu_model = portable(conf->accel, other), .configure = narrow};
 	struct guest here, there;
 	char what[64];
 
@@ -498,7 +506,7 @@ struct route {
 
 static int open_route(struct conf *conf, const struct route *way, struct guest *g, struct guest *fresh, const uint8_t *code, size_t size)
 {
-	struct guest_options o = {.mode = GUEST_LONG, .irqchip = way->irqchip, .cpu_model = portable(way->from, way->to)};
+	struct guest_options o = {.mode = GUEST_LONG, .irqchip = way->irqchip, .cpu_model = portable(way->from, way->to), .configure = narrow};
 	vma_accel mine = conf->accel;
 	int result;
 

@@ -99,6 +99,37 @@ int guest_vm(struct conf *conf, const vma_vm_config *config, vma_vm **vm)
 	return error ? conf_fail(conf, "vma_vm_create: %s: %s", vma_error_name(error), vma_why()) : CONF_PASS;
 }
 
+enum { CPUID_ROOM = 256 };
+
+static size_t cpuid_of(vma_vm *vm, vma_x86_cpuid *table)
+{
+	size_t n = CPUID_ROOM;
+
+	return vma_x86_get_cpuid(vm, table, &n) < 0 ? 0 : n;
+}
+
+unsigned guest_address_bits(vma_vm *vm)
+{
+	vma_x86_cpuid table[CPUID_ROOM];
+	size_t n = cpuid_of(vm, table);
+
+	for (size_t i = 0; i < n; i++)
+		if (table[i].leaf == 0x80000008)
+			return table[i].eax & 0xff;
+	return 0;
+}
+
+int guest_set_address_bits(vma_vm *vm, unsigned bits)
+{
+	vma_x86_cpuid table[CPUID_ROOM];
+	size_t n = cpuid_of(vm, table);
+
+	for (size_t i = 0; i < n; i++)
+		if (table[i].leaf == 0x80000008)
+			table[i].eax = (table[i].eax & ~0xffu) | bits;
+	return vma_x86_set_cpuid(vm, table, n);
+}
+
 static int open_vm(struct guest *g, const struct guest_options *o)
 {
 	struct conf *conf = g->conf;

@@ -93,6 +93,10 @@ struct guest {
 int guest_open(struct guest *g, struct conf *conf, const struct guest_options *options, const void *code, size_t size);
 /* vma_vm_create. Skips where a second VM at a time is one too many for the process. */
 int guest_vm(struct conf *conf, const vma_vm_config *config, vma_vm **vm);
+/* Of the guest's physical addresses, by CPUID leaf 80000008h; 0: it has none. Set: before finalize; VMA_E_ as of
+ * vma_x86_set_cpuid. */
+unsigned guest_address_bits(vma_vm *vm);
+int guest_set_address_bits(vma_vm *vm, unsigned bits);
 /* Can VMs of this accelerator have that kind? */
 bool guest_offers(const struct conf *conf, vma_irqchip kind);
 vma_irqchip guest_irqchip(const struct conf *conf); /* the platform's, or else the library's */
