@@ -228,7 +228,7 @@ typedef struct vma_vm_config {
 	 * accelerator has none. */
 	uint32_t sve;
 	int kick_signal;         /* KVM: the signal of a kick; 0: SIGUSR1. A handler is installed if it has none. */
-	/* Of the guest's TSC (arm64: CNTFRQ_EL0), 10^6 .. 10^10. VMA_E_NO_ACCEL where the accelerator has not got
+	/* Of the guest's TSC, 10^6 .. 10^10 (arm64: CNTFRQ_EL0, below 2^32). VMA_E_NO_ACCEL where the accelerator has not got
 	 * VMA_CAP_TSC_SCALE and the host's is another, or from vma_vm_finalize where it has and does not take this one.
 	 * 0: the host's; with insn_hz: insn_hz */
 	uint64_t tsc_hz;

@@ -225,7 +225,7 @@ struct vma_backend {
 	/* ns on the clock of vma_x86_pit_channel.count_load_time; NULL: os_now_ns. optional */
 	uint64_t (*now)(struct vma_vm *vm);
 	/* x86: the vCPUs' TSCs stand still (stop), whatever else of time does, and can be read and written; and go on.
-	 * vm->lock; no vCPU is inside run, and none will be before they go on. optional */
+	 * vm->lock; no vCPU was inside run when it was looked at, and one that begins meanwhile is kicked. optional */
 	int (*time)(struct vma_vm *vm, bool stop);
 	int (*irqchip_get)(struct vma_vm *vm, vma_x86_irqchip *chip);             /* optional */
 	int (*irqchip_set)(struct vma_vm *vm, const vma_x86_irqchip *chip);       /* optional */
@@ -301,7 +301,7 @@ struct vma_backend {
 	 * it afterwards. optional */
 	int (*split)(struct vma_vm *vm, struct vma_region *r, struct vma_region *tail);
 	/* The platform's own handle for native.h: a file descriptor is what it returns, a pointer goes to *handle.
-	 * `what` is VMA_NATIVE_; v only for VMA_NATIVE_VCPU. Any thread, in any state of the VM. optional */
+	 * `what` is VMA_NATIVE_; v only for VMA_NATIVE_VCPU. Any thread, in any state of the VM; vm->lock. optional */
 	int (*native)(struct vma_vm *vm, struct vma_vcpu *v, int what, void **handle);
 };
 

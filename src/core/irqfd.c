@@ -76,8 +76,8 @@ static int remove_irqfd(struct vma_irqfds *e, int fd, uint32_t gsi)
 	return vma_fail(VMA_E_NOENT, "descriptor %d raises no interrupt %u", fd, gsi);
 }
 
-/* Make the thread look again, and wait until it has: then it waits for nothing that was removed, and what had been
- * signalled before has raised its interrupt. */
+/* Make the thread look again, and wait until it has: what its wait found before has raised its interrupt, and it waits
+ * for the list as it is now. */
 static void show_thread(struct vma_irqfds *e)
 {
 	e->changes++;
@@ -89,6 +89,8 @@ static void show_thread(struct vma_irqfds *e)
 int vma_irqfd_change(struct vma_irqfds *e, int fd, uint32_t gsi, int assign)
 {
 	os_lock(&e->lock);
+	if (!assign && e->count)
+		show_thread(e); /* the wait under way may have ended before the last signals; the next one has them */
 	int error = assign ? add_irqfd(e, fd, gsi) : remove_irqfd(e, fd, gsi);
 	if (!error)
 		show_thread(e);

@@ -4,12 +4,17 @@
 
 static int native(vma_vm *vm, vma_vcpu *v, vma_accel accel, int what, void **handle)
 {
+	int rc;
+
 	if (!vm)
 		return vma_fail(VMA_E_INVALID, "the VM or vCPU is NULL");
 	if (vm->be->accel != accel || !vm->be->native)
 		return vma_fail(VMA_E_NO_ACCEL, "%s has no %s", vm->info.name,
 				accel == VMA_ACCEL_KVM ? "KVM file descriptors" : "partition of WinHvPlatform.dll");
-	return vm->be->native(vm, v, what, handle);
+	os_lock(&vm->lock);
+	rc = vm->be->native(vm, v, what, handle);
+	os_unlock(&vm->lock);
+	return rc;
 }
 
 int vma_native_kvm_vm(vma_vm *vm)

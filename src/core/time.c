@@ -41,9 +41,8 @@ int vma_time_go(vma_vm *vm)
 	int rc;
 
 	os_lock(&vm->lock);
-	rc = atomic_load(&vm->time_stands) ? vm->be->time(vm, false) : 0;
-	if (!rc)
-		atomic_store(&vm->time_stands, false);
+	/* once: a run lets it go on, too */
+	rc = atomic_exchange(&vm->time_stands, false) ? vm->be->time(vm, false) : 0;
 	os_unlock(&vm->lock);
 	return rc;
 }

@@ -20,6 +20,8 @@ static int check_config(const vma_vm_config *c)
 		return vma_fail(VMA_E_INVALID, "insn_hz %llu is not in 10^6 .. 10^10", (ull)c->insn_hz);
 	if (c->tsc_hz && (c->tsc_hz < VMA_TSC_HZ_MIN || c->tsc_hz > VMA_TSC_HZ_MAX))
 		return vma_fail(VMA_E_INVALID, "tsc_hz %llu is not in 10^6 .. 10^10", (ull)c->tsc_hz);
+	if (c->arch == VMA_ARCH_ARM64 && c->tsc_hz > UINT32_MAX)
+		return vma_fail(VMA_E_INVALID, "tsc_hz %llu: CNTFRQ_EL0 has 32 bits", (ull)c->tsc_hz);
 	if (c->insn_hz && c->max_vcpus > 1)
 		return vma_fail(VMA_E_INVALID, "a clock of instructions is for one vCPU, not %u", c->max_vcpus);
 	if (c->kick_signal < 0 || c->kick_signal > 64)

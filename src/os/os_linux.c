@@ -68,10 +68,15 @@ static uint8_t taken(int fd)
 void os_eventfd_wait(const int *fds, size_t count, uint8_t *ready)
 {
 	struct pollfd polled[OS_EVENTFDS];
+	int closed = 0;
 
 	for (size_t i = 0; i < count; i++)
 		polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 	poll(polled, (nfds_t)count, -1);
+	for (size_t i = 0; i < count; i++)
+		closed |= polled[i].revents & POLLNVAL;
+	if (closed)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	for (size_t i = 0; i < count; i++)
 		ready[i] = polled[i].revents & POLLIN ? taken(fds[i]) : 0;
 }

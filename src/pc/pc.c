@@ -318,7 +318,7 @@ int pc_time(struct vma_vm *vm, bool stop)
 	if (stop)
 		vma_still_set(&pc->still, raw_clock(pc), true);
 	rc = pc->bare->time(vm, stop);
-	if (stop == !!rc)
+	if (!stop || rc)
 		vma_still_set(&pc->still, raw_clock(pc), false);
 	return rc;
 }

@@ -450,6 +450,19 @@ static void frequency_leaf(void **state)
 	}
 }
 
+/* CNTFRQ_EL0 has 32 bits. */
+static void frequency_of_arm64(void **state)
+{
+	vma_vm_config c = {.size = sizeof(c), .accel = VMA_ACCEL_SOFT, .arch = VMA_ARCH_ARM64, .tsc_hz = UINT64_C(1) << 32};
+	vma_vm *vm;
+
+	(void)state;
+	fails(vma_vm_create(&c, &vm), VMA_E_INVALID);
+	c.tsc_hz--;
+	ok(vma_vm_create(&c, &vm));
+	ok(vma_vm_destroy(vm));
+}
+
 /* T081, T082 */
 static void replaced_table(void **state)
 {
@@ -535,6 +548,7 @@ int main(void)
 		RIG_TEST(portable_model),
 		cmocka_unit_test(models_grow),
 		cmocka_unit_test(frequency_leaf),
+		cmocka_unit_test(frequency_of_arm64),
 		cmocka_unit_test(replaced_table),
 		CHIP_TEST(interrupt_arguments),
 		RIG_TEST(no_interrupts_without_controllers),
