@@ -226,7 +226,8 @@ static void step_behind(struct whpsim_vp *vp, WHV_VP_EXIT_CONTEXT *x)
 	c->replay = false;
 }
 
-/* Is the instruction at RIP one that a hypervisor may have no answer for: of VMX and SMX (SDM vol. 3, chapter 31)? */
+/* Is the instruction at RIP one that a hypervisor may have no answer for: some of VMX and SMX (SDM vol. 3, chapter 31) and of SVM
+ * (APM vol. 3, chapter 4) but VMMCALL? */
 bool whpsim_at_vmx(struct whpsim_vp *vp)
 {
 	uint8_t b[16];
@@ -234,6 +235,7 @@ bool whpsim_at_vmx(struct whpsim_vp *vp)
 	if (n < 3 || (b[0] != 0x0f && b[0] != 0x66))
 		return false;
 	return (b[0] == 0x0f && b[1] == 0x37) || (b[0] == 0x0f && b[1] == 0x01 && b[2] >= 0xc2 && b[2] <= 0xc4) ||
+	       (b[0] == 0x0f && b[1] == 0x01 && b[2] >= 0xd8 && b[2] <= 0xdf && b[2] != 0xd9) ||
 	       (b[0] == 0x66 && b[1] == 0x0f && b[2] == 0x38 && n > 3 && (b[3] == 0x80 || b[3] == 0x81));
 }
 

@@ -171,8 +171,8 @@ void whpsim_want_window(struct whpsim_vp *vp);
 bool whpsim_state_valid(struct whpsim_vp *vp);
 /* What stopped the CPU as an exit; *x is zero. While the map stands still. */
 void whpsim_exit(struct whpsim_vp *vp, enum x86_stop_kind kind, WHV_RUN_VP_EXIT_CONTEXT *x);
-bool whpsim_at_vmx(struct whpsim_vp *vp);
-bool whpsim_at_vmcall(struct whpsim_vp *vp); /* the instruction at RIP is VMX's or SMX's */
+bool whpsim_at_vmx(struct whpsim_vp *vp);    /* the instruction at RIP is VMX's, SMX's or SVM's */
+bool whpsim_at_vmcall(struct whpsim_vp *vp); /* it is VMCALL */
 void whpsim_vp_context(struct whpsim_vp *vp, WHV_VP_EXIT_CONTEXT *c);
 WHV_X64_SEGMENT_REGISTER whpsim_segment(const struct x86_seg *s);
 

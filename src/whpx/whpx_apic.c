@@ -96,9 +96,12 @@ int whpx_wake(struct whpx_vcpu *w)
 int whpx_apic_send(struct whpx_vcpu *w, unsigned type, uint32_t vector)
 {
 	WHV_INTERRUPT_CONTROL control = {.Type = type, .Destination = w->v->index, .Vector = vector & 0xff};
-	int rc = whpx_flush(w);
 	HRESULT hr;
+	int rc;
 
+	if (!w->vm->chips)
+		return vma_fail(VMA_E_NO_ACCEL, "a pending INIT or SIPI: this VM has no interrupt controllers");
+	rc = whpx_flush(w);
 	if (rc)
 		return rc;
 	hr = WHPX(RequestInterrupt, w->vm->partition, &control, sizeof(control));

@@ -223,10 +223,11 @@ static bool put_banks(const struct vma_vm *vm, const struct sets *s)
 {
 	WHV_PARTITION_HANDLE p = whpx_vm(vm)->partition;
 
-	return !WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorFeaturesBanks, &s->banks,
-		     sizeof(s->banks)) ||
-	       !WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorFeatures, &s->banks.Bank0,
-		     sizeof(s->banks.Bank0));
+	return whpx_host.processor.BanksCount
+		       ? !WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorFeaturesBanks, &s->banks,
+			       sizeof(s->banks))
+		       : !WHPX(SetPartitionProperty, p, WHvPartitionPropertyCodeProcessorFeatures, &s->banks.Bank0,
+			       sizeof(s->banks.Bank0));
 }
 
 static bool put_xsave(const struct vma_vm *vm, const struct sets *s)

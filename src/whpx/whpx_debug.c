@@ -128,7 +128,7 @@ static int step_off(struct whpx_vcpu *w)
  */
 int whpx_debug_trap(struct whpx_vcpu *w, uint64_t rflags)
 {
-	if (!whpx_host.exits.ExceptionExit)
+	if (!(whpx_host.exceptions >> WHPX_DB & 1))
 		return vma_fail(VMA_E_NO_HOST, "stepping what the platform's local APIC answers: this Windows has no "
 					       "exits for exceptions");
 	w->trapping = true;
@@ -201,6 +201,8 @@ static int stepped(struct whpx_vcpu *w, uint64_t bits)
 {
 	int rc = w->trap_own ? give_back(w, bits) : 0;
 
+	if (!w->trap_own && whpx_host.tried.debug == WHPX_OTHERWISE) /* not the guest's to see */
+		whpx_put(w, WHvX64RegisterDr6, DR6_FIXED | (bits & ~(uint64_t)DR6_BS));
 	return rc ? rc : report(w, VMA_DEBUG_STEP, WHPX_DB, DR6_FIXED | DR6_BS);
 }
 

@@ -119,7 +119,7 @@ struct watch {
 	atomic_bool late;
 	struct os_worker *worker;
 };
-enum { PATIENCE_MS = 3000, CANCEL_MS = 100, AGAIN_MS = 10 };
+enum { PATIENCE_MS = 3000, CANCEL_MS = 1000, AGAIN_MS = 10 };
 
 static void watch_run(void *arg)
 {
@@ -168,26 +168,25 @@ static bool spurious(const WHV_RUN_VP_EXIT_CONTEXT *x)
 	       x->ExitReason == WHvRunVpExitReasonMemoryAccess;
 }
 
-/* *x is the guest's exit, or a Canceled where `canceled` asks for that; None: it came to nothing in time. */
-static HRESULT run(WHV_PARTITION_HANDLE p, unsigned ms, bool canceled, WHV_RUN_VP_EXIT_CONTEXT *x)
+/* *x is the guest's exit, or a Canceled where `canceled` asks for that; None: it came to nothing in time. False: it did
+ * not run, since nobody would end it. */
+static bool run(WHV_PARTITION_HANDLE p, unsigned ms, bool canceled, WHV_RUN_VP_EXIT_CONTEXT *x, HRESULT *hr)
 {
 	enum { RUNS = 1000 };
 	struct watch w = {.partition = p, .deadline = os_now_ns() + ms * UINT64_C(1000000)};
-	HRESULT hr = S_OK;
 	int n = 0;
 
-	x->ExitReason = WHvRunVpExitReasonNone;
 	if (os_worker_start(watch_run, &w, &w.worker))
-		return S_OK;
+		return false;
 	do
-		hr = enter(p, x);
-	while (!hr && spurious(x) && !(canceled && x->ExitReason == WHvRunVpExitReasonCanceled) &&
+		*hr = enter(p, x);
+	while (!*hr && spurious(x) && !(canceled && x->ExitReason == WHvRunVpExitReasonCanceled) &&
 	       !atomic_load(&w.late) && ++n < RUNS);
 	os_event_set(&w.done);
 	os_worker_join(w.worker);
 	if (atomic_load(&w.late))
 		x->ExitReason = WHvRunVpExitReasonNone;
-	return hr;
+	return true;
 }
 
 static enum whpx_answer answer(bool believed, bool otherwise)
@@ -265,7 +264,8 @@ static const char *try_guest(WHV_PARTITION_HANDLE p, const struct guest *g, HRES
 		return "WHvSetVirtualProcessorRegisters";
 	if (g->canceled && WHPX(CancelRunVirtualProcessor, p, 0, 0))
 		return NULL;
-	*hr = run(p, g->ms, g->canceled, &x);
+	if (!run(p, g->ms, g->canceled, &x, hr))
+		return NULL;
 	if (*hr)
 		return "WHvRunVirtualProcessor";
 	g->saw(p, &x);
@@ -300,6 +300,7 @@ const char *whpx_try_out(WHV_PARTITION_HANDLE p, uint8_t *page, HRESULT *hr)
 		memcpy(page + guests[i].rip, guests[i].code, sizeof(guests[i].code));
 	for (size_t i = 0; !call && !halts_inside && i < VMA_COUNT(guests); i++)
 		call = try_guest(p, &guests[i], hr);
-	whpx_host.tried.context = answer(whpx_host.context_size != CONTEXT_1803, true);
+	if (!halts_inside)
+		whpx_host.tried.context = answer(whpx_host.context_size != CONTEXT_1803, true);
 	return call;
 }

@@ -168,6 +168,8 @@ int whpx_run(struct vma_vcpu *v)
 			rc = whpx_flush(w);
 		if (!rc)
 			rc = enter(w);
+		else if (w->trapping)
+			whpx_debug_trapped(w, false);
 		finished = rc > 0 && atomic_load_explicit(&w->vm->answers, memory_order_acquire);
 		if (finished)
 			rc = settle(w, rc);

@@ -92,6 +92,24 @@ static int fpu_life(void)
 	return rc;
 }
 
+/* A state with a pending INIT, where there is nobody to send it: whatever the DLL has, a refusal. */
+static int init_life(void)
+{
+	vma_x86_events events = {.init_pending = 1};
+	struct life l = {0};
+	int rc = configure(&l, VMA_IRQCHIP_NONE);
+
+	if (!rc)
+		rc = start(&l);
+	if (!rc)
+		rc = vma_x86_set_events(l.cpu, &events);
+	if (!rc)
+		rc = vma_vcpu_run(l.cpu);
+	vma_vm_destroy(l.vm);
+	vma_mem_unref(l.mem);
+	return rc;
+}
+
 static void live_all(struct child *c, uint32_t caps)
 {
 	static const vma_irqchip chips[] = {VMA_IRQCHIP_NONE, VMA_IRQCHIP_LIBRARY, VMA_IRQCHIP_PLATFORM};
@@ -104,6 +122,8 @@ static void live_all(struct child *c, uint32_t caps)
 	}
 	if (fpu_life())
 		fprintf(c->out, "SSE's registers are not kept: %s", vma_why());
+	if (init_life() != VMA_E_NO_ACCEL)
+		fprintf(c->out, "a pending INIT: %s", vma_why());
 }
 
 /* What is gone is refused, and not shown. */
