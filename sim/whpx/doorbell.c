@@ -17,7 +17,8 @@ struct whpsim_doorbell {
 static bool well_formed(const WHV_DOORBELL_MATCH_DATA *m)
 {
 	bool length = m->Length == 1 || m->Length == 2 || m->Length == 4 || m->Length == 8;
-	if (m->Reserved || (m->MatchOnLength ? !length : m->Length || m->MatchOnValue) || (!m->MatchOnValue && m->Value))
+	if (m->Reserved || (m->MatchOnLength ? !length : m->Length || m->MatchOnValue) ||
+	    (!m->MatchOnValue && m->Value))
 		return false;
 	return m->GuestAddress % WHPSIM_PAGE + m->Length <= WHPSIM_PAGE &&
 	       m->GuestAddress >> whpsim_config()->gpa_bits == 0;

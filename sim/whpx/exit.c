@@ -226,8 +226,8 @@ static void step_behind(struct whpsim_vp *vp, WHV_VP_EXIT_CONTEXT *x)
 	c->replay = false;
 }
 
-/* Is the instruction at RIP one that a hypervisor may have no answer for: some of VMX and SMX (SDM vol. 3, chapter 31) and of SVM
- * (APM vol. 3, chapter 4) but VMMCALL? */
+/* Is the instruction at RIP one that a hypervisor may have no answer for: some of VMX and SMX (SDM vol. 3, chapter 31)
+ * and of SVM (APM vol. 3, chapter 4) but VMMCALL? */
 bool whpsim_at_vmx(struct whpsim_vp *vp)
 {
 	uint8_t b[16];

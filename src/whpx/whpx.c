@@ -67,9 +67,9 @@ static bool x2apic(const struct vma_vm *vm)
 
 static int set_apic(struct whpx_vm *wm)
 {
-	WHV_X64_LOCAL_APIC_EMULATION_MODE mode =
-		x2apic(wm->vm) && whpx_host.tried.x2apic != WHPX_OTHERWISE ? WHvX64LocalApicEmulationModeX2Apic
-									   : WHvX64LocalApicEmulationModeXApic;
+	WHV_X64_LOCAL_APIC_EMULATION_MODE mode = x2apic(wm->vm) && whpx_host.tried.x2apic != WHPX_OTHERWISE
+							 ? WHvX64LocalApicEmulationModeX2Apic
+							 : WHvX64LocalApicEmulationModeXApic;
 
 	return !wm->chips ? 0
 			  : whpx_set_property(wm, WHvPartitionPropertyCodeLocalApicEmulationMode, &mode, sizeof(mode));
@@ -112,8 +112,9 @@ static int refuse_tsc(const struct vma_vm *vm, int rc)
 static int set_tsc(struct whpx_vm *wm)
 {
 	uint64_t hz = wm->vm->config.tsc_hz;
-	int rc = scaled(wm->vm) ? whpx_set_property(wm, WHvPartitionPropertyCodeProcessorClockFrequency, &hz, sizeof(hz))
-				: 0;
+	int rc = scaled(wm->vm)
+			 ? whpx_set_property(wm, WHvPartitionPropertyCodeProcessorClockFrequency, &hz, sizeof(hz))
+			 : 0;
 
 	return rc ? refuse_tsc(wm->vm, rc) : 0;
 }
@@ -179,7 +180,8 @@ static int set_time(struct vma_vm *vm, bool stop)
 
 	if (!whpx_api.SuspendPartitionTime || !whpx_api.ResumePartitionTime)
 		return VMA_E_NO_HOST;
-	hr = stop ? WHPX(SuspendPartitionTime, whpx_vm(vm)->partition) : WHPX(ResumePartitionTime, whpx_vm(vm)->partition);
+	hr = stop ? WHPX(SuspendPartitionTime, whpx_vm(vm)->partition)
+		  : WHPX(ResumePartitionTime, whpx_vm(vm)->partition);
 	return hr ? whpx_fail(hr, stop ? "WHvSuspendPartitionTime" : "WHvResumePartitionTime") : 0;
 }
 

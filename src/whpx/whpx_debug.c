@@ -1,6 +1,7 @@
 /* whpx_debug.c - the caller's debugging. A step is done by the emulator: no trap flag of ours is in the guest's flags,
- * but while the platform steps what its own local APIC answers. Breakpoints stand in DR0-3 and DR7, where a guest that looks sees them; its own values are kept here
- * meanwhile. #DB and #BP exit (ExceptionExitBitmap); what is the guest's goes back to it. */
+ * but while the platform steps what its own local APIC answers. Breakpoints stand in DR0-3 and DR7, where a guest that
+ * looks sees them; its own values are kept here meanwhile. #DB and #BP exit (ExceptionExitBitmap); what is the guest's
+ * goes back to it. */
 #include <string.h>
 #include "whpx/whpx.h"
 
@@ -124,7 +125,8 @@ static int step_off(struct whpx_vcpu *w)
 	return rc;
 }
 
-/* An access to the local APIC does not look at flags; but an interrupt that comes first has them on its handler's stack.
+/* An access to the local APIC does not look at flags; but an interrupt that comes first has them on its handler's
+ * stack.
  */
 int whpx_debug_trap(struct whpx_vcpu *w, uint64_t rflags)
 {

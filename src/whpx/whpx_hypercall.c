@@ -14,7 +14,8 @@ void whpx_hypercall_wants(const struct vma_vm *vm, WHV_EXTENDED_VM_EXITS *exits,
 {
 	if (!vm->config.hypercall_exits)
 		return;
-	exits->HypercallExit = whpx_host.exits.HypercallExit && whpx_host.context_size >= sizeof(WHV_RUN_VP_EXIT_CONTEXT);
+	exits->HypercallExit =
+		whpx_host.exits.HypercallExit && whpx_host.context_size >= sizeof(WHV_RUN_VP_EXIT_CONTEXT);
 	*exceptions |= 1 << WHPX_UD;
 }
 

@@ -1,6 +1,7 @@
-/* whpx_ioevent.c - guest writes that signal an eventfd: a list that is looked through after an exit, and doorbells of the
- * platform's (WHP, WHvRegisterPartitionDoorbellEvent), which save the exit: for memory only, where nothing is mapped, for
- * instructions that the hypervisor knows, and not all that the list can say. What the platform refuses the list does. */
+/* whpx_ioevent.c - guest writes that signal an eventfd: a list that is looked through after an exit, and doorbells of
+ * the platform's (WHP, WHvRegisterPartitionDoorbellEvent), which save the exit: for memory only, where nothing is
+ * mapped, for instructions that the hypervisor knows, and not all that the list can say. What the platform refuses the
+ * list does. */
 #include <string.h>
 #include "whpx/whpx.h"
 

@@ -1,6 +1,6 @@
 /* whpx_trial.c - what documents leave open, and others have met either way, is tried out by the probe on a partition
- * that is thrown away: properties before its set-up, registers one by one, and a few bytes of guest. What comes to no answer
- * stays as it is believed to be (docs/internals.md has the table). */
+ * that is thrown away: properties before its set-up, registers one by one, and a few bytes of guest. What comes to no
+ * answer stays as it is believed to be (docs/internals.md has the table). */
 #include <stdio.h>
 #include <string.h>
 #include "core/internal.h"
@@ -22,8 +22,7 @@ static uint64_t exceptions_taken(WHV_PARTITION_HANDLE p)
 	static const uint64_t wanted[] = {LEAST | 1 << WHPX_UD | 1 << WHPX_GP, LEAST | 1 << WHPX_GP, LEAST};
 	const WHV_EXTENDED_VM_EXITS exits = {.ExceptionExit = 1, .HypercallExit = whpx_host.exits.HypercallExit};
 
-	if (!whpx_host.exits.ExceptionExit ||
-	    !takes(p, WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof(exits)))
+	if (!whpx_host.exits.ExceptionExit || !takes(p, WHvPartitionPropertyCodeExtendedVmExits, &exits, sizeof(exits)))
 		return 0;
 	for (size_t i = 0; i < VMA_COUNT(wanted); i++)
 		if (takes(p, WHvPartitionPropertyCodeExceptionExitBitmap, &wanted[i], sizeof(wanted[i])))
@@ -164,8 +163,7 @@ static HRESULT enter(WHV_PARTITION_HANDLE p, WHV_RUN_VP_EXIT_CONTEXT *x)
 static bool spurious(const WHV_RUN_VP_EXIT_CONTEXT *x)
 {
 	return x->ExitReason == WHvRunVpExitReasonNone || x->ExitReason == WHvRunVpExitReasonCanceled ||
-	       x->ExitReason == WHvRunVpExitReasonX64InterruptWindow ||
-	       x->ExitReason == WHvRunVpExitReasonMemoryAccess;
+	       x->ExitReason == WHvRunVpExitReasonX64InterruptWindow || x->ExitReason == WHvRunVpExitReasonMemoryAccess;
 }
 
 /* *x is the guest's exit, or a Canceled where `canceled` asks for that; None: it came to nothing in time. False: it did
@@ -194,7 +192,16 @@ static enum whpx_answer answer(bool believed, bool otherwise)
 	return believed ? WHPX_BELIEVED : otherwise ? WHPX_OTHERWISE : WHPX_UNTRIED;
 }
 
-enum { HALT = 0x100, STEP = 0x200, SPIN = 0x300, CALL = 0x400, CALL_AMD = 0x500, RFLAGS_ONE = 2, RFLAGS_TF = 0x100, DR6_BS = 1 << 14 };
+enum {
+	HALT = 0x100,
+	STEP = 0x200,
+	SPIN = 0x300,
+	CALL = 0x400,
+	CALL_AMD = 0x500,
+	RFLAGS_ONE = 2,
+	RFLAGS_TF = 0x100,
+	DR6_BS = 1 << 14
+};
 
 /* winevdm relies on RIP behind the HLT, QEMU does not advance it. */
 static void saw_halt(WHV_PARTITION_HANDLE p, const WHV_RUN_VP_EXIT_CONTEXT *x)
