@@ -320,6 +320,11 @@ uint64_t vma_x86_debug_dr7(const vma_debug *d);
 /* The table entry for (leaf, subleaf) as the guest would ask, with Intel's rule for leaves beyond the maximum; zeroes
  * when there is none. */
 void vma_cpuid_lookup(const struct vma_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* A TSC's frequency is known within 250 ppm, which is what KVM takes for the same, too. */
+static inline bool vma_same_hz(uint64_t a, uint64_t b)
+{
+	return (a > b ? a - b : b - a) <= b / 4000;
+}
 /* A counter that can be told to stand still: what it shows where the one below, which never does, shows `raw`. */
 struct vma_still {
 	_Atomic uint64_t at, lost; /* at: where it stands; 0: it goes */

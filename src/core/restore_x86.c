@@ -168,15 +168,14 @@ static int read_msrs(const struct vma_reader *r, struct msr_list *list)
 /* The frequency is the VM's from its making on; the value goes on from what it is. */
 static int read_tsc(struct plan *p, const struct vma_reader *r)
 {
-	uint64_t was, is = vma_tsc_hz(p->v->vm), off;
+	uint64_t was, is = vma_tsc_hz(p->v->vm);
 
 	if (!(p->flags & VMA_STATE_TIME))
 		return 0;
 	if (r->length != 8)
 		return vma_r_bad(r, "not 8 bytes");
 	was = vma_r_u64(r, 0);
-	off = was > is ? was - is : is - was;
-	if (was && is && off > is / 4000)
+	if (was && is && !vma_same_hz(was, is))
 		vma_report_line(p->report, r->id, "the TSC ran at %llu Hz, and does at %llu here (vma_vm_config.tsc_hz)",
 				(ull)was, (ull)is);
 	return 0;

@@ -51,13 +51,12 @@ static int check_caps(const vma_vm *vm)
 	return 0;
 }
 
-/* Without scaling a guest's TSC runs at the host's frequency, which is known within 250 ppm (KVM takes that, too). */
+/* Without scaling a guest's TSC runs at the host's frequency. */
 static int check_tsc(const vma_vm *vm)
 {
 	uint64_t want = vm->config.tsc_hz, own = !want || vm->tsc_hz ? vm->tsc_hz : os_tsc_hz();
-	uint64_t off = want > own ? want - own : own - want;
 
-	if (!want || off <= own / 4000 || vm->info.caps & VMA_CAP_TSC_SCALE)
+	if (!want || vma_same_hz(want, own) || vm->info.caps & VMA_CAP_TSC_SCALE)
 		return 0;
 	return vma_fail(VMA_E_NO_ACCEL, "tsc_hz %llu: %s cannot scale the TSC here, which runs at %llu", (ull)want,
 			vm->info.name, (ull)own);

@@ -13,9 +13,7 @@ int whpx_set_property(struct whpx_vm *wm, WHV_PARTITION_PROPERTY_CODE code, cons
 /* Where it is not the host's counter by the frequency that Windows says it has. */
 static uint64_t own_tsc_hz(void)
 {
-	uint64_t host = os_tsc_hz(), said = whpx_host.tsc_hz, off = said > host ? said - host : host - said;
-
-	return off > host / 4000 ? said : 0;
+	return vma_same_hz(whpx_host.tsc_hz, os_tsc_hz()) ? 0 : whpx_host.tsc_hz;
 }
 
 static void delete_partition(struct whpx_vm *wm)
