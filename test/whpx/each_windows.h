@@ -34,7 +34,7 @@ static inline int windows_child(const struct windows_row *row, FILE *out)
 	vma_platform_find(VMA_ACCEL_WHPX, VMA_ARCH_X86_64, &(vma_platform_info){.size = sizeof(vma_platform_info)});
 	why = row->body();
 	if (why)
-		fprintf(out, "%s", why);
+		fprintf(out, "%s (%s) (%s)", why, conf.reason, vma_why());
 	else if (whpsim_breaches())
 		fprintf(out, "a rule of the platform was broken");
 	fflush(out);
@@ -45,7 +45,7 @@ static inline void on_its_windows(void **state)
 {
 	const struct windows_row *row = *state;
 	FILE *out = tmpfile();
-	char text[600] = "";
+	char text[900] = "";
 	int status;
 	pid_t pid = fork();
 

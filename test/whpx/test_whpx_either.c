@@ -1,30 +1,13 @@
 /* test_whpx_either.c - what documents of WHPX leave open, and others have met either way: a guest and its user must not notice which it is
  * (docs/internals.md has the table). Each answer in a process of its own, since the probe finds it out once. */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-#include <cmocka.h>
-#include "conformance/guest.h"
-#include "sim/whpx/whpsim.h"
+#include "each_windows.h"
 #include "whpx/whpx.h"
-
-static struct conf conf = {.accel = VMA_ACCEL_WHPX, .arch = VMA_ARCH_X86_64};
 
 #define OPEN(g, options, code)                                                                                         \
 	if (guest_open(g, &conf, options, code, sizeof code) != CONF_PASS)                                             \
 	return conf.reason
-
-#define EXPECT(condition)                                                                                              \
-	if (!(condition))                                                                                              \
-	return #condition
 
 static const struct guest_options plain = {.mode = GUEST_LONG};
 
@@ -462,70 +445,31 @@ static const char *vmx(void)
 
 /* ------ each on its Windows ------ */
 
-static const struct {
-	const char *windows;
-	const char *(*body)(void);
-} rows[] = {
-	{"11", halts},		       {"11,halt-at", halts},
-	{"11,halt-shadow", halts},     {"2004,halt-at,hostile=3", halts},
-	{"11", debugs},		       {"11,debug-in-dr6", debugs},
-	{"11,exceptions-unsaid", breaks}, {"11,missing=0x80000002", without_irqchip},
-	{"11,missing=0x80000005", without_irqchip}, {"11,missing=0x80000004", without_windows},
-	{"11,missing=0x27", without_xcr0}, {"11,fixed=0x2004", fixed_msr},
-	{"11,missing=0x2004", unread_msr}, {"11,missing=0x80000000", without_interruption},
-	{"11,missing=0x80000001", without_state},
-	{"11,fixed-features", features}, {"2004,fixed-features", features},
-	{"11,window-stays", windows},  {"11,cancel-lost", kicks},
-	{"11", kicks},		       {"11,context-1803", exits},
-	{"11,no-remap", protects},     {"11,remap-faults", protects},
-	{"24h2,map37", width},	       {"11,xapic-only", no_x2apic},
-	{"11,tpr-checked", tpr},       {"11", tpr},
-	{"11,xsave-standard", vectors}, {"11,xsave-unsized", vectors},
-	{"11,vmx-shuts-down", vmx},    {"11", vmx},
-	{"11,window-at-tpr", masked},  {"11", masked},
-	{"2004,window-at-tpr,window-stays,hostile=2", masked},
-	{"11,otherwise", halts},       {"11,otherwise", debugs},
+#define ON(windows, body) {windows, windows, body}
+
+static const struct windows_row rows[] = {
+	ON("11", halts), ON("11,halt-at", halts),
+	ON("11,halt-shadow", halts), ON("2004,halt-at,hostile=3", halts),
+	ON("11", debugs), ON("11,debug-in-dr6", debugs),
+	ON("11,exceptions-unsaid", breaks), ON("11,missing=0x80000002", without_irqchip),
+	ON("11,missing=0x80000005", without_irqchip), ON("11,missing=0x80000004", without_windows),
+	ON("11,missing=0x27", without_xcr0), ON("11,fixed=0x2004", fixed_msr),
+	ON("11,missing=0x2004", unread_msr), ON("11,missing=0x80000000", without_interruption),
+	ON("11,missing=0x80000001", without_state),
+	ON("11,fixed-features", features), ON("2004,fixed-features", features),
+	ON("11,window-stays", windows), ON("11,cancel-lost", kicks),
+	ON("11", kicks), ON("11,context-1803", exits),
+	ON("11,no-remap", protects), ON("11,remap-faults", protects),
+	ON("24h2,map37", width), ON("11,xapic-only", no_x2apic),
+	ON("11,tpr-checked", tpr), ON("11", tpr),
+	ON("11,xsave-standard", vectors), ON("11,xsave-unsized", vectors),
+	ON("11,vmx-shuts-down", vmx), ON("11", vmx),
+	ON("11,window-at-tpr", masked), ON("11", masked),
+	ON("2004,window-at-tpr,window-stays,hostile=2", masked),
+	ON("11,otherwise", halts), ON("11,otherwise", debugs),
 };
-enum { ROWS = sizeof rows / sizeof *rows };
-
-static int child(size_t i, FILE *out)
-{
-	const char *why;
-
-	setenv("VMA_WHPX_SIM", rows[i].windows, 1);
-	probed();
-	why = rows[i].body();
-	if (why)
-		fprintf(out, "%s (%s) (%s)", why, conf.reason, vma_why());
-	else if (whpsim_breaches())
-		fprintf(out, "a rule of the platform was broken");
-	fflush(out);
-	return 0;
-}
-
-static void on_its_windows(void **state)
-{
-	size_t i = (size_t)(uintptr_t)*state;
-	FILE *out = tmpfile();
-	char text[900] = "";
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (!pid)
-		_exit(child(i, out));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	rewind(out);
-	if (fgets(text, sizeof text, out) || status)
-		fail_msg("Windows %s: status %d: %s", rows[i].windows, status, text);
-	fclose(out);
-}
 
 int main(void)
 {
-	struct CMUnitTest tests[ROWS];
-
-	for (size_t i = 0; i < ROWS; i++)
-		tests[i] = (struct CMUnitTest){rows[i].windows, on_its_windows, NULL, NULL, (void *)(uintptr_t)i};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return each_on_its_windows(rows, sizeof rows / sizeof *rows);
 }

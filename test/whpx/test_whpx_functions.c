@@ -78,33 +78,24 @@ static int keep_fpu(struct life *l)
 	return rc ? rc : memcmp(f.xmm, after.xmm, sizeof f.xmm) ? TOLD : 0;
 }
 
-static int fpu_life(void)
-{
-	struct life l = {0};
-	int rc = configure(&l, VMA_IRQCHIP_NONE);
-
-	if (!rc)
-		rc = start(&l);
-	if (!rc)
-		rc = keep_fpu(&l);
-	vma_vm_destroy(l.vm);
-	vma_mem_unref(l.mem);
-	return rc;
-}
-
 /* A state with a pending INIT, where there is nobody to send it: whatever the DLL has, a refusal. */
-static int init_life(void)
+static int pend_init(struct life *l)
 {
 	vma_x86_events events = {.init_pending = 1};
+	int rc = vma_x86_set_events(l->cpu, &events);
+
+	return rc ? rc : vma_vcpu_run(l->cpu);
+}
+
+static int with_life(int (*body)(struct life *l))
+{
 	struct life l = {0};
 	int rc = configure(&l, VMA_IRQCHIP_NONE);
 
 	if (!rc)
 		rc = start(&l);
 	if (!rc)
-		rc = vma_x86_set_events(l.cpu, &events);
-	if (!rc)
-		rc = vma_vcpu_run(l.cpu);
+		rc = body(&l);
 	vma_vm_destroy(l.vm);
 	vma_mem_unref(l.mem);
 	return rc;
@@ -120,9 +111,9 @@ static void live_all(struct child *c, uint32_t caps)
 		if (rc != want)
 			fprintf(c->out, "interrupt controllers %d: %d: %s", (int)chips[i], rc, vma_why());
 	}
-	if (fpu_life())
+	if (with_life(keep_fpu))
 		fprintf(c->out, "SSE's registers are not kept: %s", vma_why());
-	if (init_life() != VMA_E_NO_ACCEL)
+	if (with_life(pend_init) != VMA_E_NO_ACCEL)
 		fprintf(c->out, "a pending INIT: %s", vma_why());
 }
 

@@ -175,14 +175,6 @@ static int open_timer(struct guest *g, vma_irqchip irqchip, uint32_t cpus, uint6
 	return CONF_PASS;
 }
 
-static uint64_t host_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* Never early, by the TSC and by the host's clock; late at times, but not each time by as much. */
 static const char *due_at(vma_irqchip irqchip, uint64_t hz)
 {
@@ -198,11 +190,11 @@ static const char *due_at(vma_irqchip irqchip, uint64_t hz)
 		if (vma_x86_has_feature(g.vm, "tsc_deadline") != 1)
 			return guest_close(&g), NULL;
 		guest_set(&g, VMA_X86_RSI, ticks);
-		start = host_ns();
+		start = os_now_ns();
 		EXPECT(run_past(&g, TOLD_ARMED) == CONF_PASS);
 		EXPECT(run_past(&g, TOLD_DUE) == CONF_PASS);
 		now = guest_get(&g, VMA_X86_RAX);
-		EXPECT(host_ns() - start >= 100000000);
+		EXPECT(os_now_ns() - start >= 100000000);
 		EXPECT(now >= guest_get(&g, VMA_X86_RBX));
 		late = now - guest_get(&g, VMA_X86_RBX);
 		guest_close(&g);
